@@ -1,0 +1,175 @@
+"""Reading and writing the files of the data contract.
+
+Depth maps are 16-bit PNG with a scale (units per metre): 256 for KITTI depth
+completion (0 = no measurement), 100 for Virtual KITTI 2 (65535 = sky or out
+of range). Panoptic maps are RGB PNG, id = R + 256 G + 65536 B, 0 = void.
+"""
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Iterator, Optional, Union
+
+import cv2
+import numpy as np
+
+from pandepth_mm.errors import InputError
+
+PathLike = Union[str, Path]
+KITTI_DEPTH_SCALE = 256.0
+DEPTH_PNG_MAX = 65535
+
+
+@contextlib.contextmanager
+def atomic_path(path: PathLike) -> Iterator[str]:
+    """Yield a temporary name beside ``path``; rename onto it on success.
+
+    The temporary name keeps the suffix, since image writers choose the
+    format by it. Nothing stays behind if the body raises.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd, tmp = tempfile.mkstemp(
+        dir=path.parent, prefix=f'.{path.stem}.', suffix=path.suffix)
+    os.close(fd)
+    try:
+        yield tmp
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(tmp, 0o666 & ~umask)  # mkstemp makes private files
+        os.replace(tmp, path)
+    finally:
+        if os.path.exists(tmp):
+            os.remove(tmp)
+
+
+def write_json(path: PathLike, data) -> None:
+    """Write JSON atomically."""
+    with atomic_path(path) as tmp:
+        with open(tmp, 'w', encoding='utf-8') as f:
+            json.dump(data, f)
+
+
+def read_json(path: PathLike) -> dict:
+    """Read a JSON object.
+
+    Raises:
+        InputError: The file is missing, is not JSON, or holds no object.
+    """
+    try:
+        with open(path, encoding='utf-8') as f:
+            data = json.load(f)
+    except FileNotFoundError:
+        raise InputError(path, 'no such file', 'a JSON file') from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as e:
+        raise InputError(path, f'broken JSON ({e})', 'valid JSON') from None
+    if not isinstance(data, dict):
+        raise InputError(path, type(data).__name__, 'a JSON object')
+    return data
+
+
+def _read_png(path: PathLike, flag: int, what: str) -> np.ndarray:
+    """Read an image with OpenCV, or say what is wrong with the file."""
+    if not os.path.isfile(path):
+        raise InputError(path, 'no such file', what)
+    image = cv2.imread(str(path), flag)
+    if image is None:
+        raise InputError(path, 'a file that cannot be decoded', what)
+    return image
+
+
+def read_depth_png(path: PathLike,
+                   scale: float,
+                   shape: Optional[tuple] = None,
+                   invalid: Optional[int] = None) -> np.ndarray:
+    """Read a 16-bit depth PNG.
+
+    Args:
+        path: The PNG.
+        scale: Units per metre (256 KITTI, 100 Virtual KITTI 2).
+        shape: Expected (height, width), if known.
+        invalid: Raw value that means "no measurement" beside 0
+            (65535 in Virtual KITTI 2).
+
+    Returns:
+        Depth along the camera's z axis, float32 (H, W), metres; 0 = no
+        measurement.
+
+    Raises:
+        InputError: Missing, undecodable, not 16-bit single channel, of
+            another size, or a scale that is not positive.
+    """
+    if not scale > 0:
+        raise InputError(path, f'depth scale {scale}', 'a scale > 0',
+                         'scale (units per metre)')
+    raw = _read_png(path, cv2.IMREAD_UNCHANGED, 'a 16-bit depth PNG')
+    if raw.dtype != np.uint16 or raw.ndim != 2:
+        channels = 1 if raw.ndim == 2 else raw.shape[2]
+        raise InputError(path, f'{channels} channel(s) of {raw.dtype}',
+                         '1 channel of uint16')
+    if shape is not None and raw.shape != tuple(shape):
+        raise InputError(path, f'size (h, w) = {raw.shape}',
+                         f'{tuple(shape)}, the size of the image')
+    # float before any arithmetic: uint16 differences wrap around
+    depth = raw.astype(np.float32) / np.float32(scale)
+    if invalid is not None:
+        depth[raw == invalid] = 0
+    return depth
+
+
+def write_depth_png(path: PathLike,
+                    depth: np.ndarray,
+                    scale: float = KITTI_DEPTH_SCALE) -> None:
+    """Write a depth map as 16-bit PNG, atomically.
+
+    Args:
+        path: The PNG to write.
+        depth: float (H, W), metres; 0 = no measurement.
+        scale: Units per metre.
+
+    Raises:
+        InputError: A depth that is negative, not finite or beyond the range
+            of 16 bits.
+    """
+    raw = np.rint(depth.astype(np.float64) * scale)
+    if not np.isfinite(raw).all() or raw.min() < 0 or \
+            raw.max() > DEPTH_PNG_MAX:
+        raise InputError(
+            path, f'depth from {np.min(depth)} to {np.max(depth)} m',
+            f'finite, 0 to {DEPTH_PNG_MAX / scale:.1f} m at scale {scale}')
+    # a true measurement must not turn into 0, which means "none"
+    raw[(raw == 0) & (depth > 0)] = 1
+    with atomic_path(path) as tmp:
+        if not cv2.imwrite(tmp, raw.astype(np.uint16)):
+            raise OSError(f'cannot write {path}')
+
+
+def read_panoptic_png(path: PathLike,
+                      shape: Optional[tuple] = None) -> np.ndarray:
+    """Read a COCO panoptic PNG.
+
+    Returns:
+        Segment ids R + 256 G + 65536 B, int32 (H, W); 0 = void.
+
+    Raises:
+        InputError: Missing, undecodable, not 8-bit RGB, or of another size.
+    """
+    raw = _read_png(path, cv2.IMREAD_UNCHANGED, 'a panoptic PNG')
+    if raw.dtype != np.uint8 or raw.ndim != 3 or raw.shape[2] != 3:
+        raise InputError(path, f'{raw.dtype} array of shape {raw.shape}',
+                         '8-bit RGB (id = R + 256 G + 65536 B)')
+    if shape is not None and raw.shape[:2] != tuple(shape):
+        raise InputError(path, f'size (h, w) = {raw.shape[:2]}',
+                         f'{tuple(shape)}, the size of the image')
+    bgr = raw.astype(np.int32)
+    return bgr[..., 2] + 256 * bgr[..., 1] + 65536 * bgr[..., 0]
+
+
+def write_panoptic_png(path: PathLike, ids: np.ndarray) -> None:
+    """Write segment ids, int (H, W), 0 = void, as a COCO panoptic PNG."""
+    ids = ids.astype(np.int64)
+    bgr = np.stack([ids >> 16 & 255, ids >> 8 & 255, ids & 255], axis=-1)
+    with atomic_path(path) as tmp:
+        if not cv2.imwrite(tmp, bgr.astype(np.uint8)):
+            raise OSError(f'cannot write {path}')
