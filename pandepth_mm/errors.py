@@ -1,4 +1,5 @@
 """The one exception that every entry point raises for bad input."""
+from typing import Optional
 
 
 class InputError(ValueError):
@@ -15,12 +16,20 @@ class InputError(ValueError):
         field: Field, key or row inside ``source``, if any.
     """
 
-    def __init__(self, source, found: str, expected: str, field: str = ''):
-        where = f'{source}: {field}' if field else str(source)
-        super().__init__(f'{where}: found {found}; expected {expected}')
+    def __init__(self,
+                 source,
+                 found: Optional[str] = None,
+                 expected: str = '',
+                 field: str = ''):
         # multiprocessing pickles exceptions by their args
-        self.args = (source, found, expected, field)
-        self.message = f'{where}: found {found}; expected {expected}'
+        super().__init__(source, found, expected, field)
+        if found is None:
+            # torch raises a DataLoader worker's exception again as
+            # type(text of the worker's traceback), which ends in ours
+            self.message = str(source).rpartition('InputError: ')[2].strip()
+        else:
+            where = f'{source}: {field}' if field else str(source)
+            self.message = f'{where}: found {found}; expected {expected}'
 
     def __str__(self) -> str:
         return self.message

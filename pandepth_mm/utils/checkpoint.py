@@ -1,0 +1,233 @@
+"""Checkpoints: loading without running code, saving without half files.
+
+mmengine leaves three holes in loading, all closed by
+:func:`set_checkpoint_trust`: older releases and the onedl fork fall back to
+a full unpickle; the fork's list of safe names holds the plain ``getattr``
+and ``HistoryBuffer.__setstate__``, which together reach ``exec``; and
+resuming executes the text under ``meta['config']`` as Python.
+"""
+import os
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Callable, Optional
+
+import numpy as np
+import torch
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.logging import HistoryBuffer, print_log
+from mmengine.runner import checkpoint as checkpoint_io
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from pandepth_mm.errors import InputError
+
+TRUST_FLAG = '--trust-checkpoint'
+_FORCE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
+_FORCE_NOT = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+_STATISTICS = ('min', 'max', 'current', 'mean')
+
+
+class _PlainHistoryBuffer(HistoryBuffer):
+    """Rebuilds a HistoryBuffer from its numbers alone.
+
+    The real ``__setstate__`` copies whatever the file holds into the
+    instance, methods included, and calls some of it.
+    """
+
+    def __setstate__(self, state: dict) -> None:
+        logs, counts = state['_log_history'], state['_count_history']
+        if not all(
+                type(x) is np.ndarray and x.dtype.kind in 'biuf'
+                for x in (logs, counts)):
+            raise pickle.UnpicklingError(
+                'a HistoryBuffer holds something else than numbers')
+        self.__class__ = HistoryBuffer
+        self.__init__(max_length=int(state['max_length']))
+        self._log_history = logs
+        self._count_history = counts
+
+
+def _statistics_method(owner, name: str):
+    """Stand in for the ``getattr`` by which HistoryBuffer is pickled."""
+    if owner is not _PlainHistoryBuffer or name not in _STATISTICS:
+        raise pickle.UnpicklingError(f'getattr of {name!r}')
+    return getattr(HistoryBuffer, name)
+
+
+def _safe_globals() -> list:
+    """Return what a checkpoint of mmengine holds beside tensors.
+
+    Both names of numpy's core are listed, since a file may come from
+    another major version of numpy.
+    """
+    from numpy import dtypes
+    multiarray = np.array(0).__reduce__()[0]  # _reconstruct, a private name
+    scalar = np.float64(0).__reduce__()[0]
+    allowed = [
+        np.ndarray, np.dtype,
+        (_PlainHistoryBuffer, 'mmengine.logging.history_buffer.HistoryBuffer'),
+        (_statistics_method, 'builtins.getattr')
+    ]
+    for core in ('numpy.core', 'numpy._core'):
+        allowed.append((multiarray, f'{core}.multiarray._reconstruct'))
+        allowed.append((scalar, f'{core}.multiarray.scalar'))
+    kinds = ('Bool', 'UInt8', 'Int32', 'UInt32', 'Int64', 'UInt64', 'Float32',
+             'Float64')
+    allowed += [getattr(dtypes, f'{kind}DType') for kind in kinds]
+    return allowed
+
+
+def _refusal(filename: str, error: Exception) -> InputError:
+    """Turn a failed weights-only load into one clear message."""
+    head = b''
+    if os.path.isfile(filename):
+        with open(filename, 'rb') as f:
+            head = f.read(2)
+    # a zip archive of torch.save, or a bare pickle of protocol 2 and up
+    if head not in (b'PK', b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05'):
+        return InputError(filename, 'a file that is no checkpoint',
+                          'a .pth file as training writes it')
+    if not isinstance(error, pickle.UnpicklingError):
+        reason = re.split(r'[.\n]', str(error))[0] or type(error).__name__
+        return InputError(filename, f'an unreadable file ({reason})',
+                          'a complete checkpoint')
+    name = re.search(r'GLOBAL (\S+)', str(error))
+    what = f' (it names {name.group(1)})' if name else ''
+    return InputError(
+        filename, f'a checkpoint that could run code on loading{what}',
+        f'weights only; if you trust the file, add {TRUST_FLAG}')
+
+
+def _load_weights_only(load: Callable) -> Callable:
+    """Wrap a loader: clear errors, nothing that can be executed."""
+
+    def load_from_weights_only(filename, map_location=None):
+        filename = os.path.expanduser(str(filename))
+        try:
+            checkpoint = load(filename, map_location)
+        except InputError:
+            raise
+        except FileNotFoundError:
+            raise InputError(filename, 'no such file',
+                             'a checkpoint') from None
+        except Exception as e:  # a broken file can fail in any way
+            raise _refusal(filename, e) from e
+        if not isinstance(checkpoint, dict):
+            raise InputError(filename,
+                             type(checkpoint).__name__,
+                             'a checkpoint, that is a dict of weights')
+        meta = checkpoint.get('meta')
+        if isinstance(meta, dict):
+            # Runner.resume would execute it, to look for a key of mmcv 1
+            meta.pop('config', None)
+        return checkpoint
+
+    return load_from_weights_only
+
+
+def _load_local(filename: str, map_location):
+    # not mmengine's function: its list of safe names is not safe
+    return torch.load(filename, map_location=map_location, weights_only=True)
+
+
+def _refuse_store(filename: str, map_location):
+    raise InputError(
+        filename, 'a store that cannot be read weights-only',
+        f'a local file or http(s); if you trust the file, add {TRUST_FLAG}')
+
+
+# prefixes, as mmengine registers them: weights-only loader, full loader
+_LOADERS = (
+    ('', _load_local, checkpoint_io.load_from_local),
+    (('http://', 'https://'), checkpoint_io.load_from_http,
+     checkpoint_io.load_from_http),
+    (('pavi://', ), _refuse_store, checkpoint_io.load_from_pavi),
+    ((r'(\S+\:)?s3://', r'(\S+\:)?petrel://'), _refuse_store,
+     checkpoint_io.load_from_ceph),
+    (('open-mmlab://', 'openmmlab://'), _refuse_store,
+     checkpoint_io.load_from_openmmlab),
+)
+
+
+def set_checkpoint_trust(trust: bool) -> None:
+    """Choose for this process what loading a checkpoint may do.
+
+    It holds for everything mmengine loads: ``--resume``, ``load_from``, the
+    checkpoint under test and ``init_cfg`` of the backbone.
+
+    Args:
+        trust: False reads tensors and numbers only, and raises
+            :class:`InputError` for a file that asks for more. True is a
+            full unpickle, which runs whatever code the file holds.
+    """
+    # torch refuses to work with both variables set
+    os.environ.pop(_FORCE if trust else _FORCE_NOT, None)
+    os.environ[_FORCE_NOT if trust else _FORCE] = '1'
+    torch.serialization.add_safe_globals(_safe_globals())
+    for prefixes, weights_only, full in _LOADERS:
+        CheckpointLoader.register_scheme(
+            prefixes=prefixes,
+            loader=full if trust else _load_weights_only(weights_only),
+            force=True)
+
+
+class AtomicLocalBackend(LocalBackend):
+    """Local files that are either the old one or the new one, never half.
+
+    A training killed while it saves must not lose the file it resumes from.
+    """
+
+    def put(self, obj: bytes, filepath) -> None:
+        """Write bytes beside the file, then rename.
+
+        Args:
+            obj: The content.
+            filepath: The file to write.
+        """
+        # a fixed name: what a kill leaves is overwritten after resuming
+        tmp = f'{filepath}.tmp'
+        try:
+            super().put(obj, tmp)
+            os.replace(tmp, filepath)
+        finally:
+            if os.path.exists(tmp):
+                os.remove(tmp)
+
+
+def save_atomically() -> None:
+    """Make mmengine write local checkpoints by rename."""
+    register_backend('local', AtomicLocalBackend, force=True, prefixes='')
+
+
+def find_resumable(work_dir: str) -> Optional[str]:
+    """Find the checkpoint from which a stopped training goes on.
+
+    Args:
+        work_dir: Folder of the training.
+
+    Returns:
+        What ``last_checkpoint`` names, or, when a kill left that file or its
+        target incomplete, the newest complete ``epoch_*.pth`` or
+        ``iter_*.pth``; None if there is none.
+    """
+    folder = Path(work_dir)
+    pointer = folder / 'last_checkpoint'
+    if pointer.is_file():
+        target = pointer.read_text(encoding='utf-8', errors='replace').strip()
+        if '://' in target or (target and zipfile.is_zipfile(target)):
+            return target
+        # the work dir may have been moved as a whole
+        moved = folder / Path(target).name
+        if target and zipfile.is_zipfile(moved):
+            return str(moved)
+    files = [*folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
+    # a torch file is a zip archive whose directory comes last
+    complete = [f for f in files if zipfile.is_zipfile(f)]
+    if not complete:
+        return None
+    newest = str(max(complete, key=lambda f: f.stat().st_mtime))
+    if pointer.is_file():
+        print_log(f'{pointer} names no complete checkpoint, going on from '
+                  f'{newest}')
+    return newest
