@@ -1,0 +1,276 @@
+"""Images with sparse depth, depth truth and panoptic truth."""
+import colorsys
+import os
+from typing import Callable, List, Optional, Sequence, Tuple, Union
+
+import cv2
+from mmdet.datasets import BaseDetDataset
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.fileio import read_depth_png, read_panoptic_png
+from pandepth_mm.registry import DATASETS
+
+from .annotations import Annotations, check_files, read_annotations
+
+VOID_LABEL = 255
+_ORIGIN_KEYS = ('scene', 'variation', 'camera', 'frame')
+
+
+def make_palette(num_classes: int) -> List[Tuple[int, int, int]]:
+    """Distinct RGB colours for classes, always the same ones.
+
+    Hues by the golden ratio, so that neighbours differ, in two brightnesses.
+    """
+    palette = []
+    for label in range(num_classes):
+        rgb = colorsys.hsv_to_rgb((label * 0.618034) % 1, 0.75,
+                                  0.95 if label % 2 == 0 else 0.6)
+        palette.append(tuple(round(255 * value) for value in rgb))
+    return palette
+
+
+@DATASETS.register_module()
+class PanopticDepthDataset(BaseDetDataset):
+    """Data set of the package's data contract (design.md, section 1).
+
+    One COCO panoptic JSON a split, with the depth files and the intrinsics
+    beside each image. Frames without things are kept. The JSON, its
+    categories, the presence of all files and the headers of the first frame
+    are checked when it is loaded.
+
+    Args:
+        ann_file: The JSON, relative to ``data_root``.
+        data_root: Root of all files that are ours.
+        metainfo: ``thing_classes``, ``stuff_classes`` (names, as in the
+            JSON) and, if wanted, ``palette`` (RGB, things first).
+        img_scale: (width, height) of the network's input; the only place
+            where it stands, read by `ResizePanopticDepth`.
+        depth_scale: Units per metre of depth files whose record carries no
+            scale.
+        source_root: Root of the RGB images and the dense depth; overrides
+            the ``info.data_root`` of the JSON when the data has moved. With
+            neither, ``data_root``.
+        instances_ann_file: COCO instances JSON for the metrics, relative to
+            ``data_root``; by default ``ann_file`` with 'panoptic_' replaced
+            by 'instances_' in its name.
+        data_prefix: ``seg``: folder of the panoptic PNGs.
+        filter_cfg: For training, ``filter_empty_gt`` (drop frames without
+            things, default False) and ``min_size`` (pixels).
+        indices: Use only the first so many (int) or these frames.
+        serialize_data: See mmengine's BaseDataset.
+        pipeline: Transforms.
+        test_mode: Whether this is for testing.
+        lazy_init: Whether to read nothing yet.
+        max_refetch: How often to try another frame.
+
+    Raises:
+        InputError: A file or config value that is wrong.
+    """
+
+    def __init__(self,
+                 ann_file: str,
+                 data_root: Optional[str] = None,
+                 metainfo: Optional[dict] = None,
+                 img_scale: Optional[Tuple[int, int]] = None,
+                 depth_scale: float = 256.,
+                 source_root: Optional[str] = None,
+                 instances_ann_file: Optional[str] = None,
+                 data_prefix: Optional[dict] = None,
+                 filter_cfg: Optional[dict] = None,
+                 indices: Optional[Union[int, Sequence[int]]] = None,
+                 serialize_data: bool = True,
+                 pipeline: Sequence[Union[dict, Callable]] = (),
+                 test_mode: bool = False,
+                 lazy_init: bool = False,
+                 max_refetch: int = 1000) -> None:
+        if img_scale is not None:
+            if not isinstance(img_scale, Sequence) or len(
+                    img_scale) != 2 or not all(
+                        isinstance(n, int) and n > 0 for n in img_scale):
+                raise InputError('config', repr(img_scale),
+                                 '(width, height) in pixels', 'img_scale')
+            img_scale = tuple(img_scale)
+        if not depth_scale > 0:
+            raise InputError('config', repr(depth_scale),
+                             'units per metre, > 0', 'depth_scale')
+        unknown = set(filter_cfg or {}) - {'filter_empty_gt', 'min_size'}
+        if unknown:
+            raise InputError('config', repr(sorted(unknown)),
+                             'filter_empty_gt, min_size', 'filter_cfg')
+        data_root = data_root or ''
+        self.img_scale = img_scale
+        self.depth_scale = float(depth_scale)
+        self.source_root = source_root
+        # mmengine opens strings in metainfo as files: paths are added below
+        self._classes = self._complete_metainfo(metainfo)
+        super().__init__(
+            ann_file=ann_file,
+            metainfo=self._classes,
+            data_root=data_root,
+            data_prefix=dict(data_prefix or dict(seg='panoptic')),
+            filter_cfg=filter_cfg,
+            indices=indices,
+            serialize_data=serialize_data,
+            pipeline=list(pipeline),
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+            max_refetch=max_refetch)
+        if instances_ann_file is None:
+            folder, name = os.path.split(self.ann_file)
+            instances_ann_file = os.path.join(
+                folder, name.replace('panoptic_', 'instances_'))
+        else:
+            instances_ann_file = os.path.join(data_root, instances_ann_file)
+        self._metainfo.update(
+            panoptic_ann_file=self.ann_file,
+            instances_ann_file=instances_ann_file)
+
+    @classmethod
+    def _complete_metainfo(cls, metainfo: Optional[dict]) -> dict:
+        """Check the classes, add ``classes`` and, if missing, a palette."""
+        given = dict(metainfo or {})
+        merged = {**cls.METAINFO, **given}
+        for key in ('thing_classes', 'stuff_classes'):
+            if isinstance(merged.get(key), str) or key not in merged:
+                raise InputError('config', repr(merged.get(key)),
+                                 'a tuple of class names', f'metainfo.{key}')
+            merged[key] = tuple(merged[key])
+        classes = merged['thing_classes'] + merged['stuff_classes']
+        if not classes or len(set(classes)) < len(classes) or \
+                len(classes) > VOID_LABEL:
+            raise InputError(
+                'config', f'{classes}', f'1 to {VOID_LABEL} distinct names '
+                f'(label {VOID_LABEL} is void)',
+                'metainfo.thing_classes + stuff_classes')
+        if tuple(given.get('classes', classes)) != classes:
+            raise InputError('config', f'{given["classes"]}',
+                             f'{classes}, things first', 'metainfo.classes')
+        merged['classes'] = classes
+        parent = cls.METAINFO
+        own_classes = (*parent.get('thing_classes', ()),
+                       *parent.get('stuff_classes', ()))
+        own_palette = parent.get('palette') or ()
+        if given.get('palette') is None and (classes != own_classes
+                                             or not own_palette):
+            # a class that METAINFO has too keeps its colour
+            known = dict(zip(own_classes, own_palette, strict=False))
+            generated = make_palette(len(classes))
+            merged['palette'] = [
+                known.get(name, color)
+                for name, color in zip(classes, generated, strict=True)
+            ]
+        if len(merged['palette']) != len(classes):
+            raise InputError('config', f'{len(merged["palette"])} colours',
+                             f'{len(classes)}, one a class',
+                             'metainfo.palette')
+        return merged
+
+    def load_data_list(self) -> List[dict]:
+        """Read and check the JSON and the files it lists."""
+        content = read_annotations(self.ann_file,
+                                   self._classes['thing_classes'],
+                                   self._classes['stuff_classes'])
+        source_root = self._find_source_root(content.info)
+        data_list = [
+            self._parse_image(image, content, source_root)
+            for image in content.images
+        ]
+        check_files(
+            self.ann_file,
+            (path for data_info in data_list
+             for key, path in data_info.items() if key.endswith('_path')))
+        self._check_first_frame(data_list[0])
+        return data_list
+
+    def _find_source_root(self, info: dict) -> str:
+        """Folder that RGB and dense depth files are relative to."""
+        if self.source_root is not None:
+            root, named_by = self.source_root, 'source_root'
+        elif info.get('data_root'):
+            root = os.path.join(self.data_root, info['data_root'])
+            named_by = 'info.data_root'
+        else:
+            return self.data_root
+        if not os.path.isdir(root):
+            raise InputError(
+                self.ann_file, f'no folder {root}',
+                'the folder of the original images (when it has moved, set '
+                'source_root of the data set)', named_by)
+        return root
+
+    def _parse_image(self, image: dict, content: Annotations,
+                     source_root: str) -> dict:
+        """One entry of the JSON's ``images`` as data_info, without arrays."""
+        data_info = dict(
+            img_path=os.path.join(source_root, image['file_name']),
+            img_id=image['id'],
+            height=image['height'],
+            width=image['width'],
+            cam2img=image['cam2img'],
+            img_scale=self.img_scale)
+        for prefix, file_key, scale_key, root in (
+            ('sparse_depth', 'sparse_depth_file', 'sparse_depth_scale',
+             self.data_root),
+            ('gt_depth_map', 'depth_gt_file', 'depth_gt_scale',
+             self.data_root),
+            ('dense_depth', 'depth_file', 'depth_scale', source_root)):
+            if file_key in image:
+                data_info[f'{prefix}_path'] = os.path.join(
+                    root, image[file_key])
+                data_info[f'{prefix}_scale'] = image.get(
+                    scale_key, self.depth_scale)
+        for key in _ORIGIN_KEYS:
+            data_info[key] = image.get(key)
+        truth = content.truths.get(image['id'])
+        if truth is not None:
+            data_info['seg_map_path'] = os.path.join(self.data_prefix['seg'],
+                                                     truth['file_name'])
+            data_info['segments_info'] = [
+                dict(
+                    id=segment['id'],
+                    category=content.labels[segment['category_id']],
+                    area=segment['area'],
+                    iscrowd=int(segment.get('iscrowd', 0)),
+                    isthing=content.is_thing[segment['category_id']])
+                for segment in truth['segments_info']
+            ]
+        return data_info
+
+    def _check_first_frame(self, data_info: dict) -> None:
+        """Read the first frame's files: sizes, bit depths, scales."""
+        shape = (data_info['height'], data_info['width'])
+        image = cv2.imread(data_info['img_path'], cv2.IMREAD_COLOR)
+        if image is None or image.shape[:2] != shape:
+            raise InputError(
+                data_info['img_path'], 'a file that cannot be decoded'
+                if image is None else f'size (h, w) = {image.shape[:2]}',
+                f'an image of {shape}, as {self.ann_file} has it')
+        for prefix in ('sparse_depth', 'gt_depth_map', 'dense_depth'):
+            if f'{prefix}_path' in data_info:
+                read_depth_png(data_info[f'{prefix}_path'],
+                               data_info[f'{prefix}_scale'], shape)
+        if 'seg_map_path' in data_info:
+            read_panoptic_png(data_info['seg_map_path'], shape)
+
+    def filter_data(self) -> List[dict]:
+        """Apply ``filter_cfg``, in training only."""
+        if self.test_mode or not self.filter_cfg:
+            return self.data_list
+        drop_empty = self.filter_cfg.get('filter_empty_gt', False)
+        min_size = self.filter_cfg.get('min_size', 0)
+        kept = [
+            data_info for data_info in self.data_list
+            if min(data_info['width'], data_info['height']) >= min_size and (
+                not drop_empty or any(segment['isthing'] for segment in
+                                      data_info.get('segments_info', ())))
+        ]
+        if not kept:
+            raise InputError('config', f'{self.filter_cfg}: no frame left of '
+                             f'{self.ann_file}', 'a milder filter',
+                             'filter_cfg')
+        return kept
+
+    def get_cat_ids(self, idx: int) -> List[int]:
+        """Labels of the things in a frame, for ClassBalancedDataset."""
+        segments = self.get_data_info(idx).get('segments_info', ())
+        return [s['category'] for s in segments if s['isthing']]

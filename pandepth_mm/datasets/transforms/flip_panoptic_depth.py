@@ -1,0 +1,37 @@
+"""Horizontal flip of an image with everything that belongs to it."""
+import numpy as np
+from mmdet.datasets.transforms import RandomFlip
+
+from pandepth_mm.geometry import flip_intrinsics
+from pandepth_mm.registry import TRANSFORMS
+
+from .load_depth_map import DEPTH_KEYS
+
+
+@TRANSFORMS.register_module()
+class FlipPanopticDepth(RandomFlip):
+    """Flip image, boxes, masks, labels, depth maps and intrinsics.
+
+    mmdet's RandomFlip leaves the last two as they are. Horizontal only: a
+    camera does not see the world upside down.
+
+    Modified keys, where present: those of mmdet's RandomFlip,
+    ``sparse_depth``, ``gt_depth_map`` and ``cam2img``. Added: ``flip``,
+    ``flip_direction``.
+
+    Args:
+        prob: Probability of a flip, 0 to 1.
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        super().__init__(prob=float(prob), direction='horizontal')
+
+    def _flip(self, results: dict) -> None:
+        """Flip what the parent flips, then depth maps and intrinsics."""
+        super()._flip(results)
+        for key in DEPTH_KEYS:
+            if key in results:
+                results[key] = np.ascontiguousarray(results[key][:, ::-1])
+        if 'cam2img' in results:
+            results['cam2img'] = flip_intrinsics(
+                results['cam2img'], results['img'].shape[1]).tolist()

@@ -1,0 +1,69 @@
+"""Loading of depth PNGs."""
+from typing import Optional
+
+from mmcv.transforms import BaseTransform
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.fileio import read_depth_png
+from pandepth_mm.registry import TRANSFORMS
+
+DEPTH_KEYS = ('sparse_depth', 'gt_depth_map')
+
+
+@TRANSFORMS.register_module()
+class LoadDepthMap(BaseTransform):
+    """Load a 16-bit depth PNG with the scale of its record.
+
+    Required keys: ``{source}_path``, ``{source}_scale``; ``ori_shape``, the
+    shape of the loaded image, where there is one, else ``height`` and
+    ``width``. Added key: ``{key}``, float32 (H, W), metres, 0 = no
+    measurement.
+
+    Args:
+        key: 'sparse_depth' (input) or 'gt_depth_map' (truth).
+        source: Prefix of the record's keys, by default ``key``.
+            'dense_depth' with key 'gt_depth_map' trains on the dense truth.
+        invalid: Raw value that means "no measurement" beside 0; 65535 in
+            Virtual KITTI 2's own files.
+        max_depth: Metres beyond which there is no measurement; None for no
+            limit.
+    """
+
+    def __init__(self,
+                 key: str,
+                 source: Optional[str] = None,
+                 invalid: Optional[int] = None,
+                 max_depth: Optional[float] = None) -> None:
+        if key not in DEPTH_KEYS:
+            raise InputError('config', repr(key), f'one of {DEPTH_KEYS}',
+                             'LoadDepthMap.key')
+        self.key = key
+        self.source = source or key
+        self.invalid = invalid
+        self.max_depth = max_depth
+
+    def transform(self, results: dict) -> dict:
+        """Add the depth map.
+
+        Raises:
+            InputError: The record names no such file, or the file is bad.
+        """
+        if f'{self.source}_path' not in results:
+            raise InputError(
+                'annotations', f'no {self.source} file for image '
+                f'{results.get("img_path")}',
+                f'one, since the pipeline has LoadDepthMap({self.key!r})')
+        shape = results.get('ori_shape') or (results['height'],
+                                             results['width'])
+        depth = read_depth_png(results[f'{self.source}_path'],
+                               results[f'{self.source}_scale'], shape,
+                               self.invalid)
+        if self.max_depth is not None:
+            depth[depth > self.max_depth] = 0
+        results[self.key] = depth
+        return results
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(key={self.key!r}, '
+                f'source={self.source!r}, invalid={self.invalid}, '
+                f'max_depth={self.max_depth})')

@@ -1,0 +1,83 @@
+"""Resize of an image with everything that belongs to it."""
+from mmdet.datasets.transforms import Resize
+from mmdet.structures.bbox import autocast_box_type
+from mmdet.structures.mask import BitmapMasks
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.geometry import resize_intrinsics, resize_nearest
+from pandepth_mm.registry import TRANSFORMS
+
+from .load_depth_map import DEPTH_KEYS
+
+
+@TRANSFORMS.register_module()
+class ResizePanopticDepth(Resize):
+    """Resize to ``results['img_scale']``, which the data set states.
+
+    mmdet's Resize leaves depth maps and intrinsics as they are. The image is
+    interpolated bilinearly; labels, masks and depth maps by the nearest
+    pixel, aligned by pixel centres as ``cam2img`` is (u' = (u + 0.5) s -
+    0.5). Nearest keeps the density of sparse depth and drops points, which
+    is the paper's protocol. Depth values do not change.
+
+    Required keys: ``img``, ``img_scale``. Modified, where present: ``img``,
+    ``gt_bboxes``, ``gt_masks``, ``gt_seg_map``, ``sparse_depth``,
+    ``gt_depth_map``, ``cam2img``. Added: ``img_shape``, ``scale_factor``,
+    ``ori_cam2img`` and mmdet's others.
+
+    Args:
+        keep_ratio: Whether to keep the aspect ratio, within ``img_scale``.
+        interpolation: Of the image.
+    """
+
+    def __init__(self,
+                 keep_ratio: bool = False,
+                 interpolation: str = 'bilinear') -> None:
+        # the size is read from each record; the parent wants one all the same
+        super().__init__(
+            scale=(1, 1), keep_ratio=keep_ratio, interpolation=interpolation)
+        self.scale = None
+
+    @autocast_box_type()
+    def transform(self, results: dict) -> dict:
+        """Resize the image and what belongs to it.
+
+        Raises:
+            InputError: The data set states no ``img_scale``.
+        """
+        if results.get('img_scale') is None:
+            raise InputError('config', 'no img_scale',
+                             'img_scale=(width, height) in the data set, '
+                             'read by ResizePanopticDepth')
+        results['scale'] = tuple(results['img_scale'])
+        self._resize_img(results)
+        self._resize_bboxes(results)
+        self._resize_masks(results)
+        self._resize_seg(results)
+        for key in DEPTH_KEYS:
+            if key in results:
+                results[key] = resize_nearest(results[key],
+                                              results['img_shape'])
+        if 'cam2img' in results:
+            results.setdefault('ori_cam2img', results['cam2img'])
+            results['cam2img'] = resize_intrinsics(
+                results['cam2img'], results['scale_factor']).tolist()
+        self._record_homography_matrix(results)
+        return results
+
+    def _resize_masks(self, results: dict) -> None:
+        """Masks, by the same pixels as the label map."""
+        if results.get('gt_masks') is not None:
+            masks = resize_nearest(results['gt_masks'].masks,
+                                   results['img_shape'])
+            results['gt_masks'] = BitmapMasks(masks, *results['img_shape'])
+
+    def _resize_seg(self, results: dict) -> None:
+        """Label map, aligned by pixel centres (the parent aligns corners)."""
+        if results.get('gt_seg_map') is not None:
+            results['gt_seg_map'] = resize_nearest(results['gt_seg_map'],
+                                                   results['img_shape'])
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(keep_ratio={self.keep_ratio}, '
+                f'interpolation={self.interpolation!r})')

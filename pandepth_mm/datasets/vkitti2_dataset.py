@@ -1,0 +1,20 @@
+"""Virtual KITTI 2, as data_converters/vkitti2.py writes it."""
+from pandepth_mm.registry import DATASETS
+from pandepth_mm.vkitti2_meta import (CLASS_COLORS, CLASSES, STUFF_CLASSES,
+                                      THING_CLASSES)
+
+from .panoptic_depth_dataset import PanopticDepthDataset
+
+
+@DATASETS.register_module()
+class VKITTI2Dataset(PanopticDepthDataset):
+    """Virtual KITTI 2: three things, eleven stuff classes, its own colours.
+
+    Arguments are those of `PanopticDepthDataset`.
+    """
+
+    METAINFO = dict(
+        classes=CLASSES,
+        thing_classes=THING_CLASSES,
+        stuff_classes=STUFF_CLASSES,
+        palette=[CLASS_COLORS[name] for name in CLASSES])

@@ -1,0 +1,290 @@
+"""Camera geometry: pure functions on arrays and tensors.
+
+Conventions (design.md, section 1): integer pixel coordinates are pixel
+centres, u to the right, v down; depth is along the camera's z axis in metres,
+0 = no measurement; points are in the camera frame (x right, y down,
+z forward), metres.
+"""
+from typing import NamedTuple, Tuple
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from pandepth_mm.errors import InputError
+
+# Rows of the distance matrix held at once on the GPU: 2048 x 10 000 points
+# (5 % of 200 x 1000) are 80 MB.
+_CHUNK = 2048
+
+
+class PointGraph(NamedTuple):
+    """The measured points of a batch and their nearest neighbours.
+
+    All images are flattened into one list: image by image, each in raster
+    order. N = 0 is possible.
+
+    Attributes:
+        batch: Index of the image, long (N,).
+        row: Pixel row v, long (N,).
+        col: Pixel column u, long (N,).
+        points: float32 (N, 3), metres, camera frame.
+        knn_indices: long (N, k): positions in this list, nearest first, of
+            the same image only, without the point itself; -1 where the image
+            has fewer than k other points.
+    """
+    batch: Tensor
+    row: Tensor
+    col: Tensor
+    points: Tensor
+    knn_indices: Tensor
+
+
+def resize_intrinsics(cam2img: np.ndarray,
+                      scale_factor: Tuple[float, float]) -> np.ndarray:
+    """Intrinsics after a resize: u' = (u + 0.5) s - 0.5.
+
+    Args:
+        cam2img: (3, 3), pixels.
+        scale_factor: (new width / width, new height / height).
+
+    Returns:
+        float64 (3, 3).
+    """
+    sx, sy = scale_factor
+    resize = np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5],
+                       [0, 0, 1]])
+    return resize @ np.asarray(cam2img, dtype=np.float64)
+
+
+def flip_intrinsics(cam2img: np.ndarray, width: int) -> np.ndarray:
+    """Intrinsics after a horizontal flip: cx' = width - 1 - cx.
+
+    fx stays positive, so the points come out mirrored (x' = -x), as the
+    image is.
+
+    Args:
+        cam2img: (3, 3), pixels.
+        width: Width of the image in pixels.
+
+    Returns:
+        float64 (3, 3).
+    """
+    flip = np.array([[-1, 0, width - 1], [0, 1, 0], [0, 0, 1.]])
+    mirror = np.diag([-1., 1., 1.])
+    return flip @ np.asarray(cam2img, dtype=np.float64) @ mirror
+
+
+def crop_intrinsics(cam2img: np.ndarray, left: int, top: int) -> np.ndarray:
+    """Intrinsics after ``left`` columns and ``top`` rows are cut away.
+
+    Args:
+        cam2img: (3, 3), pixels.
+        left: Columns cut at the left; negative where columns are added.
+        top: Rows cut at the top.
+
+    Returns:
+        float64 (3, 3). Cuts and pads at the right or bottom change nothing.
+    """
+    cropped = np.array(cam2img, dtype=np.float64)
+    cropped[0] -= left * cropped[2]
+    cropped[1] -= top * cropped[2]
+    return cropped
+
+
+def fold_projection(projection: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Split a 3x4 projection into intrinsics and a shift of the camera.
+
+    K (X + K^-1 p4) = P (X, 1): a point moved by the shift and projected by
+    the 3x3 part lands where P puts it (design.md, section 1, "Cameras").
+
+    Args:
+        projection: P (3, 4), as in KITTI's calibration files.
+
+    Returns:
+        tuple: intrinsics float64 (3, 3) and shift float64 (3,) in metres, to
+        be added to points in P's frame (to the translation of the
+        extrinsics).
+
+    Raises:
+        InputError: Not 3x4, or its 3x3 part is no intrinsic matrix.
+    """
+    projection = np.asarray(projection, dtype=np.float64)
+    if projection.shape != (3, 4):
+        raise InputError('projection', f'shape {projection.shape}', '(3, 4)')
+    projection = projection / (projection[2, 2] or 1)
+    cam2img = projection[:, :3]
+    lower = cam2img[[1, 2, 2], [0, 0, 1]]
+    if np.abs(lower).max() > 1e-9 or cam2img.diagonal().min() <= 0:
+        raise InputError(
+            'projection', f'3x3 part {cam2img.tolist()}',
+            'an upper triangular matrix with a positive diagonal '
+            '(a rectified camera)')
+    return cam2img, np.linalg.solve(cam2img, projection[:, 3])
+
+
+def back_project(depth: np.ndarray, cam2img: np.ndarray) -> np.ndarray:
+    """Points of a depth map, in raster order.
+
+    Args:
+        depth: float (H, W), metres, 0 = no measurement.
+        cam2img: (3, 3), pixels.
+
+    Returns:
+        float32 (N, 3), metres, camera frame; N = number of depths > 0.
+    """
+    k = np.asarray(cam2img, dtype=np.float64)
+    v, u = np.nonzero(depth > 0)
+    z = depth[v, u].astype(np.float64)
+    y = (v - k[1, 2]) / k[1, 1]
+    x = (u - k[0, 2] - k[0, 1] * y) / k[0, 0]
+    return np.stack([x * z, y * z, z], axis=-1).astype(np.float32)
+
+
+def project(points: np.ndarray,
+            cam2img: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Project points into the image.
+
+    Args:
+        points: (N, 3), metres, camera frame.
+        cam2img: (3, 3), pixels.
+
+    Returns:
+        tuple: pixel coordinates (u, v) float64 (N, 2), NaN for points that
+        are not in front of the camera, and depth float64 (N,), metres.
+    """
+    points = np.asarray(points, dtype=np.float64)
+    image = points @ np.asarray(cam2img, dtype=np.float64).T
+    depth = image[:, 2]
+    uv = np.full((len(points), 2), np.nan)
+    front = depth > 0
+    uv[front] = image[front, :2] / depth[front, None]
+    return uv, depth
+
+
+def nearest_indices(source: int, target: int) -> np.ndarray:
+    """Which source pixel a nearest-neighbour resize takes.
+
+    The pixel nearest to the centre-aligned position (t + 0.5) / s - 0.5, as
+    the intrinsics have it: cv2.INTER_NEAREST_EXACT, but for its rounding;
+    cv2.INTER_NEAREST aligns the corners of the pixels instead, up to half a
+    source pixel beside it for every pixel. Ties go to the right.
+
+    Args:
+        source: Number of source pixels along the axis.
+        target: Number of pixels after the resize.
+
+    Returns:
+        int64 (target,), in 0..source - 1.
+    """
+    # floor((t + 0.5) * source / target) in integers, so that ties are exact
+    return (2 * np.arange(target) + 1) * source // (2 * target)
+
+
+def resize_nearest(maps: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+    """Nearest-neighbour resize, aligned with `resize_intrinsics`.
+
+    Keeps values and the density of sparse maps; where the map shrinks,
+    measurements drop out.
+
+    Args:
+        maps: (..., H, W), any dtype.
+        size: (height, width) after the resize.
+
+    Returns:
+        (..., height, width), same dtype.
+    """
+    rows = nearest_indices(maps.shape[-2], size[0])
+    cols = nearest_indices(maps.shape[-1], size[1])
+    return maps[..., rows, :][..., cols]
+
+
+def _knn_tree(points: Tensor, k: int) -> Tensor:
+    """`knn` by a k-d tree, on the CPU."""
+    array = points.cpu().numpy()
+    num, found = len(array), min(k + 1, len(array))
+    _, nearest = cKDTree(array).query(array, k=range(1, found + 1))
+    # The point itself is not always first: another may lie at distance 0.
+    drop = nearest == np.arange(num)[:, None]
+    drop[~drop.any(axis=1), -1] = True
+    others = nearest[~drop].reshape(num, found - 1)
+    return torch.from_numpy(others.astype(np.int64)).to(points.device)
+
+
+def _knn_cdist(points: Tensor, k: int, chunk: int = _CHUNK) -> Tensor:
+    """`knn` by chunks of the distance matrix, on any device."""
+    num, found = len(points), min(k, len(points) - 1)
+    others = points.new_empty((num, found), dtype=torch.long)
+    for start in range(0, num, chunk):
+        block = points[start:start + chunk]
+        # By matrix product, float32 loses neighbours that are 80 m away.
+        dist = torch.cdist(
+            block, points, compute_mode='donot_use_mm_for_euclid_dist')
+        rows = torch.arange(len(block), device=points.device)
+        dist[rows, rows + start] = torch.inf
+        others[start:start + chunk] = dist.topk(found, largest=False)[1]
+    return others
+
+
+def knn(points: Tensor, k: int) -> Tensor:
+    """The k nearest other points of each point of one image.
+
+    Args:
+        points: float (N, 3), finite; N may be 0.
+        k: Number of neighbours, >= 1.
+
+    Returns:
+        long (N, k), nearest first, -1 where there are fewer than k others.
+    """
+    padded = torch.full(
+        (len(points), k), -1, dtype=torch.long, device=points.device)
+    if len(points) > 1:
+        search = _knn_cdist if points.is_cuda else _knn_tree
+        others = search(points, k)
+        padded[:, :others.shape[1]] = others
+    return padded
+
+
+@torch.no_grad()
+def build_point_graph(sparse_depth: Tensor, cam2img: Tensor,
+                      k: int) -> PointGraph:
+    """Back-project a batch of sparse depth maps and find neighbours.
+
+    The neighbours are those in 3D, in metres (paper, section 3.5).
+
+    Args:
+        sparse_depth: float (B, 1, H, W), metres; pixels that are not > 0 and
+            finite hold no measurement.
+        cam2img: float (B, 3, 3), pixels of the same grid.
+        k: Number of neighbours, >= 1.
+
+    Returns:
+        PointGraph: On the device of ``sparse_depth``, without gradient.
+
+    Raises:
+        ValueError: Shapes that do not fit together, or k < 1.
+    """
+    if sparse_depth.dim() != 4 or sparse_depth.shape[1] != 1:
+        raise ValueError('sparse_depth must be (B, 1, H, W), got '
+                         f'{tuple(sparse_depth.shape)}')
+    if cam2img.shape != (len(sparse_depth), 3, 3):
+        raise ValueError(f'cam2img must be ({len(sparse_depth)}, 3, 3), got '
+                         f'{tuple(cam2img.shape)}')
+    if k < 1:
+        raise ValueError(f'k must be at least 1, got {k}')
+    # float32 also under AMP: fp16 cannot tell pixels 1000 and 1000.5 apart
+    depth = sparse_depth[:, 0].float()
+    batch, row, col = ((depth > 0) & depth.isfinite()).nonzero(as_tuple=True)
+    z = depth[batch, row, col]
+    cam = cam2img.to(depth)[batch]
+    y = (row - cam[:, 1, 2]) / cam[:, 1, 1]
+    x = (col - cam[:, 0, 2] - cam[:, 0, 1] * y) / cam[:, 0, 0]
+    points = torch.stack([x * z, y * z, z], dim=-1)
+
+    indices, start = [], 0
+    for count in torch.bincount(batch, minlength=len(depth)).tolist():
+        local = knn(points[start:start + count], k)
+        indices.append(torch.where(local < 0, local, local + start))
+        start += count
+    return PointGraph(batch, row, col, points, torch.cat(indices))

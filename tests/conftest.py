@@ -1,0 +1,23 @@
+"""Shared set-up of the tests."""
+import os
+
+# before torch and OpenCV start their pools
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+
+import cv2  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from pandepth_mm.utils import set_default_scope  # noqa: E402
+
+torch.set_num_threads(1)
+cv2.setNumThreads(1)
+
+
+@pytest.fixture(autouse=True)
+def default_scope():
+    """Resolve our names and mmdet's without a prefix.
+
+    The registries import the modules that fill them when they are asked.
+    """
+    set_default_scope()
