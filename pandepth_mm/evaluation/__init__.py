@@ -1,0 +1,13 @@
+"""Metrics, the pure functions below them, and their table."""
+from .metrics import (
+                      DepthMetric,
+                      InstanceMetric,
+                      PanopticMetric,
+                      SemanticMetric,
+)
+from .table import format_class_table, format_table, json_metrics
+
+__all__ = [
+    'DepthMetric', 'InstanceMetric', 'PanopticMetric', 'SemanticMetric',
+    'format_class_table', 'format_table', 'json_metrics'
+]

@@ -1,0 +1,158 @@
+"""What the metrics of this package share."""
+import logging
+import sys
+from abc import abstractmethod
+from typing import Any, Dict, Sequence
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from pandepth_mm.errors import InputError
+
+
+class PerImageMetric(BaseMetric):
+    """A metric that sums up small results of single images.
+
+    A distributed sampler pads the data set so that every rank gets the same
+    number of images. Here each image is counted once, found by its id,
+    whatever the order in which the ranks deliver it; and the images are
+    summed in the order of their ids, so that one rank and many give the same
+    numbers to the last bit.
+
+    Args:
+        classwise: Whether to report per-class values too, where the metric
+            has them, under ``prefix/NAME/CLASS``.
+        collect_device: Where the ranks' results meet, 'cpu' or 'gpu'.
+        prefix: Prefix of the metric names; default: the class's.
+        collect_dir: Folder for the exchange between ranks ('cpu' only).
+    """
+
+    def __init__(self,
+                 classwise: bool = False,
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None,
+                 collect_dir: str | None = None) -> None:
+        super().__init__(
+            collect_device=collect_device,
+            prefix=prefix,
+            collect_dir=collect_dir)
+        self.classwise = classwise
+
+    @abstractmethod
+    def image_result(self, sample: dict) -> Any:
+        """Reduce one data sample (a dict) to what the summary needs."""
+
+    @abstractmethod
+    def summarize(self, results: Dict[int, Any]) -> Dict[str, float]:
+        """Compute the metrics from {img_id: result}, sorted by img_id."""
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Reduce each sample; mmengine calls this after every batch."""
+        for sample in data_samples:
+            img_id = self.get(sample, 'img_id')
+            self.results.append((img_id, sample.get('img_path', ''),
+                                 self.image_result(sample)))
+
+    def compute_metrics(self, results: list) -> Dict[str, float]:
+        """Drop repeated images and compute the metrics.
+
+        Raises:
+            InputError: Two images with the same id.
+        """
+        unique, paths = {}, {}
+        for img_id, path, result in results:
+            if paths.setdefault(img_id, path) != path:
+                raise InputError(
+                    type(self).__name__,
+                    f'id {img_id} for both {paths[img_id]} and {path}',
+                    'image ids that are unique in the data set', 'img_id')
+            unique[img_id] = result
+        size = getattr(self, '_size', len(unique))
+        if len(unique) != size:
+            print_log(
+                f'{type(self).__name__}: the data set has {size} images, '
+                f'but {len(unique)} were evaluated; the numbers are for '
+                'those.',
+                logger='current',
+                level=logging.WARNING)
+        return self.summarize({i: unique[i] for i in sorted(unique)})
+
+    def evaluate(self, size: int) -> dict:
+        """Collect the results of all ranks and compute the metrics.
+
+        Args:
+            size: Number of images in the data set. It is only checked:
+                mmengine would keep the first ``size`` results, repeated ones
+                among them, and lose others for it.
+        """
+        self._size = size
+        return super().evaluate(sys.maxsize)
+
+    def get(self, sample: dict, *keys: str) -> Any:
+        """Look up ``sample[keys[0]][keys[1]]...`` or say what is missing.
+
+        Raises:
+            InputError: The sample has no such entry.
+        """
+        value: Any = sample
+        for key in keys:
+            if value is None or key not in value:
+                raise InputError(
+                    type(self).__name__,
+                    f'no {".".join(keys)} in the sample of image '
+                    f'{sample.get("img_id", "?")}',
+                    'a model and a test pipeline that give it, or an '
+                    'evaluator without this metric', 'data sample')
+            value = value[key]
+        return value
+
+    def get_array(self, sample: dict, *keys: str) -> np.ndarray:
+        """Like ``get``, as a numpy array."""
+        return to_numpy(self.get(sample, *keys))
+
+    def get_map(self, sample: dict, *keys: str) -> np.ndarray:
+        """Like ``get_array``, for a (1, H, W) map: its (H, W)."""
+        array = self.get_array(sample, *keys)
+        if array.ndim != 3 or array.shape[0] != 1:
+            raise InputError(
+                type(self).__name__, f'shape {array.shape}', '(1, H, W)',
+                '.'.join(keys))
+        return array[0]
+
+    def check_shapes(self, sample: dict, gt: np.ndarray,
+                     pred: np.ndarray) -> None:
+        """Make sure that a prediction lies on the ground truth's grid."""
+        if gt.shape != pred.shape:
+            raise InputError(
+                type(self).__name__,
+                f'a prediction of shape {pred.shape} for image '
+                f'{sample["img_id"]}',
+                f'{gt.shape}, the shape of its ground truth', 'data sample')
+
+    def meta(self, key: str) -> Any:
+        """Look up an entry of the data set's meta information."""
+        if not self.dataset_meta or key not in self.dataset_meta:
+            raise InputError(
+                type(self).__name__, f'no {key!r}',
+                'a data set whose metainfo has it', 'dataset_meta')
+        return self.dataset_meta[key]
+
+    def per_class(self, values: Dict[str, np.ndarray],
+                  classes: Sequence[str]) -> Dict[str, float]:
+        """Flatten {name: (C,)} to {name/class: float} if asked for."""
+        if not self.classwise:
+            return {}
+        return {
+            f'{name}/{label}': float(value)
+            for name, array in values.items()
+            for label, value in zip(classes, array, strict=True)
+        }
+
+
+def to_numpy(value: Any) -> np.ndarray:
+    """Convert a tensor, mmdet boxes or an array to a numpy array."""
+    value = getattr(value, 'tensor', value)
+    if hasattr(value, 'detach'):
+        value = value.detach().cpu().numpy()
+    return np.asarray(value)

@@ -1,0 +1,61 @@
+"""Mean intersection over union."""
+from typing import Dict
+
+import numpy as np
+
+from pandepth_mm.evaluation.functional.semantic import (
+    confusion_matrix,
+    semantic_summary,
+)
+from pandepth_mm.registry import METRICS
+
+from .per_image_metric import PerImageMetric
+
+
+@METRICS.register_module()
+class SemanticMetric(PerImageMetric):
+    """mIoU, mean and overall accuracy, in fractions of 1.
+
+    Compares ``pred_sem_seg.sem_seg`` with ``gt_sem_seg.sem_seg``, both
+    (1, H, W). mIoU is the mean over the classes that occur in the ground
+    truth or in the prediction of the whole set: a class that occurs in
+    neither is not counted as 0. Each image leaves its confusion matrix.
+
+    Metrics: ``mIoU``, ``mAcc``, ``aAcc``, NaN if no pixel counts. With
+    ``classwise`` ``IoU/CLASS`` and ``Acc/CLASS``, NaN for absent classes.
+
+    Args:
+        ignore_index: Label in the ground truth that does not count.
+        classwise: Whether to report per-class values too.
+        collect_device: Where the ranks' results meet, 'cpu' or 'gpu'.
+        prefix: Prefix of the metric names.
+        collect_dir: Folder for the exchange between ranks ('cpu' only).
+    """
+
+    default_prefix = 'semantic'
+
+    def __init__(self,
+                 ignore_index: int = 255,
+                 classwise: bool = False,
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None,
+                 collect_dir: str | None = None) -> None:
+        super().__init__(classwise, collect_device, prefix, collect_dir)
+        self.ignore_index = ignore_index
+
+    def image_result(self, sample: dict) -> np.ndarray:
+        """Confusion matrix of one image, int64 (C, C + 1)."""
+        gt = self.get_map(sample, 'gt_sem_seg', 'sem_seg')
+        pred = self.get_map(sample, 'pred_sem_seg', 'sem_seg')
+        self.check_shapes(sample, gt, pred)
+        return confusion_matrix(gt, pred, len(self.meta('classes')),
+                                self.ignore_index)
+
+    def summarize(self, results: Dict[int, np.ndarray]) -> Dict[str, float]:
+        """IoU of the whole set."""
+        classes = self.meta('classes')
+        n = len(classes)
+        confusion = sum(results.values(), np.zeros((n, n + 1), np.int64))
+        summary = semantic_summary(confusion)
+        per_class = summary.pop('per_class')
+        return {**summary, **self.per_class(per_class, classes)}

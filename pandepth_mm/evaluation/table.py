@@ -1,0 +1,136 @@
+"""Tables for people, and the metrics as JSON for programs.
+
+Metrics are fractions from 0 to 1 everywhere; percentages only here.
+"""
+import math
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from pandepth_mm.evaluation.functional.depth import MIN_DEPTH
+
+Row = Tuple[str, List[Optional[float]]]
+_SIZES = (('', 'mAP'), ('_50', 'AP50'), ('_75', 'AP75'), ('_s', 'small'),
+          ('_m', 'medium'), ('_l', 'large'))
+_DEPTH = (('rmse', 'RMSE mm'), ('mae', 'MAE mm'), ('irmse', 'iRMSE 1/km'),
+          ('imae', 'iMAE 1/km'))
+_DEPTH_ROWS = (('', 'model'), ('nearest_fill/', 'nearest fill'),
+               ('classical_fill/', 'classical fill'))
+_CLASS_COLUMNS = (('panoptic/PQ/', 'PQ %'), ('panoptic/SQ/', 'SQ %'),
+                  ('panoptic/RQ/', 'RQ %'), ('semantic/IoU/', 'IoU %'),
+                  ('instance/bbox_mAP/', 'box mAP %'),
+                  ('instance/segm_mAP/', 'mask mAP %'))
+
+
+def json_metrics(metrics: Mapping[str, float]) -> Dict[str, object]:
+    """Make metrics fit for JSON: what is not finite becomes None (null).
+
+    NaN means "nothing to measure": no ground truth of that size, class or
+    kind. JSON has no NaN, and 0 or -1 would be wrong numbers.
+    """
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value)
+        else value
+        for key, value in metrics.items()
+    }
+
+
+def format_table(metrics: Mapping[str, Optional[float]]) -> str:
+    """Lay out the metrics of one test run; what is absent is left out.
+
+    Args:
+        metrics: Flat metrics as the evaluator returns them or as read from
+            JSON, with the default prefixes. NaN or None prints as '-'.
+
+    Returns:
+        Lines of text. Panoptic, semantic and instance values in percent,
+        depth errors in mm and 1/km.
+    """
+    blocks = []
+    rows = _rows(metrics, [('', 'all'), ('_th', 'things'), ('_st', 'stuff')],
+                 lambda suffix: [
+                     f'panoptic/{name}{suffix}' for name in ('PQ', 'SQ', 'RQ')
+                 ], 100)
+    blocks.append(_block('panoptic', ['PQ %', 'SQ %', 'RQ %'], rows, 2))
+
+    names = ('mIoU', 'mAcc', 'aAcc')
+    rows = _rows(metrics, [('', 'all classes')],
+                 lambda _: [f'semantic/{name}' for name in names], 100)
+    blocks.append(_block('semantic', [f'{n} %' for n in names], rows, 2))
+
+    rows = _rows(metrics, [('bbox', 'box'), ('segm', 'mask')],
+                 lambda kind: [
+                     f'instance/{kind}_mAP{suffix}' for suffix, _ in _SIZES
+                 ], 100)
+    blocks.append(
+        _block('instance', [f'{title} %' for _, title in _SIZES], rows, 2))
+
+    rows = _rows(metrics, _DEPTH_ROWS,
+                 lambda row: [f'depth/{row}{name}' for name, _ in _DEPTH], 1)
+    blocks.append(_block('depth', [title for _, title in _DEPTH], rows, 1))
+    blocks.append(_notes(metrics))
+    return '\n\n'.join('\n'.join(block) for block in blocks if block)
+
+
+def format_class_table(metrics: Mapping[str, Optional[float]]) -> str:
+    """Lay out per-class values, which metrics with ``classwise`` report.
+
+    Args:
+        metrics: As for ``format_table``.
+
+    Returns:
+        One line per class, in percent; '' if there are no such values.
+    """
+    columns = [(prefix, title) for prefix, title in _CLASS_COLUMNS
+               if any(key.startswith(prefix) for key in metrics)]
+    classes: Dict[str, None] = {}  # keeps the order
+    for prefix, _ in columns:
+        for key in metrics:
+            if key.startswith(prefix):
+                classes.setdefault(key[len(prefix):])
+    rows = _rows(metrics, [(name, name) for name in classes],
+                 lambda name: [prefix + name for prefix, _ in columns], 100)
+    return '\n'.join(
+        _block('class', [title for _, title in columns], rows, 2))
+
+
+def _rows(metrics: Mapping[str, Optional[float]],
+          heads: Sequence[Tuple[str, str]], keys, factor: float) -> List[Row]:
+    """Collect the rows of which at least one key exists."""
+    rows = []
+    for head, title in heads:
+        names = keys(head)
+        if any(name in metrics for name in names):
+            values = [metrics.get(name) for name in names]
+            rows.append((title, [
+                None if v is None or math.isnan(v) else factor * v
+                for v in values
+            ]))
+    return rows
+
+
+def _block(title: str, columns: Sequence[str], rows: Sequence[Row],
+           digits: int) -> List[str]:
+    """Lay out one block: a head line, a rule, and the rows."""
+    if not rows:
+        return []
+    first = max([16] + [len(name) + 2 for name, _ in rows])
+    lines = [title.ljust(first) + ''.join(c.rjust(12) for c in columns)]
+    lines.append('-' * len(lines[0]))
+    for name, values in rows:
+        cells = ['-' if v is None else f'{v:.{digits}f}' for v in values]
+        lines.append(name.ljust(first) + ''.join(c.rjust(12) for c in cells))
+    return lines
+
+
+def _notes(metrics: Mapping[str, Optional[float]]) -> List[str]:
+    """Say what the depth rows do not show."""
+    notes = []
+    for prefix, title in _DEPTH_ROWS:
+        clamped = metrics.get(f'depth/{prefix}n_clamped')
+        if clamped:
+            notes.append(f'{title}: {clamped:.0f} depths were not finite or '
+                         f'below {MIN_DEPTH:.4f} m and counted as that.')
+    without = metrics.get('depth/n_images_without_gt')
+    if without:
+        notes.append(f'{without:.0f} images without depth ground truth are '
+                     'not in the depth rows.')
+    return notes

@@ -1,0 +1,90 @@
+"""The table for people and the JSON for programs."""
+import json
+
+import numpy as np
+
+from pandepth_mm.evaluation import (
+    format_class_table,
+    format_table,
+    json_metrics,
+)
+
+METRICS = {
+    'panoptic/PQ': 0.38449,
+    'panoptic/SQ': 0.7,
+    'panoptic/RQ': 0.5,
+    'panoptic/PQ_th': 0.25,
+    'panoptic/PQ_st': float('nan'),
+    'panoptic/PQ/Car': 0.125,
+    'panoptic/PQ/Road': 0.9,
+    'semantic/mIoU': 0.6123,
+    'semantic/IoU/Car': 0.5,
+    'semantic/IoU/Road': None,
+    'instance/bbox_mAP': 0.333,
+    'instance/segm_mAP': 0.222,
+    'instance/segm_mAP_s': float('nan'),
+    'depth/rmse': 1234.56,
+    'depth/mae': 400.0,
+    'depth/irmse': 2.5,
+    'depth/imae': 1.25,
+    'depth/n_clamped': 7,
+    'depth/nearest_fill/rmse': 2345.6,
+    'depth/classical_fill/rmse': 3456.7,
+}
+
+
+def cells(table):
+    """Rows by the words that name them."""
+    rows = {}
+    for line in table.splitlines():
+        name, *values = line.split('  ')
+        rows[name] = ' '.join(values).split()
+    return rows
+
+
+def test_values_and_units():
+    rows = cells(format_table(METRICS))
+    assert rows['panoptic'] == 'PQ % SQ % RQ %'.split()
+    assert rows['all'] == ['38.45', '70.00', '50.00']
+    assert rows['things'] == ['25.00', '-', '-']
+    assert rows['stuff'] == ['-', '-', '-']
+    assert rows['all classes'][0] == '61.23'
+    assert rows['box'][0] == '33.30'
+    assert rows['mask'][:4] == ['22.20', '-', '-', '-']
+    assert rows['depth'] == 'RMSE mm MAE mm iRMSE 1/km iMAE 1/km'.split()
+    assert rows['model'] == ['1234.6', '400.0', '2.5', '1.2']
+    assert rows['nearest fill'][0] == '2345.6'
+    assert rows['classical fill'][0] == '3456.7'
+    assert 'model: 7 depths' in format_table(METRICS)
+
+
+def test_columns_line_up():
+    for block in format_table(METRICS).split('\n\n')[:-1]:
+        assert len({len(line) for line in block.splitlines()}) == 1
+
+
+def test_only_what_exists():
+    table = format_table({'depth/rmse': 1.0})
+    assert 'depth' in table and 'model' in table
+    for absent in ('panoptic', 'semantic', 'instance', 'fill', 'depths'):
+        assert absent not in table
+    assert format_table({}) == ''
+
+
+def test_class_table():
+    rows = cells(format_class_table(METRICS))
+    assert rows['class'] == 'PQ % IoU %'.split()
+    assert rows['Car'] == ['12.50', '50.00']
+    assert rows['Road'] == ['90.00', '-']
+    assert format_class_table({'panoptic/PQ': 1.0}) == ''
+
+
+def test_json_has_no_nan():
+    data = json_metrics({**METRICS, 'x': np.float32('inf')})
+    text = json.dumps(
+        {k: v for k, v in data.items() if k != 'x'}, allow_nan=False)
+    back = json.loads(text)
+    assert back['panoptic/PQ_st'] is None
+    assert back['panoptic/PQ'] == 0.38449  # neither rounded nor in percent
+    assert back['depth/n_clamped'] == 7
+    assert format_table(back) == format_table(METRICS)
