@@ -1,0 +1,3 @@
+from .efficientnet_ps import EfficientNetPS
+
+__all__ = ['EfficientNetPS']

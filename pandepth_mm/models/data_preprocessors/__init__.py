@@ -1,0 +1,3 @@
+from .pandepth_data_preprocessor import PanDepthDataPreprocessor
+
+__all__ = ['PanDepthDataPreprocessor']

@@ -1,0 +1,98 @@
+"""Batching of image, sparse depth and intrinsics."""
+from typing import Optional, Sequence, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmdet.models.data_preprocessors import DetDataPreprocessor
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from pandepth_mm.registry import MODELS
+
+
+def _pad(depth: Tensor, size: Tuple[int, int]) -> Tensor:
+    """Pad a map (1, h, w) with 0 at the right and bottom to ``size``."""
+    height, width = depth.shape[-2:]
+    return F.pad(depth, (0, size[1] - width, 0, size[0] - height))
+
+
+@MODELS.register_module()
+class PanDepthDataPreprocessor(DetDataPreprocessor):
+    """Normalise and pad images; pad and stack depth and intrinsics.
+
+    mmdet's preprocessor takes images alone and leaves depth maps unpadded.
+    Padding goes to the right and bottom, so the intrinsics stay. In training
+    the truth is padded too (labels 255, masks and depth 0); in testing it
+    stays as it is, at the original size.
+
+    Args:
+        mean: Of R, G, B, in 0..255.
+        std: Of R, G, B.
+        pad_size_divisor: Height and width become multiples of this.
+        pad_value: Of the image, after normalisation.
+        seg_pad_value: Of the semantic map; the label of void.
+        bgr_to_rgb: Whether to swap the channels; mmcv loads BGR.
+        non_blocking: Whether copies to the device may be asynchronous.
+    """
+
+    def __init__(self,
+                 mean: Optional[Sequence[float]] = None,
+                 std: Optional[Sequence[float]] = None,
+                 pad_size_divisor: int = 1,
+                 pad_value: float = 0,
+                 seg_pad_value: int = 255,
+                 bgr_to_rgb: bool = False,
+                 non_blocking: bool = False) -> None:
+        super().__init__(
+            mean=mean,
+            std=std,
+            pad_size_divisor=pad_size_divisor,
+            pad_value=pad_value,
+            pad_mask=True,
+            mask_pad_value=0,
+            pad_seg=True,
+            seg_pad_value=seg_pad_value,
+            bgr_to_rgb=bgr_to_rgb,
+            non_blocking=non_blocking)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Make a batch.
+
+        Args:
+            data: ``inputs``: dict of lists (or stacked tensors) ``img``
+                (3, h, w), ``sparse_depth`` (1, h, w) in metres, ``cam2img``
+                (3, 3) in pixels; ``data_samples``: list of DetDataSample,
+                None or absent.
+            training: Whether to pad the truth.
+
+        Returns:
+            dict: ``inputs``: dict of ``img`` float (B, 3, H, W),
+            ``sparse_depth`` float32 (B, 1, H, W), ``cam2img`` float32
+            (B, 3, 3); ``data_samples`` with ``batch_input_shape`` and
+            ``pad_shape``, or None.
+
+        Raises:
+            ValueError: An image and its sparse depth differ in size.
+        """
+        data = self.cast_data(data)
+        inputs = data['inputs']
+        images, depths = list(inputs['img']), list(inputs['sparse_depth'])
+        for image, depth in zip(images, depths, strict=True):
+            if image.shape[-2:] != depth.shape[-2:]:
+                raise ValueError(
+                    f'sparse_depth has size {tuple(depth.shape[-2:])}, its '
+                    f'image {tuple(image.shape[-2:])}')
+        batch = super().forward(
+            dict(inputs=images, data_samples=data.get('data_samples')),
+            training)
+        size = tuple(batch['inputs'].shape[-2:])
+        if training and batch['data_samples'] is not None:
+            for sample in batch['data_samples']:
+                if 'gt_depth_map' in sample:
+                    sample.gt_depth_map = PixelData(
+                        data=_pad(sample.gt_depth_map.data, size))
+        batch['inputs'] = dict(
+            img=batch['inputs'],
+            sparse_depth=torch.stack([_pad(d.float(), size) for d in depths]),
+            cam2img=torch.stack([k.float() for k in inputs['cam2img']]))
+        return batch

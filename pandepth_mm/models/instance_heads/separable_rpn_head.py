@@ -1,0 +1,74 @@
+from itertools import pairwise
+from typing import Tuple, Union
+
+from mmdet.models.dense_heads import RPNHead
+from mmdet.utils import ConfigType, MultiConfig, OptConfigType
+from torch import Tensor, nn
+
+from pandepth_mm.models.layers.separable_conv import separable_conv
+from pandepth_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class SeparableRPNHead(RPNHead):
+    """Region proposal head with separable convolutions, norm, leaky ReLU.
+
+    All levels share the convolutions and their norms, as they do in mmdet's
+    head without norms.
+
+    Args:
+        in_channels: Channels of the input maps.
+        norm_cfg: Config of the norms.
+        act_cfg: Config of the activations.
+        bias: Bias of the convolutions, 'auto' for none before a norm.
+        num_convs: Number of separable 3x3 convolutions.
+        init_cfg: Initialisation config. The default is mmdet's for the two
+            output layers and leaves the convolutions before a norm alone.
+        **kwargs: Arguments of mmdet's ``RPNHead``: ``feat_channels``,
+            ``anchor_generator``, ``bbox_coder``, losses, configs.
+
+    Source: PanDepth (VISAPP 2023), section 3.4; EfficientPS (IJCV 2021).
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 norm_cfg: ConfigType = dict(type='BN'),
+                 act_cfg: OptConfigType = dict(
+                     type='LeakyReLU', negative_slope=0.01),
+                 bias: Union[bool, str] = 'auto',
+                 num_convs: int = 1,
+                 init_cfg: MultiConfig = dict(
+                     type='Normal',
+                     std=0.01,
+                     override=[dict(name='rpn_cls'),
+                               dict(name='rpn_reg')]),
+                 **kwargs) -> None:
+        # the parent's constructor calls _init_layers
+        self.layer_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg, bias=bias)
+        super().__init__(
+            in_channels, init_cfg=init_cfg, num_convs=num_convs, **kwargs)
+
+    def _init_layers(self) -> None:
+        """Build the parent's layers, with separable convolutions."""
+        channels = [self.in_channels] + [self.feat_channels] * self.num_convs
+        self.rpn_conv = nn.Sequential(*(
+            separable_conv(c_in, c_out, **self.layer_cfg)
+            for c_in, c_out in pairwise(channels)))
+        self.rpn_cls = nn.Conv2d(
+            channels[-1], self.num_base_priors * self.cls_out_channels, 1)
+        self.rpn_reg = nn.Conv2d(
+            channels[-1],
+            self.num_base_priors * self.bbox_coder.encode_size, 1)
+
+    def forward_single(self, x: Tensor) -> Tuple[Tensor, Tensor]:
+        """Predict on one level.
+
+        Args:
+            x: Map (B, in_channels, H, W).
+
+        Returns:
+            Objectness logits (B, A, H, W) and box deltas (B, 4 A, H, W) of
+            the A anchors at each position.
+        """
+        x = self.rpn_conv(x)
+        return self.rpn_cls(x), self.rpn_reg(x)

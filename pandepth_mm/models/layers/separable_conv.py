@@ -1,0 +1,36 @@
+from typing import Optional, Tuple, Union
+
+from mmcv.cnn import DepthwiseSeparableConvModule
+
+
+def separable_conv(in_channels: int,
+                   out_channels: int,
+                   dilation: Union[int, Tuple[int, int]] = 1,
+                   norm_cfg: Optional[dict] = None,
+                   act_cfg: Optional[dict] = None,
+                   bias: Union[bool, str] = 'auto'
+                   ) -> DepthwiseSeparableConvModule:
+    """A 3x3 depthwise separable convolution that keeps the map's size.
+
+    Depthwise 3x3, norm, activation, pointwise 1x1, norm, activation, as
+    EfficientPS has it.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        dilation: Dilation of the 3x3 convolution, one number or (rows,
+            columns).
+        norm_cfg: Config of both norms, None for no norm.
+        act_cfg: Config of both activations, None for no activation.
+        bias: Whether the convolutions have a bias; 'auto' gives them one
+            only without a norm. True is what the authors have.
+    """
+    return DepthwiseSeparableConvModule(
+        in_channels,
+        out_channels,
+        kernel_size=3,
+        padding=dilation,
+        dilation=dilation,
+        norm_cfg=norm_cfg,
+        act_cfg=act_cfg,
+        bias=bias)

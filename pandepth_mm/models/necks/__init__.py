@@ -1,0 +1,3 @@
+from .two_way_fpn import TwoWayFPN
+
+__all__ = ['TwoWayFPN']

@@ -1,0 +1,97 @@
+from typing import Dict, Union
+
+import torch
+from mmcv.cnn import ConvModule
+from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
+from mmengine.model import BaseModule, Sequential
+from torch import Tensor, nn
+
+from pandepth_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class JointHead(BaseModule):
+    """Joint branch: refines the semantic logits with the dense depth.
+
+    Preliminary logits and depth / max_depth are concatenated and go through
+    stacked convolutions, padded so that nothing shifts. The last one is
+    plain: with a norm and a leaky ReLU on the logits, as in the authors'
+    code, negative evidence would be lost.
+
+    Args:
+        num_classes: Number of classes, void not counted.
+        max_depth: Depth range in metres, by which the depth is divided.
+        channels: Channels between the convolutions.
+        num_convs: Number of convolutions, the last one included.
+        last_kernel: Kernel size of the last convolution: 3 as in the paper's
+            text, 1 as in the authors' code and Table 2.
+        norm_cfg: Config of the norms.
+        act_cfg: Config of the activations.
+        bias: Bias of the convolutions, 'auto' for none before a norm.
+        loss: Config of the loss, called with logits (B, C, H, W) and labels
+            (B, H, W); its weight is its own ``loss_weight``.
+        init_cfg: Initialisation config.
+
+    Source: PanDepth (VISAPP 2023), section 3.6.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 max_depth: float,
+                 channels: int = 256,
+                 num_convs: int = 4,
+                 last_kernel: int = 3,
+                 norm_cfg: ConfigType = dict(type='BN'),
+                 act_cfg: OptConfigType = dict(
+                     type='LeakyReLU', negative_slope=0.01),
+                 bias: Union[bool, str] = 'auto',
+                 loss: ConfigType = dict(
+                     type='pandepth_mm.HardPixelCrossEntropyLoss'),
+                 init_cfg: OptMultiConfig = None) -> None:
+        super().__init__(init_cfg=init_cfg)
+        if num_convs < 1 or last_kernel % 2 == 0 or max_depth <= 0:
+            raise ValueError(
+                f'num_convs {num_convs} must be at least 1, last_kernel '
+                f'{last_kernel} odd, max_depth {max_depth} positive')
+        self.num_classes = num_classes
+        self.max_depth = max_depth
+        layers = [
+            ConvModule(
+                channels if i else num_classes + 1,
+                channels,
+                3,
+                padding=1,
+                norm_cfg=norm_cfg,
+                act_cfg=act_cfg,
+                bias=bias) for i in range(num_convs - 1)
+        ]
+        layers.append(
+            nn.Conv2d(
+                channels if layers else num_classes + 1,
+                num_classes,
+                last_kernel,
+                padding=last_kernel // 2))
+        self.convs = Sequential(*layers)
+        self.loss = MODELS.build(loss)
+
+    def forward(self, logits: Tensor, depth: Tensor) -> Tensor:
+        """Refine the logits.
+
+        Args:
+            logits: Preliminary logits (B, num_classes, H, W).
+            depth: Dense depth (B, 1, H, W) in metres.
+
+        Returns:
+            Refined logits (B, num_classes, H, W).
+        """
+        return self.convs(torch.cat([logits, depth / self.max_depth], dim=1))
+
+    def loss_by_feat(self, logits: Tensor,
+                     gt_sem_seg: Tensor) -> Dict[str, Tensor]:
+        """Loss of the refined logits (B, C, H, W).
+
+        Args:
+            logits: Output of :meth:`forward`.
+            gt_sem_seg: Labels (B, H, W), int64, 255 does not count.
+        """
+        return dict(loss_joint=self.loss(logits, gt_sem_seg))
