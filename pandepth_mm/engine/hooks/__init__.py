@@ -1,0 +1,9 @@
+"""Hooks."""
+from pandepth_mm.engine.hooks.check_class_count_hook import CheckClassCountHook
+from pandepth_mm.engine.hooks.check_weights_hook import CheckWeightsHook
+from pandepth_mm.engine.hooks.visualization_hook import (
+    PanDepthVisualizationHook)
+
+__all__ = [
+    'CheckClassCountHook', 'CheckWeightsHook', 'PanDepthVisualizationHook'
+]

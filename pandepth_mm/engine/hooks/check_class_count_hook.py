@@ -1,0 +1,60 @@
+"""Comparing the class counts of the model and the data before long work."""
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class CheckClassCountHook(Hook):
+    """Check that the model counts the classes that the data set has.
+
+    The model states ``num_things`` and ``num_stuff``; the data set names the
+    classes in ``metainfo['thing_classes']`` and ``['stuff_classes']``. Where
+    they disagree, training would fail late, or learn the wrong labels.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train(self, runner: Runner) -> None:
+        """Check the training set.
+
+        Raises:
+            InputError: A count differs.
+        """
+        self._check(runner, runner.train_dataloader, 'train_dataloader')
+
+    def before_val(self, runner: Runner) -> None:
+        """Check the validation set.
+
+        Raises:
+            InputError: A count differs.
+        """
+        self._check(runner, runner.val_dataloader, 'val_dataloader')
+
+    def before_test(self, runner: Runner) -> None:
+        """Check the test set.
+
+        Raises:
+            InputError: A count differs.
+        """
+        self._check(runner, runner.test_dataloader, 'test_dataloader')
+
+    @staticmethod
+    def _check(runner: Runner, dataloader: DataLoader, name: str) -> None:
+        model = runner.model
+        if is_model_wrapper(model):
+            model = model.module
+        metainfo = dataloader.dataset.metainfo
+        for kind in ('thing', 'stuff'):
+            key = 'num_things' if kind == 'thing' else 'num_stuff'
+            classes = metainfo[f'{kind}_classes']
+            count = getattr(model, key)
+            if count != len(classes):
+                raise InputError(
+                    f'model.{key}', str(count),
+                    f'{len(classes)}, the number of {kind}_classes of '
+                    f'{name}.dataset ({", ".join(classes)})')
