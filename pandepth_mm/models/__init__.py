@@ -1,0 +1,9 @@
+from .backbones import *  # noqa: F401,F403
+from .data_preprocessors import *  # noqa: F401,F403
+from .depth_heads import *  # noqa: F401,F403
+from .detectors import *  # noqa: F401,F403
+from .fusion_heads import *  # noqa: F401,F403
+from .instance_heads import *  # noqa: F401,F403
+from .losses import *  # noqa: F401,F403
+from .necks import *  # noqa: F401,F403
+from .semantic_heads import *  # noqa: F401,F403

@@ -1,0 +1,284 @@
+"""Depth completion head made of 2D-3D fuse blocks."""
+import math
+from typing import Sequence
+
+import torch
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.geometry import PointGraph, build_point_graph
+from pandepth_mm.registry import MODELS
+
+from pandepth_mm.models.layers.fuse_block import FuseBlock
+from pandepth_mm.models.depth_heads.nearest_fill import nearest_fill
+
+# Sharpness of the softplus on depth / max_depth: above 0.2 it is within 1.3 %
+# of the range from the identity, and where it gives 0.025 (2 of 80 m) its
+# slope is still 0.22. An unsharpened one has 0.02 there, a ReLU 0 below 0.
+_BETA = 10.0
+# Lower end of the predictions at inference, metres.
+_MIN_DEPTH = 1e-3
+
+
+def positive(x: Tensor) -> Tensor:
+    """Map any number to a positive one, close to the identity above 0.2."""
+    return F.softplus(x, beta=_BETA)
+
+
+def inverse_positive(y: Tensor) -> Tensor:
+    """Inverse of :func:`positive`, for y > 0."""
+    return y + torch.log(-torch.expm1(-_BETA * y)) / _BETA
+
+
+@MODELS.register_module()
+class FuseBlockDepthHead(BaseModule):
+    """Dense depth from image, sparse depth and preliminary semantics.
+
+    PanDepth section 3.5, after Chen et al. (2019) and Lagos and Rahtu
+    (2022): two 3x3 convolutions on the sparse depth, two on image and
+    semantic logits together, both concatenated, ``num_blocks`` 2D-3D fuse
+    blocks, two 3x3 convolutions to one channel.
+
+    Depths are divided by ``max_depth`` on the way in and multiplied by it on
+    the way out. The output is positive by a sharp softplus (see
+    :func:`positive`), and clamped to (0, ``max_depth``] in evaluation mode
+    only, so that training never loses its gradient to a clamp. Sparse depth
+    beyond ``max_depth`` counts as no measurement. Everything runs in float32,
+    also under autocast: squares of metres leave the range of float16.
+
+    Args:
+        max_depth: Depth range, metres.
+        num_classes: Channels of the semantic logits; 0 for none.
+        semantics: How they enter: 'logits' as they are, 'softmax', 'detach'
+            (as they are, but the depth loss does not reach them), or None
+            (they are not used).
+        num_blocks: Number of fuse blocks.
+        channels: Channels of the fuse blocks.
+        sparse_channels: Channels of the stem for the sparse depth.
+        image_channels: Channels of the stem for image and semantics.
+        k: Neighbours per point in the 3-D branch.
+        offset_scale: See ``ContinuousConv``; metres.
+        joint_neighbors: See ``ContinuousConv``.
+        linear: See ``ContinuousConv``.
+        stride: Working resolution of the fuse blocks: 1 is that of the
+            input, 2 costs a quarter. Points that share a cell there are
+            averaged; the output is upsampled bilinearly before the softplus.
+        stem_strides: Strides of the two convolutions of each stem. None
+            means (stride, 1). The stems' output is brought to the working
+            resolution (nearest), so (2, 1) with stride 1 is what the
+            authors' code has.
+        upsample_mode: See ``FuseBlock``.
+        residual: None as in the paper. With 'nearest' the head predicts a
+            correction of the nearest measurement: the fill is a second
+            input channel, and the untrained head returns the fill. An
+            image without measurements is filled with ``max_depth`` / 2.
+        loss: Config of the loss on metres.
+        norm_cfg: Norm of every convolution but the last.
+        act_cfg: Activation of every convolution but the last.
+        init_cfg: Initialisation of mmengine.
+
+    Raises:
+        InputError: An argument has an impossible value.
+    """
+
+    def __init__(self,
+                 max_depth: float,
+                 num_classes: int = 0,
+                 semantics: str | None = 'logits',
+                 num_blocks: int = 12,
+                 channels: int = 64,
+                 sparse_channels: int = 16,
+                 image_channels: int = 32,
+                 k: int = 3,
+                 offset_scale: float = 1.0,
+                 joint_neighbors: bool = False,
+                 linear: bool = True,
+                 stride: int = 1,
+                 stem_strides: Sequence[int] | None = None,
+                 upsample_mode: str = 'nearest',
+                 residual: str | None = None,
+                 loss: dict = dict(type='MaskedMSELoss'),
+                 norm_cfg: dict | None = dict(type='BN'),
+                 act_cfg: dict | None = dict(
+                     type='LeakyReLU', negative_slope=0.01),
+                 init_cfg: dict | list | None = None):
+        super().__init__(init_cfg)
+        strides = (stride, 1) if stem_strides is None else tuple(stem_strides)
+        self._check('max_depth', max_depth, max_depth > 0, 'more than 0')
+        self._check('num_classes', num_classes, num_classes >= 0, '0 or more')
+        self._check('semantics', semantics, semantics
+                    in ('logits', 'softmax', 'detach', None),
+                    "'logits', 'softmax', 'detach' or None")
+        self._check('num_blocks', num_blocks, num_blocks >= 1, '1 or more')
+        self._check('stride', stride, stride >= 1, '1 or more')
+        self._check('stem_strides', strides,
+                    len(strides) == 2 and min(strides) >= 1,
+                    'two integers, each 1 or more')
+        self._check('residual', residual, residual in (None, 'nearest'),
+                    "None or 'nearest'")
+        self.max_depth = float(max_depth)
+        self.num_classes = num_classes
+        self.semantics = semantics if num_classes else None
+        self.k = k
+        self.stride = stride
+        self.residual = residual
+
+        conv = dict(
+            kernel_size=3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg)
+
+        def stem(in_channels: int, out_channels: int) -> nn.Sequential:
+            return nn.Sequential(
+                ConvModule(
+                    in_channels, out_channels, stride=strides[0], **conv),
+                ConvModule(
+                    out_channels, out_channels, stride=strides[1], **conv))
+
+        self.sparse_stem = stem(1 if residual is None else 2, sparse_channels)
+        self.image_stem = stem(3 + (num_classes if self.semantics else 0),
+                               image_channels)
+        widths = [sparse_channels + image_channels] + [channels] * num_blocks
+        self.blocks = nn.ModuleList([
+            FuseBlock(
+                widths[i],
+                widths[i + 1],
+                k=k,
+                offset_scale=offset_scale,
+                joint_neighbors=joint_neighbors,
+                linear=linear,
+                norm_cfg=norm_cfg,
+                act_cfg=act_cfg,
+                upsample_mode=upsample_mode) for i in range(num_blocks)
+        ])
+        self.refine = ConvModule(channels, max(channels // 2, 1), **conv)
+        self.predict_depth = nn.Conv2d(
+            max(channels // 2, 1), 1, kernel_size=3, padding=1)
+        self._init_output()
+        self.loss_depth = MODELS.build(loss)
+
+    @staticmethod
+    def _check(field: str, value, correct: bool, expected: str) -> None:
+        """Refuse an impossible config value."""
+        if not correct:
+            raise InputError('depth_head', repr(value), expected, field)
+
+    def init_weights(self) -> None:
+        """Initialise as configured, except for the last convolution."""
+        super().init_weights()
+        self._init_output()
+
+    def _init_output(self) -> None:
+        """Let the untrained head predict a sensible depth.
+
+        A quarter of the range everywhere, or the fill itself.
+        """
+        nn.init.normal_(self.predict_depth.weight, std=0.01)
+        bias = 0.0
+        if self.residual is None:
+            bias = inverse_positive(torch.tensor(0.25)).item()
+        else:
+            nn.init.zeros_(self.predict_depth.weight)
+        nn.init.constant_(self.predict_depth.bias, bias)
+
+    def forward(self,
+                img: Tensor,
+                sparse_depth: Tensor,
+                cam2img: Tensor,
+                logits: Tensor | None = None) -> Tensor:
+        """Complete the depth.
+
+        Args:
+            img: Normalised image, (B, 3, H, W).
+            sparse_depth: (B, 1, H, W), metres, 0 = no measurement. An image
+                may have none at all.
+            cam2img: Intrinsics of this grid, (B, 3, 3), pixels.
+            logits: Preliminary semantic logits, (B, num_classes, H, W); not
+                read where the head uses no semantics.
+
+        Returns:
+            Dense depth, float32 (B, 1, H, W), metres, > 0; at most
+            ``max_depth`` in evaluation mode.
+        """
+        if self.semantics is not None and logits is None:
+            raise ValueError('this depth head reads semantic logits '
+                             f'({self.num_classes} classes), got None')
+        with torch.autocast(img.device.type, enabled=False):
+            return self._forward_float(
+                img.float(), sparse_depth.detach().float(), cam2img.float(),
+                None if logits is None else logits.float())
+
+    def _forward_float(self, img: Tensor, sparse_depth: Tensor,
+                       cam2img: Tensor, logits: Tensor | None) -> Tensor:
+        """See :meth:`forward`; all inputs in float32."""
+        sparse_depth = self._in_range(sparse_depth)
+        size = img.shape[-2:]
+        work_size = tuple(math.ceil(side / self.stride) for side in size)
+        graph = self._to_grid(
+            build_point_graph(sparse_depth, cam2img, self.k))
+
+        depth_input = sparse_depth / self.max_depth
+        fill = None
+        if self.residual is not None:
+            fill = nearest_fill(depth_input, default=0.5)
+            depth_input = torch.cat([depth_input, fill], dim=1)
+        image_input = img
+        if self.semantics is not None:
+            image_input = torch.cat([img, self._semantic_map(logits)], dim=1)
+
+        x = torch.cat(
+            [self.sparse_stem(depth_input),
+             self.image_stem(image_input)], dim=1)
+        if x.shape[-2:] != work_size:
+            x = F.interpolate(x, size=work_size, mode='nearest')
+        for block in self.blocks:
+            x = block(x, graph)
+        x = self.predict_depth(self.refine(x))
+        if work_size != size:
+            x = F.interpolate(
+                x, size=size, mode='bilinear', align_corners=False)
+        if fill is not None:
+            x = x + inverse_positive(fill)
+        depth = positive(x) * self.max_depth
+        if not self.training:
+            depth = depth.clamp(min=_MIN_DEPTH, max=self.max_depth)
+        return depth
+
+    def _in_range(self, depth: Tensor) -> Tensor:
+        """Set what is not a depth in (0, max_depth] to 0 (none)."""
+        valid = (depth > 0) & (depth <= self.max_depth)
+        return torch.where(valid, depth, torch.zeros_like(depth))
+
+    def _to_grid(self, graph: PointGraph) -> PointGraph:
+        """Place the points on the working grid; neighbours stay."""
+        return graph._replace(
+            row=torch.div(graph.row, self.stride, rounding_mode='floor'),
+            col=torch.div(graph.col, self.stride, rounding_mode='floor'))
+
+    def _semantic_map(self, logits: Tensor) -> Tensor:
+        """The semantic input of the stem, (B, num_classes, H, W)."""
+        if self.semantics == 'softmax':
+            return logits.softmax(dim=1)
+        return logits.detach() if self.semantics == 'detach' else logits
+
+    def loss_by_feat(self, pred_depth: Tensor,
+                     gt_depth: Tensor) -> dict[str, Tensor]:
+        """Depth loss (PanDepth eq. 4).
+
+        Args:
+            pred_depth: Result of :meth:`forward`, (B, 1, H, W), metres.
+            gt_depth: Truth, (B, H, W) or (B, 1, H, W), metres. Pixels outside
+                (0, ``max_depth``] do not count.
+
+        Returns:
+            ``loss_depth``.
+        """
+        if gt_depth.dim() == 3:
+            gt_depth = gt_depth[:, None]
+        if gt_depth.shape != pred_depth.shape:
+            raise ValueError(f'depth truth {tuple(gt_depth.shape)} does not '
+                             f'fit prediction {tuple(pred_depth.shape)}')
+        with torch.autocast(pred_depth.device.type, enabled=False):
+            target = self._in_range(gt_depth.float())
+            return dict(loss_depth=self.loss_depth(pred_depth.float(), target))

@@ -1,0 +1,3 @@
+from .pandepth import PanDepth
+
+__all__ = ['PanDepth']

@@ -1,0 +1,313 @@
+import copy
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+import torch
+from mmdet.models.detectors import BaseDetector
+from mmdet.structures import DetDataSample, SampleList
+from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
+from mmengine.structures import InstanceData, PixelData
+from torch import Tensor
+from torch.nn import functional as F
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.registry import MODELS
+
+
+class DenseOutputs(NamedTuple):
+    """What the network computes for every pixel; None where no branch is.
+
+    Shapes are those of the (padded) network input, (H, W).
+    """
+    feats: Optional[Tuple[Tensor, ...]]  # strides 4, 8, 16, 32
+    logits: Optional[Tensor]  # preliminary, (B, num_classes, H, W)
+    depth: Optional[Tensor]  # (B, 1, H, W), metres
+    refined: Optional[Tensor]  # joint head's logits, (B, num_classes, H, W)
+
+
+@MODELS.register_module()
+class PanDepth(BaseDetector):
+    """Joint panoptic segmentation and depth completion (paper, section 3).
+
+    Owns the branches and the order in which they feed each other: features
+    -> preliminary semantic logits -> dense depth -> refined logits, with the
+    instance branch beside them and the panoptic fusion at the end. A branch
+    whose config is left out does not exist, and its losses and predictions
+    neither.
+
+    The class counts and the depth range stand here once; the detector writes
+    them into the configs of its heads.
+
+    Args:
+        num_things: Number of thing classes, labels 0 .. num_things - 1.
+        num_stuff: Number of stuff classes, the labels after them.
+        max_depth: Depth range in metres.
+        backbone: Config of the image backbone.
+        neck: Config of the neck on it.
+        semantic_head: Config of the preliminary semantic head.
+        rpn_head: Config of the region proposal head.
+        roi_head: Config of the box and mask heads.
+        depth_head: Config of the depth completion head.
+        joint_head: Config of the head that refines the semantics by depth.
+        panoptic_fusion: Config of the fusion of semantics and instances.
+        train_cfg: ``rpn``, ``rpn_proposal`` and ``rcnn``, as mmdet has them.
+        test_cfg: ``rpn`` and ``rcnn``, as mmdet has them.
+        data_preprocessor: Config of the data preprocessor.
+        init_cfg: Initialisation config.
+
+    Raises:
+        InputError: A branch lacks one that it needs, no branch is left, or a
+            head's config states a count that differs from the detector's.
+    """
+
+    def __init__(self,
+                 num_things: int,
+                 num_stuff: int,
+                 max_depth: float,
+                 backbone: OptConfigType = None,
+                 neck: OptConfigType = None,
+                 semantic_head: OptConfigType = None,
+                 rpn_head: OptConfigType = None,
+                 roi_head: OptConfigType = None,
+                 depth_head: OptConfigType = None,
+                 joint_head: OptConfigType = None,
+                 panoptic_fusion: OptConfigType = None,
+                 train_cfg: OptConfigType = None,
+                 test_cfg: OptConfigType = None,
+                 data_preprocessor: OptConfigType = None,
+                 init_cfg: OptMultiConfig = None) -> None:
+        super().__init__(
+            data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.num_things = num_things
+        self.num_stuff = num_stuff
+        self.num_classes = num_things + num_stuff
+        self.max_depth = max_depth
+        branches = dict(
+            backbone=backbone,
+            neck=neck,
+            semantic_head=semantic_head,
+            rpn_head=rpn_head,
+            roi_head=roi_head,
+            depth_head=depth_head,
+            joint_head=joint_head,
+            panoptic_fusion=panoptic_fusion)
+        _check_branches(branches)
+
+        depth_classes = self.num_classes if semantic_head else 0
+        handed = dict(
+            semantic_head=dict(num_classes=self.num_classes),
+            depth_head=dict(num_classes=depth_classes, max_depth=max_depth),
+            joint_head=dict(
+                num_classes=self.num_classes, max_depth=max_depth),
+            panoptic_fusion=dict(num_things=num_things, num_stuff=num_stuff))
+        for name, values in handed.items():
+            if branches[name] is not None:
+                branches[name] = _hand_down(branches[name], f'model.{name}',
+                                            values)
+        if roi_head is not None:
+            branches['roi_head'] = self._complete_roi_head(
+                roi_head, train_cfg, test_cfg)
+            branches['rpn_head'] = copy.deepcopy(rpn_head)
+            branches['rpn_head'].update(
+                train_cfg=train_cfg.get('rpn') if train_cfg else None,
+                test_cfg=test_cfg['rpn'])
+            self.rpn_proposal_cfg = (train_cfg or {}).get(
+                'rpn_proposal', test_cfg['rpn'])
+        for name, cfg in branches.items():
+            setattr(self, name, None if cfg is None else MODELS.build(cfg))
+
+    def _complete_roi_head(self, roi_head: ConfigType,
+                           train_cfg: OptConfigType,
+                           test_cfg: OptConfigType) -> dict:
+        """Write class counts and train / test configs into ``roi_head``."""
+        if test_cfg is None or not {'rpn', 'rcnn'} <= set(test_cfg):
+            raise InputError('config', str(test_cfg),
+                             "a dict with 'rpn' and 'rcnn'", 'model.test_cfg')
+        roi_head = copy.deepcopy(roi_head)
+        for name in ('bbox_head', 'mask_head'):
+            if roi_head.get(name) is not None:
+                roi_head[name] = _hand_down(roi_head[name],
+                                            f'model.roi_head.{name}',
+                                            dict(num_classes=self.num_things))
+        roi_head.update(
+            train_cfg=train_cfg.get('rcnn') if train_cfg else None,
+            test_cfg=test_cfg['rcnn'])
+        return roi_head
+
+    def extract_feat(self, batch_inputs: Tensor) -> Tuple[Tensor, ...]:
+        """Features of an image batch (B, 3, H, W), finest first."""
+        feats = self.backbone(batch_inputs)
+        return feats if self.neck is None else self.neck(feats)
+
+    def forward_dense(self, batch_inputs: Dict[str, Tensor]) -> DenseOutputs:
+        """Run every branch that predicts a value for each pixel.
+
+        Args:
+            batch_inputs: ``img`` (B, 3, H, W) normalised, ``sparse_depth``
+                (B, 1, H, W) in metres, ``cam2img`` (B, 3, 3) in pixels.
+        """
+        img = batch_inputs['img']
+        feats = logits = depth = refined = None
+        if self.backbone is not None:
+            feats = self.extract_feat(img)
+        if self.semantic_head is not None:
+            logits = self.semantic_head(feats, img.shape[-2:])
+        if self.depth_head is not None:
+            depth = self.depth_head(img, batch_inputs['sparse_depth'],
+                                    batch_inputs['cam2img'], logits)
+        if self.joint_head is not None:
+            refined = self.joint_head(logits, depth)
+        return DenseOutputs(feats, logits, depth, refined)
+
+    def loss(self, batch_inputs: Dict[str, Tensor],
+             batch_data_samples: SampleList) -> Dict[str, Tensor]:
+        """Losses of every branch (paper, equations 1 to 5).
+
+        The weights of the sum are the heads' own loss weights.
+        """
+        out = self.forward_dense(batch_inputs)
+        losses = dict()
+        if self.semantic_head is not None:
+            gt_sem_seg = torch.cat(
+                [s.gt_sem_seg.sem_seg for s in batch_data_samples])
+            losses.update(
+                self.semantic_head.loss_by_feat(out.logits, gt_sem_seg))
+            if self.joint_head is not None:
+                losses.update(
+                    self.joint_head.loss_by_feat(out.refined, gt_sem_seg))
+        if self.depth_head is not None:
+            gt_depth = torch.stack(
+                [s.gt_depth_map.data for s in batch_data_samples])
+            losses.update(self.depth_head.loss_by_feat(out.depth, gt_depth))
+        if self.roi_head is not None:
+            losses.update(self._instance_loss(out.feats, batch_data_samples))
+        return losses
+
+    def _instance_loss(self, feats: Tuple[Tensor, ...],
+                       batch_data_samples: SampleList) -> Dict[str, Tensor]:
+        """The five losses of Mask R-CNN (paper, equation 3)."""
+        rpn_losses, proposals = self.rpn_head.loss_and_predict(
+            feats, [_class_agnostic(s) for s in batch_data_samples],
+            proposal_cfg=self.rpn_proposal_cfg)
+        losses = {
+            key if 'rpn' in key else f'rpn_{key}': value
+            for key, value in rpn_losses.items()
+        }
+        losses.update(
+            self.roi_head.loss(feats, proposals, batch_data_samples))
+        return losses
+
+    def predict(self,
+                batch_inputs: Dict[str, Tensor],
+                batch_data_samples: SampleList,
+                rescale: bool = True) -> SampleList:
+        """Predict, at the images' original size (``rescale``) or the input's.
+
+        Labels come from interpolated logits, depth is interpolated
+        bilinearly. The samples get ``pred_instances`` (bboxes, scores,
+        labels, masks), ``pred_sem_seg``, ``pred_panoptic_seg`` (id = label +
+        1000 * instance number, num_classes = void) and ``pred_depth_map``
+        (metres), as far as the branches exist.
+        """
+        out = self.forward_dense(batch_inputs)
+        instances = self._predict_instances(out.feats, batch_data_samples,
+                                            rescale)
+        logits = out.logits if out.refined is None else out.refined
+        for i, sample in enumerate(batch_data_samples):
+            if out.depth is not None:
+                depth = _to_image(out.depth[i], sample, rescale)
+                sample.pred_depth_map = PixelData(data=depth)
+            if logits is not None:
+                image_logits = _to_image(logits[i], sample, rescale)
+                sample.pred_sem_seg = PixelData(
+                    sem_seg=image_logits.argmax(0, keepdim=True))
+            if self.panoptic_fusion is not None:
+                panoptic = self.panoptic_fusion.predict(
+                    image_logits, instances[i])
+                sample.pred_panoptic_seg = PixelData(sem_seg=panoptic[None])
+            if instances is not None:
+                # only the fusion needs them
+                instances[i].pop('mask_logits', None)
+                sample.pred_instances = instances[i]
+        return batch_data_samples
+
+    def _predict_instances(self, feats: Optional[Tuple[Tensor, ...]],
+                           batch_data_samples: SampleList,
+                           rescale: bool) -> Optional[List[InstanceData]]:
+        """Boxes, scores, labels, masks and mask logits of each image."""
+        if self.roi_head is None:
+            return None
+        proposals = self.rpn_head.predict(
+            feats, batch_data_samples, rescale=False)
+        results = self.roi_head.predict(
+            feats, proposals, batch_data_samples, rescale=rescale)
+        for result in results:
+            if 'mask_logits' not in result and self.roi_head.with_mask:
+                # mmdet skips the mask head where the batch has no box
+                size = self.roi_head.mask_head.roi_feat_size[0] * 2
+                result.mask_logits = result.scores.new_zeros((0, size, size))
+        return results
+
+    def _forward(
+        self,
+        batch_inputs: Dict[str, Tensor],
+        batch_data_samples: Optional[List[DetDataSample]] = None
+    ) -> DenseOutputs:
+        """Network forward without post-processing: the dense outputs."""
+        return self.forward_dense(batch_inputs)
+
+
+def _check_branches(branches: Dict[str, OptConfigType]) -> None:
+    """Refuse a model whose branches lack something they need."""
+    needs = dict(
+        neck=('backbone', ),
+        semantic_head=('backbone', ),
+        rpn_head=('backbone', 'roi_head'),
+        roi_head=('backbone', 'rpn_head'),
+        joint_head=('semantic_head', 'depth_head'),
+        panoptic_fusion=('semantic_head', 'roi_head'))
+    for name, required in needs.items():
+        for other in required:
+            if branches[name] is not None and branches[other] is None:
+                raise InputError('config', f'{name} without {other}',
+                                 f'model.{other}, or no model.{name}',
+                                 f'model.{name}')
+    tasks = ('semantic_head', 'roi_head', 'depth_head')
+    if all(branches[name] is None for name in tasks):
+        raise InputError('config', 'no branch with a loss',
+                         f'at least one of {", ".join(tasks)}', 'model')
+
+
+def _hand_down(cfg: ConfigType, where: str, values: dict) -> dict:
+    """Copy a head's config with the detector's counts written into it."""
+    cfg = copy.deepcopy(cfg)
+    for key, value in values.items():
+        if cfg.setdefault(key, value) != value:
+            raise InputError('config', cfg[key],
+                             f'{value}, which model.num_things, '
+                             'model.num_stuff and model.max_depth give',
+                             f'{where}.{key}')
+    return cfg
+
+
+def _class_agnostic(sample: DetDataSample) -> DetDataSample:
+    """A light copy for the RPN: boxes of one class, no pixel maps."""
+    light = DetDataSample(metainfo=sample.metainfo)
+    light.gt_instances = InstanceData(
+        bboxes=sample.gt_instances.bboxes,
+        labels=torch.zeros_like(sample.gt_instances.labels))
+    if 'ignored_instances' in sample:
+        light.ignored_instances = sample.ignored_instances
+    return light
+
+
+def _to_image(maps: Tensor, sample: DetDataSample, rescale: bool) -> Tensor:
+    """Cut the padding off (C, H, W) maps and bring them to image size."""
+    height, width = sample.img_shape[:2]
+    maps = maps[:, :height, :width]
+    if not rescale or tuple(sample.ori_shape[:2]) == (height, width):
+        return maps
+    return F.interpolate(
+        maps[None],
+        size=tuple(sample.ori_shape[:2]),
+        mode='bilinear',
+        align_corners=False)[0]

@@ -1,0 +1,83 @@
+"""Panoptic fusion as a head of a detector."""
+from mmdet.evaluation.functional import INSTANCE_OFFSET
+from mmdet.models.seg_heads.panoptic_fusion_heads import \
+    BasePanopticFusionHead
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.registry import MODELS
+
+from pandepth_mm.models.fusion_heads.functional import fuse_panoptic
+
+
+@MODELS.register_module()
+class PanopticFusion(BasePanopticFusionHead):
+    """Fusion of EfficientPS, without parameters; see :func:`fuse_panoptic`.
+
+    Args:
+        num_things: Number of thing classes, the first labels.
+        num_stuff: Number of stuff classes.
+        score_thr: Least score of an instance.
+        overlap_thr: Largest part of an instance's mask that may lie under
+            the masks of instances of higher score.
+        stuff_area_limit: Least area of a stuff class in an image, pixels of
+            the grid that is fused. The default is the 2048 of EfficientPS at
+            1024x2048, scaled by area to Virtual KITTI's 375x1242.
+        init_cfg: Initialisation of mmengine.
+
+    Raises:
+        InputError: The class counts do not fit the panoptic ids.
+    """
+
+    def __init__(self,
+                 num_things: int,
+                 num_stuff: int,
+                 score_thr: float = 0.5,
+                 overlap_thr: float = 0.5,
+                 stuff_area_limit: int = 455,
+                 init_cfg: dict | list | None = None):
+        super().__init__(
+            num_things_classes=num_things,
+            num_stuff_classes=num_stuff,
+            init_cfg=init_cfg)
+        if num_things < 0 or num_stuff < 0 or not (0 < self.num_classes <
+                                                   INSTANCE_OFFSET):
+            raise InputError(
+                'panoptic_fusion',
+                f'{num_things} things and {num_stuff} stuff classes',
+                f'1 to {INSTANCE_OFFSET - 1} classes in all',
+                'num_things, num_stuff')
+        self.score_thr = score_thr
+        self.overlap_thr = overlap_thr
+        self.stuff_area_limit = stuff_area_limit
+
+    def loss(self) -> dict[str, Tensor]:
+        """There is nothing to train."""
+        return dict()
+
+    def predict(self, sem_logits: Tensor, instances: InstanceData) -> Tensor:
+        """Fuse one image.
+
+        Args:
+            sem_logits: Semantic logits, (num_classes, H, W).
+            instances: ``bboxes`` (N, 4) in pixels of the same grid,
+                ``scores`` (N,), ``labels`` (N,), ``mask_logits`` (N, h, w).
+
+        Returns:
+            Panoptic ids, long (H, W): label + 1000 * k for instances, the
+            label for stuff, ``num_classes`` for void.
+        """
+        if len(sem_logits) != self.num_classes:
+            raise ValueError(f'expected {self.num_classes} semantic classes, '
+                             f'got {len(sem_logits)}')
+        return fuse_panoptic(
+            sem_logits,
+            instances.bboxes,
+            instances.scores,
+            instances.labels,
+            instances.mask_logits,
+            num_things=self.num_things_classes,
+            score_thr=self.score_thr,
+            overlap_thr=self.overlap_thr,
+            stuff_area_limit=self.stuff_area_limit)

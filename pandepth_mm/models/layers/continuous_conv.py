@@ -1,0 +1,143 @@
+"""Parametric continuous convolution over a point graph."""
+import torch
+from mmcv.cnn import build_activation_layer, build_norm_layer
+from mmengine.dist import get_world_size
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def point_norm_cfg(norm_cfg: dict | None) -> dict | None:
+    """Turn the norm config of feature maps into one for rows of points.
+
+    ``BN`` means 2-D batch norm in mmcv, which refuses (N, C); the other
+    norms (SyncBN, GN, LN) take rows as they are.
+    """
+    if norm_cfg is not None and norm_cfg['type'] in ('BN', 'BN2d'):
+        return dict(norm_cfg, type='BN1d')
+    return norm_cfg
+
+
+class ContinuousConv(BaseModule):
+    r"""Continuous convolution over the nearest neighbours of each point.
+
+    .. math:: h_i = W \sum_k \mathrm{MLP}(x_i - x_k) \odot f_k
+
+    followed by a per-channel norm and an activation (Wang et al. 2018, eq.
+    4 to 6; Chen et al. 2019, eq. 2; PanDepth section 3.5). One MLP is shared
+    by all neighbours, so that their order does not matter, and nothing is
+    tied to a point's place in the list. Training and evaluation differ only
+    in whose statistics a batch norm reads.
+
+    Args:
+        in_channels: Channels of the gathered features.
+        out_channels: Channels of the result.
+        k: Neighbours per point. Only ``joint_neighbors`` reads it.
+        hidden_channels: Width of the MLP's hidden layer. None means half of
+            ``in_channels``.
+        offset_scale: Metres that make an offset of 1 in front of the MLP.
+            On a Virtual KITTI 2 frame with 5 % of 200x1000 pixels, the
+            three nearest are 0.12 m away in the median, 95 % within 0.7 m.
+        joint_neighbors: One MLP over the concatenated offsets of all ``k``
+            neighbours, which depends on their order and grows with the
+            square of ``k``. Only there to count the parameters of the
+            paper's Table 2.
+        linear: Whether to apply W. Without it the channels must agree.
+        norm_cfg: Norm over the rows; 'BN' is taken as 'BN1d'. None means
+            none.
+        act_cfg: Activation at the end and inside the MLP. None means none
+            at the end and ReLU inside, which would be linear without one.
+        init_cfg: Initialisation of mmengine.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 out_channels: int,
+                 k: int = 3,
+                 hidden_channels: int | None = None,
+                 offset_scale: float = 1.0,
+                 joint_neighbors: bool = False,
+                 linear: bool = True,
+                 norm_cfg: dict | None = dict(type='BN'),
+                 act_cfg: dict | None = dict(
+                     type='LeakyReLU', negative_slope=0.01),
+                 init_cfg: dict | list | None = None):
+        super().__init__(init_cfg)
+        if offset_scale <= 0:
+            raise ValueError(
+                f'offset_scale must be positive, got {offset_scale}')
+        if not linear and in_channels != out_channels:
+            raise ValueError('without the linear map the channels must '
+                             f'agree, got {in_channels} and {out_channels}')
+        self.in_channels = in_channels
+        self.k = k
+        self.offset_scale = offset_scale
+        self.joint_neighbors = joint_neighbors
+        hidden = hidden_channels or max(in_channels // 2, 1)
+        times = k if joint_neighbors else 1
+        self.mlp = nn.Sequential(
+            nn.Linear(3 * times, hidden * times),
+            build_activation_layer(act_cfg or dict(type='ReLU')),
+            nn.Linear(hidden * times, in_channels * times))
+        self.linear = (
+            nn.Linear(in_channels, out_channels) if linear else nn.Identity())
+        self.norm = nn.Identity()
+        if norm_cfg is not None:
+            self.norm = build_norm_layer(
+                point_norm_cfg(norm_cfg), out_channels)[1]
+        self.activate = nn.Identity()
+        if act_cfg is not None:
+            self.activate = build_activation_layer(act_cfg)
+
+    def forward(self, feats: Tensor, points: Tensor,
+                knn_indices: Tensor) -> Tensor:
+        """Convolve.
+
+        Args:
+            feats: Features f, (N, in_channels).
+            points: Positions x, (N, 3), metres, camera frame.
+            knn_indices: Rows of the neighbours, (N, K) long; -1 where a
+                point has fewer, which contributes zero.
+
+        Returns:
+            (N, out_channels).
+        """
+        present = knn_indices >= 0
+        index = knn_indices.clamp(min=0)
+        offsets = (points[:, None] - points[index]) / self.offset_scale
+        offsets = torch.where(present[..., None], offsets,
+                              torch.zeros_like(offsets))
+        if self.joint_neighbors:
+            if knn_indices.shape[1] != self.k:
+                raise ValueError(f'built for {self.k} neighbours, got '
+                                 f'{knn_indices.shape[1]}')
+            weights = self.mlp(offsets.flatten(1))
+            weights = weights.view(-1, self.k, self.in_channels)
+        else:
+            weights = self.mlp(offsets)
+        weights = weights * present[..., None].to(weights)
+        out = self.linear((weights * feats[index]).sum(dim=1))
+        return self.activate(self._normalize(out))
+
+    def _normalize(self, x: Tensor) -> Tensor:
+        """Apply the norm, also to a batch with fewer than two points.
+
+        One row has no variance, and torch refuses it, so a batch norm in
+        training falls back on its running statistics there. A synchronised
+        one across several processes must be called all the same, as the
+        other processes wait for it.
+        """
+        norm = self.norm
+        synced = isinstance(norm, nn.SyncBatchNorm) and get_world_size() > 1
+        if (isinstance(norm, _BatchNorm) and norm.training and not synced
+                and norm.track_running_stats and len(x) < 2):
+            return F.batch_norm(
+                x,
+                norm.running_mean,
+                norm.running_var,
+                norm.weight,
+                norm.bias,
+                training=False,
+                eps=norm.eps)
+        return norm(x)

@@ -1,0 +1,138 @@
+"""2D-3D fuse block: image features and point features in one map."""
+from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pandepth_mm.geometry import PointGraph
+
+from pandepth_mm.models.layers.continuous_conv import ContinuousConv
+
+
+def gather_points(x: Tensor, graph: PointGraph) -> Tensor:
+    """Read a feature map at the pixels of the points.
+
+    Args:
+        x: Feature map, (B, C, H, W).
+        graph: Point graph whose ``row`` and ``col`` are pixels of ``x``.
+
+    Returns:
+        (N, C), row n belongs to point n.
+    """
+    return x[graph.batch, :, graph.row, graph.col]
+
+
+def scatter_points(feats: Tensor, graph: PointGraph, batch_size: int,
+                   size: tuple[int, int]) -> Tensor:
+    """Write point features into an empty map, the reverse of gathering.
+
+    Args:
+        feats: Features, (N, C).
+        graph: Point graph whose ``row`` and ``col`` are pixels of the map.
+        batch_size: B.
+        size: (H, W).
+
+    Returns:
+        (B, C, H, W), zero where no point lies. Where several do (a map
+        coarser than the depth map), their mean.
+    """
+    height, width = size
+    cell = (graph.batch * height + graph.row) * width + graph.col
+    cells = batch_size * height * width
+    count = feats.new_zeros(cells).index_add(0, cell,
+                                             feats.new_ones(len(feats)))
+    feats = feats / count[cell][:, None]
+    grid = feats.new_zeros(cells, feats.shape[1]).index_add(0, cell, feats)
+    return grid.view(batch_size, height, width, -1).permute(0, 3, 1, 2)
+
+
+class FuseBlock(BaseModule):
+    """Fuse block of Chen et al. (2019), section 3.1; PanDepth section 3.5.
+
+    A 2-D branch of two scales (a separable convolution of stride 2, another
+    one, upsampling to the exact size; beside it a separable convolution of
+    stride 1), and a 3-D branch (features gathered at the points, two
+    continuous convolutions, scattered back, zero elsewhere) are summed; a
+    3x3 convolution with norm and activation follows. The branches keep the
+    channels of the input, the 3x3 convolution changes them. The input is
+    added to the result where the channels agree.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        k: Neighbours per point.
+        offset_scale: See :class:`ContinuousConv`.
+        joint_neighbors: See :class:`ContinuousConv`.
+        linear: See :class:`ContinuousConv`.
+        norm_cfg: Norm of every convolution.
+        act_cfg: Activation of every convolution.
+        upsample_mode: 'nearest' or 'bilinear', back from the coarse scale.
+        init_cfg: Initialisation of mmengine.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 out_channels: int,
+                 k: int = 3,
+                 offset_scale: float = 1.0,
+                 joint_neighbors: bool = False,
+                 linear: bool = True,
+                 norm_cfg: dict | None = dict(type='BN'),
+                 act_cfg: dict | None = dict(
+                     type='LeakyReLU', negative_slope=0.01),
+                 upsample_mode: str = 'nearest',
+                 init_cfg: dict | list | None = None):
+        super().__init__(init_cfg)
+        if upsample_mode not in ('nearest', 'bilinear'):
+            raise ValueError("upsample_mode must be 'nearest' or 'bilinear', "
+                             f'got {upsample_mode!r}')
+        self.upsample_mode = upsample_mode
+        self.with_residual = in_channels == out_channels
+        conv = dict(
+            kernel_size=3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        self.fine = DepthwiseSeparableConvModule(in_channels, in_channels,
+                                                 **conv)
+        self.coarse = nn.Sequential(
+            DepthwiseSeparableConvModule(
+                in_channels, in_channels, stride=2, **conv),
+            DepthwiseSeparableConvModule(in_channels, in_channels, **conv))
+        self.point_convs = nn.ModuleList([
+            ContinuousConv(
+                in_channels,
+                in_channels,
+                k=k,
+                offset_scale=offset_scale,
+                joint_neighbors=joint_neighbors,
+                linear=linear,
+                norm_cfg=norm_cfg,
+                act_cfg=act_cfg) for _ in range(2)
+        ])
+        self.fuse = ConvModule(in_channels, out_channels, **conv)
+
+    def forward_3d(self, x: Tensor, graph: PointGraph) -> Tensor:
+        """Run the 3-D branch: keeps (B, in_channels, H, W)."""
+        feats = gather_points(x, graph)
+        for conv in self.point_convs:
+            feats = conv(feats, graph.points, graph.knn_indices)
+        return scatter_points(feats, graph, len(x), x.shape[-2:])
+
+    def forward(self, x: Tensor, graph: PointGraph) -> Tensor:
+        """Fuse.
+
+        Args:
+            x: Feature map, (B, in_channels, H, W), any size.
+            graph: Points of the batch, with ``row`` and ``col`` on the grid
+                of ``x`` (see ``geometry.build_point_graph``).
+
+        Returns:
+            (B, out_channels, H, W).
+        """
+        align = None if self.upsample_mode == 'nearest' else False
+        coarse = F.interpolate(
+            self.coarse(x),
+            size=x.shape[-2:],
+            mode=self.upsample_mode,
+            align_corners=align)
+        out = self.fine(x) + coarse + self.forward_3d(x, graph)
+        out = self.fuse(out)
+        return out + x if self.with_residual else out

@@ -1,0 +1,188 @@
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from random_batch import random_batch
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.registry import MODELS
+
+CONFIGS = Path(__file__).parents[3] / 'configs' / 'pandepth'
+MINI = CONFIGS / 'pandepth_effb0_minivkitti.py'
+BRANCH_LOSSES = dict(
+    semantic=['loss_semantic'],
+    joint=['loss_joint'],
+    depth=['loss_depth'],
+    rpn=['loss_rpn_cls', 'loss_rpn_bbox'],
+    box=['loss_cls', 'loss_bbox'],
+    mask=['loss_mask'])
+
+
+def build(**changes):
+    torch.manual_seed(0)
+    cfg = Config.fromfile(MINI).model
+    for key, value in changes.items():
+        cfg[key] = value
+    model = MODELS.build(cfg)
+    model.init_weights()
+    return model
+
+
+def total(losses, names):
+    values = []
+    for name in names:
+        value = losses[name]
+        values += value if isinstance(value, list) else [value]
+    return sum(v.sum() for v in values)
+
+
+@pytest.fixture(scope='module')
+def trained_step():
+    """The model and the losses of one batch, its graph kept."""
+    model = build()
+    data = model.data_preprocessor(random_batch(), training=True)
+    return model, model(**data, mode='loss')
+
+
+def test_losses_are_those_of_the_paper(trained_step):
+    _, losses = trained_step
+    names = {n for group in BRANCH_LOSSES.values() for n in group}
+    assert {n for n in losses if 'loss' in n} == names
+    assert all(torch.isfinite(total(losses, [n])) for n in names)
+
+
+@pytest.mark.parametrize('branch', BRANCH_LOSSES)
+def test_every_branch_reaches_the_backbone(trained_step, branch):
+    model, losses = trained_step
+    weight = next(model.backbone.parameters())
+    grad, = torch.autograd.grad(
+        total(losses, BRANCH_LOSSES[branch]), weight, retain_graph=True)
+    assert torch.isfinite(grad).all() and grad.abs().max() > 0
+
+
+@pytest.mark.parametrize('loss, head', [('loss_joint', 'depth_head'),
+                                        ('loss_depth', 'semantic_head')])
+def test_heads_feed_each_other(trained_step, loss, head):
+    model, losses = trained_step
+    weights = [p for p in getattr(model, head).parameters() if p.ndim == 4]
+    grads = torch.autograd.grad(
+        losses[loss], weights, retain_graph=True, allow_unused=True)
+    reached = [g is not None and g.abs().max() > 0 for g in grads]
+    assert all(reached)
+
+
+def test_every_parameter_gets_a_gradient():
+    """No parameter is unused: DDP needs no search for them."""
+    model = build()
+    data = model.data_preprocessor(random_batch(), training=True)
+    loss, _ = model.parse_losses(model(**data, mode='loss'))
+    loss.backward()
+    unused = [n for n, p in model.named_parameters() if p.grad is None]
+    assert unused == []
+
+
+@pytest.mark.parametrize('kwargs', [
+    dict(num_instances=0),
+    dict(density=0.0),
+    dict(size=(63, 101)),
+])
+def test_awkward_images_train_and_predict(kwargs):
+    model = build()
+    data = model.data_preprocessor(random_batch(**kwargs), training=True)
+    loss, _ = model.parse_losses(model(**data, mode='loss'))
+    loss.backward()
+    unused = [n for n, p in model.named_parameters() if p.grad is None]
+    assert torch.isfinite(loss) and unused == []
+    model.eval()
+    with torch.no_grad():
+        samples = model.test_step(random_batch(**kwargs))
+    size = kwargs.get('size', (64, 96))
+    for sample in samples:
+        assert sample.pred_depth_map.data.shape == (1, *size)
+        assert sample.pred_sem_seg.sem_seg.shape == (1, *size)
+        assert sample.pred_panoptic_seg.sem_seg.shape == (1, *size)
+        assert sample.pred_instances.masks.shape[1:] == size
+
+
+def test_images_of_two_sizes_in_a_batch():
+    model = build().eval()
+    small, large = (random_batch((seed, ), size=size)
+                    for seed, size in [(0, (48, 80)), (1, (64, 96))])
+    both = dict(
+        inputs={
+            k: small['inputs'][k] + large['inputs'][k]
+            for k in small['inputs']
+        },
+        data_samples=small['data_samples'] + large['data_samples'])
+    with torch.no_grad():
+        samples = model.test_step(both)
+    assert samples[0].pred_depth_map.data.shape == (1, 48, 80)
+    assert samples[1].pred_depth_map.data.shape == (1, 64, 96)
+
+
+def test_predictions_come_at_the_original_size():
+    model = build().eval()
+    batch = random_batch((0, ), size=(48, 80))
+    sample = batch['data_samples'][0]
+    sample.set_metainfo(
+        dict(ori_shape=(75, 120), scale_factor=(80 / 120, 48 / 75)))
+    with torch.no_grad():
+        sample, = model.test_step(batch)
+    assert sample.pred_panoptic_seg.sem_seg.shape == (1, 75, 120)
+    assert sample.pred_instances.masks.shape[1:] == (75, 120)
+    assert sample.pred_depth_map.data.min() > 0
+    assert sample.pred_depth_map.data.max() <= model.max_depth
+
+
+def test_panoptic_ids_follow_the_contract():
+    model = build().eval()
+    with torch.no_grad():
+        sample, = model.test_step(random_batch((0, )))
+    ids = sample.pred_panoptic_seg.sem_seg.unique()
+    assert ((ids % 1000) <= model.num_classes).all()
+    stuff = ids[ids < 1000]
+    assert (stuff >= model.num_things).all()  # a thing has an instance
+
+
+@pytest.mark.parametrize('removed, left', [
+    (('semantic_head', 'joint_head', 'panoptic_fusion', 'rpn_head',
+      'roi_head', 'backbone', 'neck'), {'loss_depth'}),
+    (('depth_head', 'joint_head', 'panoptic_fusion', 'rpn_head', 'roi_head'),
+     {'loss_semantic'}),
+])
+def test_branches_are_optional(removed, left):
+    model = build(**{name: None for name in removed})
+    data = model.data_preprocessor(random_batch(), training=True)
+    losses = model(**data, mode='loss')
+    assert {k for k in losses if 'loss' in k} == left
+    model.eval()
+    with torch.no_grad():
+        sample, = model.test_step(random_batch((0, )))
+    assert ('pred_depth_map' in sample) == ('loss_depth' in left)
+    assert ('pred_sem_seg' in sample) == ('loss_semantic' in left)
+    assert 'pred_instances' not in sample
+
+
+@pytest.mark.parametrize('removed, named', [
+    (('depth_head', ), 'model.joint_head'),
+    (('roi_head', 'rpn_head'), 'model.panoptic_fusion'),
+    (('rpn_head', ), 'model.roi_head'),
+    (('backbone', ), 'model.backbone'),
+    (('semantic_head', 'joint_head', 'panoptic_fusion', 'depth_head',
+      'rpn_head', 'roi_head'), 'no branch with a loss'),
+])
+def test_incomplete_models_are_refused(removed, named):
+    with pytest.raises(InputError, match=named):
+        build(**{name: None for name in removed})
+
+
+def test_a_head_with_another_class_count_is_refused():
+    cfg = Config.fromfile(MINI).model
+    cfg.semantic_head.num_classes = 5
+    with pytest.raises(InputError, match='semantic_head.num_classes'):
+        MODELS.build(cfg)
+
+
+def test_demo_model_is_small():
+    assert sum(p.numel() for p in build().parameters()) <= 5e6

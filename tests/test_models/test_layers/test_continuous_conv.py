@@ -1,0 +1,198 @@
+"""Continuous convolution against a loop over points and neighbours."""
+import pytest
+import torch
+from torch import nn
+
+from pandepth_mm.geometry import knn
+from pandepth_mm.models.layers import ContinuousConv
+
+
+def make(num=40, k=3, in_channels=6, out_channels=5, seed=0, **kwargs):
+    """A float64 layer with random weights, features, points, neighbours."""
+    torch.manual_seed(seed)
+    conv = ContinuousConv(in_channels, out_channels, k=k, **kwargs).double()
+    for name, buffer in conv.named_buffers():
+        if name.endswith('running_mean'):
+            buffer.normal_()
+        elif name.endswith('running_var'):
+            buffer.uniform_(0.5, 2)
+    for param in conv.norm.parameters():
+        nn.init.normal_(param)
+    feats = torch.randn(num, in_channels, dtype=torch.float64)
+    points = torch.randn(num, 3, dtype=torch.float64) * 5
+    return conv, feats, points, knn(points, k)
+
+
+def loop(conv, feats, points, neighbours):
+    """The formula, one number at a time, without the layer's forward."""
+    hidden, _, last = conv.mlp
+    slope = 0.01
+    rows = []
+    for i, row in enumerate(neighbours.tolist()):
+        total = [0.0] * feats.shape[1]
+        for k in row:
+            if k < 0:
+                continue
+            offset = [(points[i, a] - points[k, a]).item() / conv.offset_scale
+                      for a in range(3)]
+            middle = []
+            for j in range(hidden.out_features):
+                value = hidden.bias[j].item() + sum(
+                    hidden.weight[j, a].item() * offset[a] for a in range(3))
+                middle.append(value if value > 0 else slope * value)
+            for c in range(feats.shape[1]):
+                weight = last.bias[c].item() + sum(
+                    last.weight[c, j].item() * m
+                    for j, m in enumerate(middle))
+                total[c] += weight * feats[k, c].item()
+        rows.append([
+            conv.linear.bias[o].item() +
+            sum(conv.linear.weight[o, c].item() * t
+                for c, t in enumerate(total))
+            for o in range(conv.linear.out_features)
+        ])
+    out = torch.tensor(rows, dtype=torch.float64)
+    norm = conv.norm
+    if isinstance(norm, nn.BatchNorm1d):
+        mean, var = norm.running_mean, norm.running_var
+        if conv.training:
+            mean, var = out.mean(0), out.var(0, unbiased=False)
+        out = (out - mean) / (var + norm.eps).sqrt()
+        out = out * norm.weight + norm.bias
+    return torch.where(out > 0, out, slope * out)
+
+
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('norm_cfg', [dict(type='BN'), None])
+def test_equals_the_loop(training, norm_cfg):
+    conv, feats, points, neighbours = make(
+        norm_cfg=norm_cfg, offset_scale=2.5)
+    neighbours[3, 2] = -1
+    neighbours[7] = -1
+    conv.train(training)
+    with torch.no_grad():
+        expected = loop(conv, feats, points, neighbours)
+        found = conv(feats, points, neighbours)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_float32_equals_the_loop():
+    conv, feats, points, neighbours = make()
+    expected = loop(conv, feats, points, neighbours)
+    found = conv.float()(feats.float(), points.float(), neighbours)
+    torch.testing.assert_close(
+        found.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_order_of_neighbours_does_not_matter():
+    conv, feats, points, neighbours = make(k=4)
+    neighbours[0, 1] = -1
+    expected = conv(feats, points, neighbours)
+    shuffled = neighbours[:, torch.tensor([2, 0, 3, 1])]
+    torch.testing.assert_close(
+        conv(feats, points, shuffled), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_equivariant_to_the_order_of_points(training):
+    conv, feats, points, neighbours = make()
+    conv.train(training)
+    expected = conv(feats, points, neighbours)
+    order = torch.randperm(len(points))
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order))
+    moved = place[neighbours[order]]
+    torch.testing.assert_close(
+        conv(feats[order], points[order], moved),
+        expected[order],
+        rtol=1e-10,
+        atol=1e-10)
+
+
+def test_train_and_eval_differ_by_the_statistics_only():
+    conv, feats, points, neighbours = make()
+    before = []
+    conv.norm.register_forward_hook(
+        lambda module, args, out: before.append(args[0]))
+    conv.train()(feats, points, neighbours)
+    conv.eval()(feats, points, neighbours)
+    assert torch.equal(before[0], before[1])
+
+
+def test_other_numbers_of_points_and_neighbours():
+    conv, _, _, _ = make(num=40, k=3)
+    for num, k in ((17, 3), (4, 9), (60, 1)):
+        feats = torch.randn(num, 6, dtype=torch.float64)
+        points = torch.randn(num, 3, dtype=torch.float64)
+        neighbours = knn(points, k)
+        with torch.no_grad():
+            torch.testing.assert_close(
+                conv(feats, points, neighbours),
+                loop(conv, feats, points, neighbours),
+                rtol=1e-10,
+                atol=1e-10)
+
+
+@pytest.mark.parametrize('num', [0, 1])
+@pytest.mark.parametrize('training', [True, False])
+def test_no_point_or_one(num, training):
+    conv, feats, points, neighbours = make(num=num)
+    conv.train(training)
+    mean = conv.norm.running_mean.clone()
+    out = conv(feats, points, neighbours)
+    assert out.shape == (num, 5)
+    assert out.isfinite().all()
+    # one row has no variance: the running statistics stay as they were
+    assert torch.equal(conv.norm.running_mean, mean)
+    if num:
+        expected = loop(conv.eval(), feats, points, neighbours)
+        torch.testing.assert_close(out, expected)
+    out.sum().backward()
+    for name, param in conv.named_parameters():
+        assert param.grad is not None, name
+        assert param.grad.isfinite().all(), name
+
+
+def test_gradient_reaches_the_neighbours_features_only():
+    conv, feats, points, neighbours = make(norm_cfg=None)
+    feats.requires_grad_()
+    conv(feats, points, neighbours)[5].sum().backward()
+    touched = feats.grad.abs().sum(1).nonzero().flatten().tolist()
+    assert sorted(neighbours[5].tolist()) == touched
+
+
+def test_joint_mlp_parameters_and_missing_neighbours():
+    channels, k = 8, 3
+    conv, feats, points, neighbours = make(
+        in_channels=channels,
+        out_channels=channels,
+        joint_neighbors=True,
+        linear=False,
+        norm_cfg=None)
+    count = sum(p.numel() for p in conv.parameters())
+    hidden = channels // 2 * k
+    assert count == (3 * k * hidden + hidden) + (
+        hidden * channels * k + channels * k)
+    expected = conv(feats, points, neighbours)
+    order = [1, 2, 0]
+    assert not torch.allclose(
+        conv(feats, points, neighbours[:, order]), expected)
+    # a neighbour that is missing adds nothing, whatever the features
+    neighbours[:, 1:] = -1
+    out = conv(feats, points, neighbours)
+    offsets = torch.zeros(len(points), 3 * k, dtype=torch.float64)
+    offsets[:, :3] = points - points[neighbours[:, 0]]
+    weights = conv.mlp(offsets)[:, :channels]
+    expected = conv.activate(weights * feats[neighbours[:, 0]])
+    torch.testing.assert_close(out, expected)
+    with pytest.raises(ValueError, match='3 neighbours'):
+        conv(feats, points, neighbours[:, :2])
+
+
+@pytest.mark.parametrize('kwargs, match', [
+    (dict(in_channels=4, out_channels=5, linear=False), 'channels'),
+    (dict(in_channels=4, out_channels=4, offset_scale=0.), 'offset_scale'),
+])
+def test_bad_arguments(kwargs, match):
+    with pytest.raises(ValueError, match=match):
+        ContinuousConv(**kwargs)
