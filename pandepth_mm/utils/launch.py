@@ -167,12 +167,12 @@ def apply_test_flags(cfg: Config, args: Namespace) -> None:
         if os.path.isfile(args.show_dir):
             raise InputError('--show-dir', f'{args.show_dir}, a file',
                              'a folder')
-        hooks = cfg.setdefault('default_hooks', {})
-        hook = dict(
-            hooks.get('visualization')
-            or dict(type='pandepth_mm.PanDepthVisualizationHook'))
-        hooks.visualization = dict(
-            hook, draw=True, test_out_dir=args.show_dir)
+        hook = cfg.get('default_hooks', {}).get('visualization') or dict(
+            type='pandepth_mm.PanDepthVisualizationHook')
+        cfg.merge_from_dict({
+            'default_hooks.visualization':
+            dict(hook, draw=True, test_out_dir=args.show_dir)
+        })
 
 
 def add_custom_hook(cfg: Config, hook: dict) -> None:

@@ -1,0 +1,39 @@
+# make demo | test | setup | lint | clean; variables stand below.
+STACK ?= onedl
+ARGS ?=
+export STACK
+
+# the demo: frames a scene and variation, and size of the pictures
+FRAMES ?= 6
+SIZE ?= 416x128
+RAW = data/minivkitti_raw
+DATA = data/minivkitti
+CONFIG = configs/pandepth/pandepth_effb0_minivkitti.py
+WORK_DIR = work_dirs/demo
+
+PY = $$(bash tools/setup_env.sh --python)
+
+.PHONY: setup demo test lint clean
+
+setup:
+	@bash tools/setup_env.sh
+
+demo: setup
+	$(PY) data_converters/synthesize_vkitti2.py $(RAW) --frames $(FRAMES) --size $(SIZE) --seed 0
+	$(PY) data_converters/vkitti2.py $(RAW) --out $(DATA)
+	$(PY) tools/train.py $(CONFIG) --work-dir $(WORK_DIR)
+	$(PY) tools/test.py $(CONFIG) $$(cat $(WORK_DIR)/last_checkpoint) \
+	    --work-dir $(WORK_DIR) --out $(WORK_DIR)/metrics.json --show-dir $(WORK_DIR)/pictures
+	@echo "The pictures lie in $(WORK_DIR)/pictures, the metrics in $(WORK_DIR)/metrics.json"
+
+# make test ARGS="-m slow" for the long ones
+test: setup
+	$(PY) -m pytest $(ARGS)
+
+lint: setup
+	$(PY) -m ruff check .
+	$(PY) -m codespell_lib pandepth_mm data_converters configs tools tests docs README.md
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache work_dirs
+	find pandepth_mm data_converters tests tools -name __pycache__ -prune -exec rm -rf {} +

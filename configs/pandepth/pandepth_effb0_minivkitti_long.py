@@ -1,0 +1,16 @@
+# The demo's model, trained for longer: see docs/demo_training.md.
+_base_ = './pandepth_effb0_minivkitti.py'
+
+max_iters = 3000
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters + 1)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.05, by_epoch=False, end=100),
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=False,
+        T_max=max_iters,
+        eta_min=2e-5)
+]
+default_hooks = dict(
+    logger=dict(interval=50), checkpoint=dict(interval=250))
+log_processor = dict(window_size=50)

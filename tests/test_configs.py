@@ -1,0 +1,86 @@
+"""The shipped configs: they build, and few keys change what they should."""
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from tiny_dataset import make_tiny_dataset
+
+from pandepth_mm.registry import DATASETS, MODELS
+from pandepth_mm.vkitti2_meta import STUFF_CLASSES, THING_CLASSES
+
+CONFIGS = Path(__file__).parents[1] / 'configs' / 'pandepth'
+NAMES = sorted(p.name for p in CONFIGS.glob('*.py'))
+CUSTOM = CONFIGS / 'custom_dataset_example.py'
+
+
+def load(name):
+    cfg = Config.fromfile(CONFIGS / name)
+    if 'backbone' in cfg.model:
+        cfg.model.backbone.init_cfg = None  # no download
+    return cfg
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_models_build(name):
+    cfg = load(name)
+    model = MODELS.build(cfg.model)
+    assert model.semantic_head.num_classes == model.num_classes
+    assert model.roi_head.bbox_head.num_classes == model.num_things
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_backbone_states_its_weights(name):
+    backbone = Config.fromfile(CONFIGS / name).model.backbone
+    assert 'init_cfg' in backbone
+    if backbone.arch == 'b5':
+        assert backbone.init_cfg.type == 'Pretrained'
+        assert 'efficientnet-b5' in backbone.init_cfg.checkpoint
+
+
+def test_paper_config_holds_the_papers_values():
+    cfg = load('pandepth_effb5_vkitti2.py')
+    assert cfg.model.backbone.arch == 'b5'
+    assert (cfg.model.num_things, cfg.model.num_stuff) == (
+        len(THING_CLASSES), len(STUFF_CLASSES))
+    for split in ('train', 'val', 'test'):
+        assert cfg[f'{split}_dataloader'].dataset.img_scale == (1000, 200)
+    assert cfg.optim_wrapper.optimizer == dict(type='Adam', lr=2e-4)
+    assert cfg.train_cfg.max_epochs == 50
+    assert cfg.model.depth_head.k == 3
+
+
+def test_custom_example_is_short():
+    assert len(CUSTOM.read_text().splitlines()) <= 25
+
+
+def test_custom_example_changes_every_head_and_both_pipelines(tmp_path):
+    cfg = load(CUSTOM.name)
+    meta = cfg.dataset.metainfo
+    make_tiny_dataset(
+        tmp_path,
+        num_frames=1,
+        splits=('train', 'val', 'test'),
+        thing_classes=meta.thing_classes,
+        stuff_classes=meta.stuff_classes,
+        depth_scale=cfg.dataset.depth_scale,
+        write_scales=False)
+    model = MODELS.build(cfg.model)
+    classes = len(meta.thing_classes) + len(meta.stuff_classes)
+    assert model.semantic_head.num_classes == classes == 6
+    assert model.joint_head.num_classes == classes
+    assert model.depth_head.num_classes == classes
+    assert model.depth_head.max_depth == model.joint_head.max_depth == 20
+    assert model.roi_head.bbox_head.num_classes == 2
+    assert model.roi_head.mask_head.num_classes == 2
+    assert model.panoptic_fusion.num_things_classes == 2
+    for split in ('train', 'val', 'test'):
+        dataset_cfg = cfg[f'{split}_dataloader'].dataset
+        dataset_cfg.data_root = str(tmp_path)
+        dataset = DATASETS.build(dataset_cfg)
+        assert dataset.metainfo['classes'] == (
+            *meta.thing_classes, *meta.stuff_classes)
+        item = dataset[0]
+        assert item['inputs']['img'].shape == (3, 192, 640)
+        assert item['inputs']['sparse_depth'].shape == (1, 192, 640)
+        depth = item['data_samples'].gt_depth_map.data
+        assert 1 < depth[depth > 0].min() and depth.max() < 65
