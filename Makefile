@@ -3,8 +3,8 @@ STACK ?= onedl
 ARGS ?=
 export STACK
 
-# the demo: frames a scene and variation, and size of the pictures
-FRAMES ?= 6
+# the demo: frames a scene, each in six variations, and size of the pictures
+FRAMES ?= 60
 SIZE ?= 416x128
 RAW = data/minivkitti_raw
 DATA = data/minivkitti

@@ -51,7 +51,7 @@ val_dataloader = dict(num_workers=1, dataset=dataset)
 test_dataloader = dict(num_workers=1, dataset=dataset)
 
 # a few minutes: enough to see every part work
-max_iters = 200
+max_iters = 250
 train_cfg = dict(
     _delete_=True,
     type='IterBasedTrainLoop',
