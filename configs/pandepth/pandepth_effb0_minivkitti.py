@@ -58,7 +58,7 @@ train_cfg = dict(
     max_iters=max_iters,
     val_interval=max_iters + 1)
 optim_wrapper = dict(
-    optimizer=dict(lr=2e-3), clip_grad=dict(max_norm=10.0, norm_type=2))
+    optimizer=dict(lr=1e-3), clip_grad=dict(max_norm=10.0, norm_type=2))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, end=50),
     dict(
@@ -69,5 +69,6 @@ param_scheduler = [
 ]
 default_hooks = dict(
     logger=dict(interval=10),
-    checkpoint=dict(by_epoch=False, interval=100, save_best=None))
+    checkpoint=dict(by_epoch=False, interval=100, save_best=None),
+    channels_last=dict(type='pandepth_mm.ChannelsLastHook'))
 log_processor = dict(by_epoch=False, window_size=10)

@@ -1,7 +1,7 @@
 # The demo's model, trained for longer: see docs/demo_training.md.
 _base_ = './pandepth_effb0_minivkitti.py'
 
-max_iters = 3000
+max_iters = 2600
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters + 1)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, end=100),

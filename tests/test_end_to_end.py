@@ -1,0 +1,106 @@
+"""The real model through the tools: train, test on one and two processes."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_dataset import make_tiny_dataset
+
+ROOT = Path(__file__).parents[1]
+CONFIG = ROOT / 'configs' / 'pandepth' / 'pandepth_effb0_minivkitti.py'
+FRAMES = 3  # odd: two processes share them unevenly
+
+
+def run(*command):
+    env = dict(os.environ, OMP_NUM_THREADS='1', PYTHON=sys.executable)
+    return subprocess.run([str(c) for c in command],
+                          cwd=ROOT,
+                          env=env,
+                          capture_output=True,
+                          text=True,
+                          timeout=600)
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """Data, checkpoint, and the options that point the config at them."""
+    root = tmp_path_factory.mktemp('end_to_end')
+    data = make_tiny_dataset(
+        root / 'data',
+        num_frames=FRAMES,
+        splits=('train', 'val', 'test'),
+        empty_frames=(1, ))
+    options = [
+        'train_cfg.max_iters=2', 'default_hooks.checkpoint.interval=2',
+        'train_dataloader.batch_size=2'
+    ]
+    for split in ('train', 'val', 'test'):
+        loader = f'{split}_dataloader'
+        options += [
+            f'{loader}.dataset.data_root={data}',
+            f'{loader}.dataset.img_scale=(96,48)', f'{loader}.num_workers=0',
+            f'{loader}.persistent_workers=False'
+        ]
+    result = run(sys.executable, 'tools/train.py', CONFIG, '--work-dir',
+                 root / 'work', '--cfg-options', *options)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return root, root / 'work' / 'iter_2.pth', options
+
+
+def test_one_process_and_two_give_one_table(trained):
+    root, checkpoint, options = trained
+    tables = []
+    for count, command in ((1, [sys.executable, 'tools/test.py', CONFIG,
+                                checkpoint]),
+                           (2, ['tools/dist_test.sh', CONFIG, checkpoint,
+                                2])):
+        out, pictures = root / f'{count}.json', root / f'pictures_{count}'
+        result = run(*command, '--work-dir', root / 'work', '--out', out,
+                     '--show-dir', pictures, '--cfg-options', *options)
+        assert result.returncode == 0, result.stderr[-3000:]
+        assert 'RMSE' in result.stdout and str(pictures) in result.stdout
+        assert len(list(pictures.glob('*.png'))) == FRAMES
+        tables.append(json.loads(out.read_text()))
+    one, two = tables
+    for key in ('panoptic/PQ', 'panoptic/SQ_th', 'panoptic/RQ_st',
+                'semantic/mIoU', 'instance/bbox_mAP', 'instance/segm_mAP',
+                'depth/rmse', 'depth/mae', 'depth/irmse', 'depth/imae',
+                'depth/nearest_fill/rmse', 'depth/classical_fill/rmse'):
+        assert key in one
+    assert one['depth/rmse'] > 0 and one['semantic/mIoU'] > 0
+    assert one.keys() == two.keys()
+    for key, value in one.items():
+        if value is None:  # nothing to measure, e.g. no large instance
+            assert two[key] is None, key
+        else:
+            assert two[key] == pytest.approx(
+                value, rel=1e-12, abs=1e-12), key
+
+
+@pytest.mark.parametrize('tool', ['train.py', 'test.py'])
+def test_a_wrong_class_count_is_one_clear_line(trained, tool):
+    root, checkpoint, options = trained
+    command = [sys.executable, f'tools/{tool}', CONFIG]
+    if tool == 'test.py':
+        command.append(checkpoint)
+    result = run(*command, '--work-dir', root / 'other', '--cfg-options',
+                 *options, 'model.num_things=4')
+    assert result.returncode == 2
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith('error: ')
+    assert 'num_things' in last or 'shape' in last
+    assert 'Traceback' not in result.stderr
+
+
+def test_missing_data_is_one_clear_line(trained):
+    root, _, options = trained
+    result = run(sys.executable, 'tools/train.py', CONFIG, '--work-dir',
+                 root / 'other', '--cfg-options', *options,
+                 f'train_dataloader.dataset.data_root={root}/nowhere')
+    assert result.returncode == 2
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith('error: ')
+    assert 'nowhere' in last and 'panoptic_train.json' in last
+    assert 'Traceback' not in result.stderr
