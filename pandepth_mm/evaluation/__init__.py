@@ -5,9 +5,9 @@ from .metrics import (
                       PanopticMetric,
                       SemanticMetric,
 )
-from .table import format_class_table, format_table, json_metrics
+from .table import format_class_table, format_table
 
 __all__ = [
     'DepthMetric', 'InstanceMetric', 'PanopticMetric', 'SemanticMetric',
-    'format_class_table', 'format_table', 'json_metrics'
+    'format_class_table', 'format_table'
 ]

@@ -1,4 +1,4 @@
-"""Tables for people, and the metrics as JSON for programs.
+"""Tables for people.
 
 Metrics are fractions from 0 to 1 everywhere; percentages only here.
 """
@@ -18,19 +18,6 @@ _CLASS_COLUMNS = (('panoptic/PQ/', 'PQ %'), ('panoptic/SQ/', 'SQ %'),
                   ('panoptic/RQ/', 'RQ %'), ('semantic/IoU/', 'IoU %'),
                   ('instance/bbox_mAP/', 'box mAP %'),
                   ('instance/segm_mAP/', 'mask mAP %'))
-
-
-def json_metrics(metrics: Mapping[str, float]) -> Dict[str, object]:
-    """Make metrics fit for JSON: what is not finite becomes None (null).
-
-    NaN means "nothing to measure": no ground truth of that size, class or
-    kind. JSON has no NaN, and 0 or -1 would be wrong numbers.
-    """
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value)
-        else value
-        for key, value in metrics.items()
-    }
 
 
 def format_table(metrics: Mapping[str, Optional[float]]) -> str:
