@@ -75,8 +75,10 @@ def test_class_table():
 
 
 def test_table_of_what_was_read_back(tmp_path):
-    write_metrics(tmp_path / 'm.json', METRICS)
+    metrics = {**METRICS, 'semantic/IoU/Road': float('nan')}
+    write_metrics(tmp_path / 'm.json', metrics)
     back = json.loads((tmp_path / 'm.json').read_text())
     assert back['panoptic/PQ_st'] is None
     assert back['panoptic/PQ'] == 0.38449  # neither rounded nor in percent
+    assert back['semantic/IoU/Road'] is None
     assert format_table(back) == format_table(METRICS)
