@@ -1,8 +1,11 @@
-# The demo's model, trained for longer: see docs/demo_training.md.
+# The demo's model, trained for longer, by two processes on two CPU cores:
+#     tools/dist_train.sh configs/pandepth/pandepth_effb0_minivkitti_long.py 2
+# See docs/demo_training.md.
 _base_ = './pandepth_effb0_minivkitti.py'
 
-max_iters = 2600
+max_iters = 2100
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters + 1)
+train_dataloader = dict(batch_size=3)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, end=100),
     dict(
