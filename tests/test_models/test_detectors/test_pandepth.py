@@ -7,6 +7,7 @@ from random_batch import random_batch
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import MODELS
+from pandepth_mm.utils import set_default_scope
 
 CONFIGS = Path(__file__).parents[3] / 'configs' / 'pandepth'
 MINI = CONFIGS / 'pandepth_effb0_minivkitti.py'
@@ -20,6 +21,7 @@ BRANCH_LOSSES = dict(
 
 
 def build(**changes):
+    set_default_scope()  # the fixture of the module comes before conftest's
     torch.manual_seed(0)
     cfg = Config.fromfile(MINI).model
     for key, value in changes.items():
