@@ -16,10 +16,12 @@ LOSSES = ('loss_semantic', 'loss_joint', 'loss_depth', 'loss_rpn_cls',
 
 
 def run_tool(name, *args):
+    # conftest.py sets one thread for the quick tests
+    env = dict(os.environ, OMP_NUM_THREADS=str(os.cpu_count()))
     subprocess.run([sys.executable, ROOT / 'tools' / name, *map(str, args)],
                    check=True,
                    cwd=ROOT,
-                   env=dict(os.environ, OMP_NUM_THREADS='2'))
+                   env=env)
 
 
 @pytest.mark.slow

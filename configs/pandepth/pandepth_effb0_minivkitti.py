@@ -50,7 +50,11 @@ model = dict(
         rpn=dict(nms_pre=300, max_per_img=100), rcnn=dict(max_per_img=50)))
 
 dataset = dict(data_root='data/minivkitti/', img_scale=(416, 128))
-train_dataloader = dict(batch_size=4, num_workers=1, dataset=dataset)
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=1,
+    sampler=dict(type='InfiniteSampler'),  # for a loop over iterations
+    dataset=dataset)
 val_dataloader = dict(num_workers=1, dataset=dataset)
 test_dataloader = dict(num_workers=1, dataset=dataset)
 

@@ -136,7 +136,10 @@ class PanDepth(BaseDetector):
     def extract_feat(self, batch_inputs: Tensor) -> Tuple[Tensor, ...]:
         """Features of an image batch (B, 3, H, W), finest first."""
         feats = self.backbone(batch_inputs)
-        return feats if self.neck is None else self.neck(feats)
+        if self.neck is not None:
+            feats = self.neck(feats)
+        # mmcv's RoIAlign reads the memory as NCHW, whatever the strides
+        return tuple(x.contiguous() for x in feats)
 
     def forward_dense(self, batch_inputs: Dict[str, Tensor]) -> DenseOutputs:
         """Run every branch that predicts a value for each pixel.

@@ -140,6 +140,20 @@ def test_predictions_come_at_the_original_size():
     assert sample.pred_depth_map.data.max() <= model.max_depth
 
 
+def test_channels_last_changes_the_layout_alone():
+    """mmcv's RoIAlign misreads maps that are not contiguous."""
+    model = build()
+    losses = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        model.to(memory_format=layout)
+        data = model.data_preprocessor(random_batch(), training=True)
+        torch.manual_seed(0)
+        losses.append(model(**data, mode='loss'))
+    for name in ('loss_cls', 'loss_bbox', 'loss_mask'):
+        torch.testing.assert_close(
+            losses[1][name], losses[0][name], rtol=1e-3, atol=1e-4)
+
+
 def test_panoptic_ids_follow_the_contract():
     model = build().eval()
     with torch.no_grad():
