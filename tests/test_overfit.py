@@ -27,8 +27,14 @@ def run_tool(name, *args):
 @pytest.mark.slow
 def test_two_frames_by_heart(tmp_path):
     data = tmp_path / 'data'
+    # of this seed no thing is hidden so far that the config's filter of tiny
+    # instances would keep it from the training
     make_tiny_dataset(
-        data, num_frames=2, size=(96, 192), splits=('train', 'val', 'test'))
+        data,
+        num_frames=2,
+        size=(96, 192),
+        splits=('train', 'val', 'test'),
+        seed=1)
     options = ['--cfg-options']
     for split in ('train', 'val', 'test'):
         options += [
@@ -52,6 +58,7 @@ def test_two_frames_by_heart(tmp_path):
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
     scalars, = (tmp_path / 'work').glob('*/vis_data/scalars.json')
     steps = [json.loads(line) for line in scalars.read_text().splitlines()]
+    steps = [step for step in steps if 'loss' in step]
     for name in LOSSES:
         assert steps[-1][name] < 0.5 * steps[0][name], name
     assert metrics['panoptic/PQ'] >= 0.90

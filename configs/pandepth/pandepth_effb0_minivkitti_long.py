@@ -3,7 +3,7 @@
 # See docs/demo_training.md.
 _base_ = './pandepth_effb0_minivkitti.py'
 
-max_iters = 2100
+max_iters = 4500
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters + 1)
 train_dataloader = dict(batch_size=3)
 param_scheduler = [
