@@ -2,7 +2,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
+from random_batch import random_batch
 from tiny_dataset import make_tiny_dataset
 
 from pandepth_mm.registry import DATASETS, MODELS
@@ -47,6 +49,23 @@ def test_paper_config_holds_the_papers_values():
     assert cfg.optim_wrapper.optimizer == dict(type='Adam', lr=2e-4)
     assert cfg.train_cfg.max_epochs == 50
     assert cfg.model.depth_head.k == 3
+
+
+def test_papers_model_takes_a_training_and_a_test_step():
+    cfg = load('pandepth_effb5_vkitti2.py')
+    cfg.model.depth_head.num_blocks = 2  # all the same, and slow
+    model = MODELS.build(cfg.model)
+    batch = random_batch(size=(50, 130))  # no multiple of any stride
+    data = model.data_preprocessor(batch, training=True)
+    loss, _ = model.parse_losses(model(**data, mode='loss'))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(p.grad is not None for p in model.parameters())
+    model.eval()
+    with torch.no_grad():
+        sample, _ = model.test_step(random_batch(size=(50, 130)))
+    assert sample.pred_panoptic_seg.sem_seg.shape == (1, 50, 130)
+    assert sample.pred_depth_map.data.shape == (1, 50, 130)
 
 
 def test_custom_example_is_short():
