@@ -54,16 +54,9 @@ val_dataloader = dict(
         test_mode=True,
         pipeline=test_pipeline))
 test_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    val_dataloader,
     dataset=dict(
-        **dataset,
-        ann_file='annotations/panoptic_test.json',
-        test_mode=True,
-        pipeline=test_pipeline))
+        val_dataloader['dataset'], ann_file='annotations/panoptic_test.json'))
 
 # Paths and class names reach the metrics through the data set.
 val_evaluator = [
