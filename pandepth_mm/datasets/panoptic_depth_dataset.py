@@ -11,8 +11,8 @@ from pandepth_mm.fileio import read_depth_png, read_panoptic_png
 from pandepth_mm.registry import DATASETS
 
 from .annotations import Annotations, check_files, read_annotations
+from .transforms.load_panoptic_map import VOID_LABEL
 
-VOID_LABEL = 255
 _ORIGIN_KEYS = ('scene', 'variation', 'camera', 'frame')
 
 
