@@ -1,11 +1,15 @@
 """The real model through the tools: train, test on one and two processes."""
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
 from tiny_dataset import make_tiny_dataset
 
 ROOT = Path(__file__).parents[1]
@@ -13,11 +17,13 @@ CONFIG = ROOT / 'configs' / 'pandepth' / 'pandepth_effb0_minivkitti.py'
 FRAMES = 3  # odd: two processes share them unevenly
 
 
+ENV = dict(os.environ, OMP_NUM_THREADS='1', PYTHON=sys.executable)
+
+
 def run(*command):
-    env = dict(os.environ, OMP_NUM_THREADS='1', PYTHON=sys.executable)
     return subprocess.run([str(c) for c in command],
                           cwd=ROOT,
-                          env=env,
+                          env=ENV,
                           capture_output=True,
                           text=True,
                           timeout=600)
@@ -58,9 +64,12 @@ def test_one_process_and_two_give_one_table(trained):
                                 2])):
         out, pictures = root / f'{count}.json', root / f'pictures_{count}'
         result = run(*command, '--work-dir', root / 'work', '--out', out,
-                     '--show-dir', pictures, '--cfg-options', *options)
+                     '--show-dir', pictures, '--cfg-options', *options,
+                     'test_evaluator.0.classwise=True')
         assert result.returncode == 0, result.stderr[-3000:]
         assert 'RMSE' in result.stdout and str(pictures) in result.stdout
+        assert re.search(r'^class .*PQ %.*\n-+\n(.+\n)*Sky ', result.stdout,
+                         re.MULTILINE)
         assert len(list(pictures.glob('*.png'))) == FRAMES
         tables.append(json.loads(out.read_text()))
     one, two = tables
@@ -104,3 +113,42 @@ def test_missing_data_is_one_clear_line(trained):
     assert last.startswith('error: ')
     assert 'nowhere' in last and 'panoptic_train.json' in last
     assert 'Traceback' not in result.stderr
+
+
+def test_kill_and_resume(trained):
+    """A kill -9 loses at most the two iterations since a checkpoint."""
+    root, _, options = trained
+    work, end = root / 'killed', 40
+    command = [
+        sys.executable, 'tools/train.py', CONFIG, '--work-dir', work,
+        '--cfg-options', *options, f'train_cfg.max_iters={end}'
+    ]
+    process = subprocess.Popen([str(c) for c in command],
+                               cwd=ROOT,
+                               env=ENV,
+                               stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.time() + 300
+        while not (work / 'iter_4.pth').exists():
+            assert process.poll() is None and time.time() < deadline
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    names = [re.search(r'\d+', f.name) for f in work.glob('iter_*.pth')]
+    done = max(int(name.group()) for name in names)
+    assert done < end
+
+    command[-1] = f'train_cfg.max_iters={done + 2}'
+    result = run(*command, '--resume')
+    assert result.returncode == 0, result.stderr[-3000:]
+    resumed = re.search(r'resumed epoch: \d+, iter: (\d+)',
+                        result.stdout + result.stderr)
+    assert int(resumed.group(1)) >= done - 2
+    saved = torch.load(work / f'iter_{done + 2}.pth', weights_only=False)
+    assert saved['meta']['iter'] == done + 2
+    steps = {state['step'].item() if hasattr(state['step'], 'item')
+             else state['step']
+             for state in saved['optimizer']['state'].values()}
+    assert steps == {done + 2}  # none lost and none done twice

@@ -5,7 +5,7 @@ import os
 from mmengine.dist import is_main_process
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.evaluation.table import format_table
+from pandepth_mm.evaluation.table import format_class_table, format_table
 from pandepth_mm.utils import cli_main
 from pandepth_mm.utils.launch import (add_common_arguments, apply_test_flags,
                                       build_runner, load_config)
@@ -36,6 +36,9 @@ def main() -> None:
     metrics = build_runner(cfg, args.trust_checkpoint).test()
     if is_main_process():
         print(format_table(metrics))
+        by_class = format_class_table(metrics)  # '' where nothing asks for it
+        if by_class:
+            print(f'\n{by_class}')
         if args.out:
             write_metrics(args.out, metrics)
             print(f'metrics: {args.out}')
