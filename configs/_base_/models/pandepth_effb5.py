@@ -97,6 +97,7 @@ model = dict(
                 type='CrossEntropyLoss', use_mask=True, loss_weight=1.0))),
     depth_head=dict(
         type='pandepth_mm.FuseBlockDepthHead',
+        semantics='logits',  # or 'softmax', 'detach', None
         num_blocks=12,
         channels=64,
         k=3,
@@ -110,6 +111,7 @@ model = dict(
         act_cfg=act_cfg,
         loss=dict(
             type='pandepth_mm.HardPixelCrossEntropyLoss', loss_weight=1.0)),
+    fusion_logits='refined',  # or 'preliminary'
     panoptic_fusion=dict(
         type='pandepth_mm.PanopticFusion',
         score_thr=0.5,

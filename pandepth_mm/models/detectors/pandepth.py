@@ -37,6 +37,17 @@ class PanDepth(BaseDetector):
     The class counts and the depth range stand here once; the detector writes
     them into the configs of its heads.
 
+    The loss weights are the heads' own (``loss=dict(loss_weight=...)``), and
+    so is the way the logits enter the depth head (its ``semantics``). A head
+    is trained if its own weight is more than 0, or if a trained head reads
+    its output with a gradient: the joint head reads logits and depth, the
+    depth head the logits unless they are detached. A model with a head that
+    is not trained is refused. So is a weight of 0 on a loss of the instance
+    branch, whose output layers have no other, and a fusion of preliminary
+    logits that no semantic loss has made into class logits. (Where the depth
+    loss alone trains the semantic head, its logits are features, and
+    ``pred_sem_seg`` means nothing.)
+
     Args:
         num_things: Number of thing classes, labels 0 .. num_things - 1.
         num_stuff: Number of stuff classes, the labels after them.
@@ -49,14 +60,19 @@ class PanDepth(BaseDetector):
         depth_head: Config of the depth completion head.
         joint_head: Config of the head that refines the semantics by depth.
         panoptic_fusion: Config of the fusion of semantics and instances.
+        fusion_logits: Which semantic logits the fusion reads: 'refined',
+            the joint head's (the preliminary ones where there is no joint
+            head), or 'preliminary'. ``pred_sem_seg`` does not depend on it:
+            it comes from the refined logits wherever there is a joint head.
         train_cfg: ``rpn``, ``rpn_proposal`` and ``rcnn``, as mmdet has them.
         test_cfg: ``rpn`` and ``rcnn``, as mmdet has them.
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialisation config.
 
     Raises:
-        InputError: A branch lacks one that it needs, no branch is left, or a
-            head's config states a count that differs from the detector's.
+        InputError: A branch lacks one that it needs, no branch is left, a
+            head's config states a count that differs from the detector's, a
+            head is left without any loss, or ``fusion_logits`` is unknown.
     """
 
     def __init__(self,
@@ -71,6 +87,7 @@ class PanDepth(BaseDetector):
                  depth_head: OptConfigType = None,
                  joint_head: OptConfigType = None,
                  panoptic_fusion: OptConfigType = None,
+                 fusion_logits: str = 'refined',
                  train_cfg: OptConfigType = None,
                  test_cfg: OptConfigType = None,
                  data_preprocessor: OptConfigType = None,
@@ -91,6 +108,11 @@ class PanDepth(BaseDetector):
             joint_head=joint_head,
             panoptic_fusion=panoptic_fusion)
         _check_branches(branches)
+        if fusion_logits not in ('refined', 'preliminary'):
+            raise InputError('config', repr(fusion_logits),
+                             "'refined' or 'preliminary'",
+                             'model.fusion_logits')
+        self.fusion_logits = fusion_logits
 
         depth_classes = self.num_classes if semantic_head else 0
         handed = dict(
@@ -114,6 +136,7 @@ class PanDepth(BaseDetector):
                 'rpn_proposal', test_cfg['rpn'])
         for name, cfg in branches.items():
             setattr(self, name, None if cfg is None else MODELS.build(cfg))
+        _check_losses(self)
 
     def _complete_roi_head(self, roi_head: ConfigType,
                            train_cfg: OptConfigType,
@@ -224,6 +247,8 @@ class PanDepth(BaseDetector):
                 sample.pred_sem_seg = PixelData(
                     sem_seg=image_logits.argmax(0, keepdim=True))
             if self.panoptic_fusion is not None:
+                if self.fusion_logits == 'preliminary':
+                    image_logits = _to_image(out.logits[i], sample, rescale)
                 panoptic = self.panoptic_fusion.predict(
                     image_logits, instances[i])
                 sample.pred_panoptic_seg = PixelData(sem_seg=panoptic[None])
@@ -278,6 +303,52 @@ def _check_branches(branches: Dict[str, OptConfigType]) -> None:
     if all(branches[name] is None for name in tasks):
         raise InputError('config', 'no branch with a loss',
                          f'at least one of {", ".join(tasks)}', 'model')
+
+
+def _check_losses(model: PanDepth) -> None:
+    """Refuse a model with a head that no loss trains, see the class."""
+    own = {  # the loss modules of the dense heads
+        name: _has_weight(getattr(getattr(model, name), attribute, None))
+        for name, attribute in (('semantic_head', 'loss'),
+                                ('depth_head', 'loss_depth'),
+                                ('joint_head', 'loss'))
+        if getattr(model, name) is not None
+    }
+    joint = own.get('joint_head', False)
+    depth = own.get('depth_head', False) or joint
+    attached = getattr(model.depth_head, 'semantics',
+                       'logits') in ('logits', 'softmax')
+    trained = dict(
+        joint_head=(joint, 'nothing reads the refined logits'),
+        depth_head=(depth, 'no joint head reads the depth'),
+        semantic_head=(own.get('semantic_head') or joint
+                       or (depth and attached),
+                       'no head reads the preliminary logits attached'))
+    for name, (is_trained, reason) in trained.items():
+        if name in own and not is_trained:
+            raise _no_weight(f'{name}.loss', reason)
+    if model.panoptic_fusion is not None and not own['semantic_head'] and (
+            model.joint_head is None or model.fusion_logits == 'preliminary'):
+        raise _no_weight('semantic_head.loss',
+                         'the panoptic fusion reads the preliminary logits')
+    for branch in ('rpn_head', 'roi_head'):
+        head = getattr(model, branch)
+        for name, module in [] if head is None else head.named_modules():
+            if name.split('.')[-1].startswith('loss') and not _has_weight(
+                    module):
+                raise _no_weight(f'{branch}.{name}',
+                                 'no other loss trains that layer')
+
+
+def _has_weight(loss: Optional[torch.nn.Module]) -> bool:
+    """Whether a loss counts; one that states no weight does."""
+    return getattr(loss, 'loss_weight', 1) > 0
+
+
+def _no_weight(where: str, reason: str) -> InputError:
+    """Say that a loss is needed; ``where`` is its place in the model."""
+    return InputError('config', 'no weight', f'more than 0, since {reason}',
+                      f'model.{where}.loss_weight')
 
 
 def _hand_down(cfg: ConfigType, where: str, values: dict) -> dict:
