@@ -51,10 +51,82 @@ def bilinear(x, size):
     return x
 
 
+def continuous_conv(conv, feats, points, neighbours):
+    """A ContinuousConv, one number at a time: float64 (N, out_channels).
+
+    The shared MLP, or the one over all neighbours together; -1 stands for a
+    missing neighbour, whose offset is 0.
+    """
+    hidden, _, last = conv.mlp
+    channels = feats.shape[1]
+    rows = []
+    for i, row in enumerate(neighbours.tolist()):
+        offsets = [[(points[i, a] - points[n, a]).item() /
+                    conv.offset_scale if n >= 0 else 0.0 for a in range(3)]
+                   for n in row]
+        if conv.joint_neighbors:
+            joint = mlp(hidden, last, sum(offsets, []))
+            weights = [
+                joint[j * channels:(j + 1) * channels]
+                for j in range(len(row))
+            ]
+        else:
+            weights = [mlp(hidden, last, offset) for offset in offsets]
+        total = [
+            sum(weights[j][c] * feats[n, c].item()
+                for j, n in enumerate(row) if n >= 0) for c in range(channels)
+        ]
+        if not isinstance(conv.linear, torch.nn.Identity):
+            total = affine(conv.linear, total)
+        rows.append(total)
+    out = torch.tensor(rows, dtype=torch.float64)
+    norm = conv.norm
+    if isinstance(norm, torch.nn.BatchNorm1d):
+        mean, var = norm.running_mean, norm.running_var
+        if norm.training:
+            mean, var = out.mean(0), out.var(0, unbiased=False)
+        out = (out - mean) / (var + norm.eps).sqrt()
+        out = out * norm.weight + norm.bias
+    return torch.where(out > 0, out, 0.01 * out)
+
+
+def affine(linear, values):
+    """A Linear on a list of numbers."""
+    return [
+        bias + sum(w * x for w, x in zip(weights, values, strict=True))
+        for weights, bias in zip(
+            linear.weight.tolist(), linear.bias.tolist(), strict=True)
+    ]
+
+
+def mlp(hidden, last, values):
+    """Linear, leaky ReLU, Linear on a list of numbers."""
+    middle = [x if x > 0 else 0.01 * x for x in affine(hidden, values)]
+    return affine(last, middle)
+
+
+def fuse_block(block, x, pixels, points, neighbours):
+    """A FuseBlock in eval mode with the paper's nearest upsampling.
+
+    ``pixels`` holds (image, row, column) of each point, in their order.
+    """
+    coarse = separable(block.coarse[1], separable(block.coarse[0], x))
+    feats = torch.stack([x[b, :, v, u] for b, v, u in pixels])
+    for conv in block.point_convs:
+        feats = continuous_conv(conv, feats, points, neighbours)
+    grid = torch.zeros_like(x)
+    for (b, v, u), feat in zip(pixels, feats, strict=True):
+        grid[b, :, v, u] = feat
+    out = conv_norm_act(
+        block.fuse,
+        separable(block.fine, x) + nearest(coarse, x.shape[-2:]) + grid)
+    return out + x if out.shape[1] == x.shape[1] else out
+
+
 def randomise_norms(module):
     """Give batch norms statistics and weights that are not the default."""
     for m in module.modules():
-        if isinstance(m, torch.nn.BatchNorm2d):
+        if isinstance(m, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):
             torch.nn.init.uniform_(m.weight, 0.5, 2)
             torch.nn.init.normal_(m.bias)
             torch.nn.init.normal_(m.running_mean)

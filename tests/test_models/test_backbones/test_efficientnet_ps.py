@@ -67,20 +67,44 @@ def test_any_size_rounds_up(size):
 
 
 def test_block_has_no_activation_after_the_projection():
-    model = small().eval()
+    model = small().double().eval()
     randomise_norms(model)
     blocks = [m for m in model.modules() if isinstance(m, InvertedResidual)
-              and m.depthwise_conv.stride == (1, 1) and m.with_expand_conv]
-    residual = [block.with_res_shortcut for block in blocks]
-    assert any(residual) and not all(residual)
+              and m.depthwise_conv.stride == (1, 1)]
+    for flag in ('with_res_shortcut', 'with_expand_conv'):
+        flags = [getattr(block, flag) for block in blocks]
+        assert any(flags) and not all(flags)
     for block in blocks:
-        x = torch.randn(2, block.expand_conv.in_channels, 5, 6)
-        y = conv_norm_act(block.expand_conv, x)
+        first = block.depthwise_conv
+        if block.with_expand_conv:
+            first = block.expand_conv
+        x = torch.randn(2, first.in_channels, 5, 6, dtype=torch.float64)
+        y = x
+        if block.with_expand_conv:
+            y = conv_norm_act(block.expand_conv, y)
         y = conv_norm_act(block.depthwise_conv, y)
         y = conv_norm_act(block.linear_conv, y, slope=1)
         if block.with_res_shortcut:
             y = x + y
-        assert torch.allclose(block(x), y, rtol=1e-4, atol=1e-4)
+        assert torch.allclose(block(x), y, rtol=1e-10, atol=1e-10)
+
+
+def test_every_other_layer_has_norm_and_leaky_relu():
+    layers = {
+        name: m
+        for name, m in EfficientNetPS('b0').named_modules()
+        if isinstance(m, ConvModule)
+    }
+    projections = [n for n in layers if n.endswith('linear_conv')]
+    assert len(projections) == 16 and len(layers) == 16 + 15 + 16 + 2
+    for name, layer in layers.items():
+        assert isinstance(layer.norm, torch.nn.BatchNorm2d)
+        assert layer.norm.eps == 1e-3
+        if name in projections:
+            assert not layer.with_activation
+        else:
+            assert isinstance(layer.activate, torch.nn.LeakyReLU), name
+            assert layer.activate.negative_slope == 0.01
 
 
 def test_every_parameter_learns():
@@ -170,6 +194,54 @@ def test_pretrained(source, tmp_path, log, out_indices):
     assert ('layers.6' in skipped) == (6 not in out_indices)
 
 
+@pytest.mark.parametrize('arch', [f'b{i}' for i in range(8)])
+@pytest.mark.parametrize('layout', ['mmpretrain', 'mmdet', 'bare'])
+def test_pretrained_of_every_arch(arch, layout, tmp_path, log, monkeypatch):
+    """A number of its own in each tensor of the source comes across.
+
+    mmpretrain's backbone has the names and shapes of mmdet's, and a linear
+    classifier ``head.fc`` beside it; a detector of mmdet's has its own
+    parts there.
+    """
+    for cls, method in ((ConvModule, 'init_weights'),
+                        (torch.nn.Conv2d, 'reset_parameters')):
+        monkeypatch.setattr(cls, method, lambda self: None)
+    names = EfficientNet(arch, out_indices=(6, )).state_dict()
+    # one number in memory and in the file, whatever the shape
+    source = {
+        name: torch.full((), i + 1, dtype=value.dtype).expand(value.shape)
+        for i, (name, value) in enumerate(names.items())
+    }
+    extra = dict(
+        mmpretrain=('head.fc.weight', 'head.fc.bias'),
+        mmdet=('neck.lateral_convs.0.conv.weight', 'bbox_head.cls.weight'),
+        bare=())[layout]
+    prefix = '' if layout == 'bare' else 'backbone.'
+    content = {f'{prefix}{name}': value for name, value in source.items()}
+    content.update({name: torch.zeros(2) for name in extra})
+    path = tmp_path / f'{arch}.pth'
+    torch.save(dict(state_dict=content), path)
+    init_cfg = dict(type='Pretrained', checkpoint=str(path), prefix=prefix)
+    model = EfficientNetPS(arch, init_cfg=init_cfg)
+    model.init_weights()
+
+    state = model.state_dict()
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for kind in ('running_mean', 'running_var', 'num_batches_tracked'):
+        assert sum(name.endswith(kind) for name in state) == len(norms)
+    for name, value in state.items():
+        assert (value == source[name].flatten()[0]).all(), name
+    # exactly the rest of the source is reported
+    skipped = log().split('skipped: ')[1].split('.\n')[0].split(', ')
+    parts = {
+        name.split('.se.')[0] + '.se'
+        for name in source if name not in state
+    }
+    parts |= {'.'.join(name.split('.')[:2]) for name in extra}
+    assert sorted(skipped) == sorted(parts)
+    assert len(parts) > 15
+
+
 @pytest.mark.parametrize('prefix', [None, 'backbone.'])
 def test_prefix(source, tmp_path, prefix):
     path = tmp_path / 'b0.pth'
@@ -244,6 +316,16 @@ def test_source_of_another_arch(source, tmp_path):
     model = EfficientNetPS('b1', init_cfg=init_cfg)
     with pytest.raises(InputError, match='same arch'):
         model.init_weights()
+
+
+def test_timms_names_are_refused(tmp_path):
+    path = tmp_path / 'timm.pth'
+    names = ('conv_stem.weight', 'blocks.0.0.conv_dw.weight',
+             'classifier.weight')
+    torch.save({name: torch.zeros(1) for name in names}, path)
+    init_cfg = dict(type='Pretrained', checkpoint=str(path))
+    with pytest.raises(InputError, match=r'without layers\.0\.conv\.weight'):
+        small(init_cfg=init_cfg).init_weights()
 
 
 def test_wrong_prefix(source, tmp_path):

@@ -133,7 +133,7 @@ def settings(seed):
 
 def test_equals_the_pixel_loop():
     counts = torch.zeros(3, dtype=torch.long)
-    shown = voids = stuff = 0
+    shown = voids = stuff = empty = outside = tied = 0
     for seed in range(200):
         case = random_case(seed)
         found = fuse_panoptic(*case, **settings(seed))
@@ -144,10 +144,17 @@ def test_equals_the_pixel_loop():
         shown += len(found[found >= 1000].unique())
         voids += (found == len(case[0])).any().item()
         stuff += (found < len(case[0])).any().item()
+        boxes, scores = case[1:3]
+        height, width = found.shape
+        empty += len(boxes) == 0
+        outside += ((boxes[:, 0] >= width) | (boxes[:, 1] >= height) |
+                    (boxes[:, 2] <= 0) | (boxes[:, 3] <= 0)).any().item()
+        tied += len(scores.unique()) < len(scores)
     # the cases hold enough of everything to be a test of it
     kept, overlapping, pruned = counts.tolist()
     assert min(kept, shown) > 200
-    assert min(overlapping, pruned, voids, stuff) > 50
+    assert min(overlapping, pruned, voids, stuff, outside, tied) > 50
+    assert empty > 5
 
 
 def test_float32_and_half():

@@ -1,7 +1,7 @@
 """Continuous convolution against a loop over points and neighbours."""
 import pytest
 import torch
-from torch import nn
+from plain_layers import continuous_conv, randomise_norms
 
 from pandepth_mm.geometry import knn
 from pandepth_mm.models.layers import ContinuousConv
@@ -11,55 +11,10 @@ def make(num=40, k=3, in_channels=6, out_channels=5, seed=0, **kwargs):
     """A float64 layer with random weights, features, points, neighbours."""
     torch.manual_seed(seed)
     conv = ContinuousConv(in_channels, out_channels, k=k, **kwargs).double()
-    for name, buffer in conv.named_buffers():
-        if name.endswith('running_mean'):
-            buffer.normal_()
-        elif name.endswith('running_var'):
-            buffer.uniform_(0.5, 2)
-    for param in conv.norm.parameters():
-        nn.init.normal_(param)
+    randomise_norms(conv)
     feats = torch.randn(num, in_channels, dtype=torch.float64)
     points = torch.randn(num, 3, dtype=torch.float64) * 5
     return conv, feats, points, knn(points, k)
-
-
-def loop(conv, feats, points, neighbours):
-    """The formula, one number at a time, without the layer's forward."""
-    hidden, _, last = conv.mlp
-    slope = 0.01
-    rows = []
-    for i, row in enumerate(neighbours.tolist()):
-        total = [0.0] * feats.shape[1]
-        for k in row:
-            if k < 0:
-                continue
-            offset = [(points[i, a] - points[k, a]).item() / conv.offset_scale
-                      for a in range(3)]
-            middle = []
-            for j in range(hidden.out_features):
-                value = hidden.bias[j].item() + sum(
-                    hidden.weight[j, a].item() * offset[a] for a in range(3))
-                middle.append(value if value > 0 else slope * value)
-            for c in range(feats.shape[1]):
-                weight = last.bias[c].item() + sum(
-                    last.weight[c, j].item() * m
-                    for j, m in enumerate(middle))
-                total[c] += weight * feats[k, c].item()
-        rows.append([
-            conv.linear.bias[o].item() +
-            sum(conv.linear.weight[o, c].item() * t
-                for c, t in enumerate(total))
-            for o in range(conv.linear.out_features)
-        ])
-    out = torch.tensor(rows, dtype=torch.float64)
-    norm = conv.norm
-    if isinstance(norm, nn.BatchNorm1d):
-        mean, var = norm.running_mean, norm.running_var
-        if conv.training:
-            mean, var = out.mean(0), out.var(0, unbiased=False)
-        out = (out - mean) / (var + norm.eps).sqrt()
-        out = out * norm.weight + norm.bias
-    return torch.where(out > 0, out, slope * out)
 
 
 @pytest.mark.parametrize('training', [True, False])
@@ -71,17 +26,31 @@ def test_equals_the_loop(training, norm_cfg):
     neighbours[7] = -1
     conv.train(training)
     with torch.no_grad():
-        expected = loop(conv, feats, points, neighbours)
+        expected = continuous_conv(conv, feats, points, neighbours)
         found = conv(feats, points, neighbours)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
 def test_float32_equals_the_loop():
     conv, feats, points, neighbours = make()
-    expected = loop(conv, feats, points, neighbours)
+    expected = continuous_conv(conv, feats, points, neighbours)
     found = conv.float()(feats.float(), points.float(), neighbours)
     torch.testing.assert_close(
         found.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_joint_mlp_equals_the_loop():
+    """The option that Table 2 needs, missing neighbours included."""
+    conv, feats, points, neighbours = make(
+        num=20, in_channels=4, out_channels=4, joint_neighbors=True,
+        linear=False)
+    neighbours[2, 1:] = -1
+    with torch.no_grad():
+        torch.testing.assert_close(
+            conv.eval()(feats, points, neighbours),
+            continuous_conv(conv, feats, points, neighbours),
+            rtol=1e-10,
+            atol=1e-10)
 
 
 def test_order_of_neighbours_does_not_matter():
@@ -128,7 +97,7 @@ def test_other_numbers_of_points_and_neighbours():
         with torch.no_grad():
             torch.testing.assert_close(
                 conv(feats, points, neighbours),
-                loop(conv, feats, points, neighbours),
+                continuous_conv(conv, feats, points, neighbours),
                 rtol=1e-10,
                 atol=1e-10)
 
@@ -145,7 +114,7 @@ def test_no_point_or_one(num, training):
     # one row has no variance: the running statistics stay as they were
     assert torch.equal(conv.norm.running_mean, mean)
     if num:
-        expected = loop(conv.eval(), feats, points, neighbours)
+        expected = continuous_conv(conv.eval(), feats, points, neighbours)
         torch.testing.assert_close(out, expected)
     out.sum().backward()
     for name, param in conv.named_parameters():

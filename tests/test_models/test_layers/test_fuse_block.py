@@ -1,6 +1,8 @@
 """Fuse block: gathered features belong to the points they are given to."""
 import pytest
 import torch
+from plain_layers import fuse_block, randomise_norms
+from torch import nn
 
 from pandepth_mm.geometry import PointGraph, build_point_graph
 from pandepth_mm.models.layers import (FuseBlock, gather_points,
@@ -88,6 +90,51 @@ def test_hand_placed_neighbour():
     ]
     differs = (out[0] != out[1]).any(dim=1).tolist()
     assert differs == [False, True, False, False]
+
+
+def test_features_travel_along_hand_placed_neighbours():
+    """Two continuous convolutions that only copy: two steps in space."""
+    # a chain in depth: nearest to 10 m is 12 m, to 12 m and 13 m each other
+    depth = torch.zeros(1, 1, 15, 31)
+    depth[0, 0, 7, 14], depth[0, 0, 7, 15] = 10., 60.
+    depth[0, 0, 7, 16], depth[0, 0, 8, 15] = 12., 13.
+    graph = graph_of(depth, k=1)
+    # raster order: 10 m, 60 m, 12 m, 13 m
+    assert graph.knn_indices.flatten().tolist() == [2, 3, 3, 2]
+    block = FuseBlock(4, 4, k=1, linear=False, norm_cfg=None, act_cfg=None)
+    for conv in block.point_convs:
+        nn.init.zeros_(conv.mlp[2].weight)
+        nn.init.ones_(conv.mlp[2].bias)
+    x = torch.randn(1, 4, 15, 31)
+    expected = torch.zeros_like(x)
+    expected[..., 7, 14] = x[..., 8, 15]  # 10 m -> 12 m -> 13 m
+    expected[..., 7, 15] = x[..., 7, 16]  # 60 m -> 13 m -> 12 m
+    expected[..., 7, 16] = x[..., 7, 16]  # 12 m -> 13 m -> 12 m
+    expected[..., 8, 15] = x[..., 8, 15]
+    assert torch.equal(block.forward_3d(x, graph), expected)
+
+
+@pytest.mark.parametrize('out_channels', [4, 5])
+@pytest.mark.parametrize('size', [(8, 12), (7, 13)])
+def test_equals_recomposition(size, out_channels):
+    """The whole block, layers and points written out."""
+    depth = sparse_depth(2, *size, density=0.15)
+    depth[1] = 0
+    depth[1, 0, 3, 4] = 5.  # a point alone has no neighbour
+    graph = graph_of(depth)
+    assert (graph.knn_indices[-1] == -1).all()
+    torch.manual_seed(0)
+    block = FuseBlock(4, out_channels).double().eval()
+    randomise_norms(block)
+    graph = graph._replace(points=graph.points.double())
+    x = torch.randn(2, 4, *size, dtype=torch.float64)
+    pixels = (depth[:, 0] > 0).nonzero().tolist()
+    with torch.no_grad():
+        torch.testing.assert_close(
+            block(x, graph),
+            fuse_block(block, x, pixels, graph.points, graph.knn_indices),
+            rtol=1e-10,
+            atol=1e-10)
 
 
 def test_scatter_is_the_reverse_of_gather():

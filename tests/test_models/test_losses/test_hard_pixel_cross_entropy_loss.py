@@ -43,6 +43,28 @@ def test_equals_sorting(fraction, seed):
         by_sorting(logits, target, fraction), abs=1e-10)
 
 
+@pytest.mark.parametrize('seed', range(3))
+def test_float32_equals_sorting(seed):
+    logits, target = random_batch(seed=seed)
+    logits = logits.detach().float()
+    loss = HardPixelCrossEntropyLoss()(logits, target)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(
+        by_sorting(logits, target, 0.25), rel=1e-5, abs=1e-5)
+
+
+def test_probabilities_are_equation_2():
+    """One pixel: minus the log of exp(x_n) / sum exp(x_m), however large."""
+    scores, label = [2.0, -1.0, 0.5], 1
+    exps = [math.exp(s) for s in scores]
+    expected = -math.log(exps[label] / sum(exps))
+    for shift in (0., 3000., -3000.):
+        logits = torch.tensor(scores, dtype=torch.float64) + shift
+        loss = HardPixelCrossEntropyLoss()(
+            logits.reshape(1, 3, 1, 1), torch.tensor([[[label]]]))
+        assert loss.item() == pytest.approx(expected, abs=1e-10)
+
+
 def test_equation_1():
     # all pixels valid: the worst W H / 4 pixels weigh 4 / (W H) each
     logits, target = random_batch(size=(1, 4, 8, 10), void=0)

@@ -39,6 +39,15 @@ def test_equals_loop(reduction, seed):
         by_loop(pred, target, reduction), abs=1e-10)
 
 
+@pytest.mark.parametrize('reduction', ['batch', 'image'])
+def test_float32_equals_loop(reduction):
+    pred, target = (x.detach().float() for x in random_depth())
+    loss = MaskedMSELoss(reduction=reduction)(pred, target)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(
+        by_loop(pred, target, reduction), rel=1e-5, abs=1e-5)
+
+
 def test_reductions_differ():
     pred, target = random_depth()
     batch = MaskedMSELoss(reduction='batch')(pred, target)
