@@ -114,6 +114,11 @@ def _check_options(options: FrameOptions, workers: int,
         if not 0 <= value <= 1:
             raise InputError(f'--{flag.replace("_", "-")}', f'{value}',
                              'a fraction from 0 to 1')
+    if options.input_from_gt and \
+            options.sparse_density > options.gt_density:
+        raise InputError('--sparse-density', f'{options.sparse_density}',
+                         f'at most --gt-density, {options.gt_density}, since '
+                         'the input is drawn from the ground truth')
     if options.classless not in ('error', 'ignore'):
         raise InputError('--classless-instances', options.classless,
                          'error or ignore')
@@ -306,6 +311,10 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--gt-density', type=float, default=defaults.gt_density,
         help='fraction of the pixels in depth_gt (%(default)s)')
     parser.add_argument(
+        '--input-from-gt', action='store_true',
+        help="make sparse_depth a part of depth_gt, as the authors' code "
+        'does; by default they are drawn apart')
+    parser.add_argument(
         '--seed', type=int, default=defaults.seed,
         help='of the draws (%(default)s)')
     parser.add_argument(
@@ -335,7 +344,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             cameras=args.cameras,
             options=FrameOptions(args.max_depth, args.seed,
                                  args.sparse_density, args.gt_density,
-                                 args.classless_instances),
+                                 args.classless_instances,
+                                 args.input_from_gt),
             workers=args.workers,
             overwrite=args.overwrite)
     except InputError as e:

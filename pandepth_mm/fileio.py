@@ -51,11 +51,11 @@ def write_json(path: PathLike, data) -> None:
             json.dump(data, f)
 
 
-def read_json(path: PathLike) -> dict:
-    """Read a JSON object.
+def read_json(path: PathLike, kind: type = dict):
+    """Read a JSON object, or with ``kind=list`` an array.
 
     Raises:
-        InputError: The file is missing, is not JSON, or holds no object.
+        InputError: The file is missing, is not JSON, or holds something else.
     """
     try:
         with open(path, encoding='utf-8') as f:
@@ -64,8 +64,10 @@ def read_json(path: PathLike) -> dict:
         raise InputError(path, 'no such file', 'a JSON file') from None
     except (json.JSONDecodeError, UnicodeDecodeError) as e:
         raise InputError(path, f'broken JSON ({e})', 'valid JSON') from None
-    if not isinstance(data, dict):
-        raise InputError(path, type(data).__name__, 'a JSON object')
+    if not isinstance(data, kind):
+        raise InputError(
+            path, f'a JSON {type(data).__name__}',
+            'a JSON object' if kind is dict else f'a JSON {kind.__name__}')
     return data
 
 
@@ -112,7 +114,8 @@ def read_depth_png(path: PathLike,
         raise InputError(path, f'size (h, w) = {raw.shape}',
                          f'{tuple(shape)}, the size of the image')
     # float before any arithmetic: uint16 differences wrap around
-    depth = raw.astype(np.float32) / np.float32(scale)
+    depth = raw.astype(np.float32)
+    depth /= np.float32(scale)
     if invalid is not None:
         depth[raw == invalid] = 0
     return depth
@@ -162,8 +165,10 @@ def read_panoptic_png(path: PathLike,
     if shape is not None and raw.shape[:2] != tuple(shape):
         raise InputError(path, f'size (h, w) = {raw.shape[:2]}',
                          f'{tuple(shape)}, the size of the image')
-    bgr = raw.astype(np.int32)
-    return bgr[..., 2] + 256 * bgr[..., 1] + 65536 * bgr[..., 0]
+    # four bytes R, G, B, A are one little-endian integer; A is masked off
+    ids = cv2.cvtColor(raw, cv2.COLOR_BGR2RGBA).view('<i4')[..., 0]
+    ids &= 0xFFFFFF
+    return ids
 
 
 def write_panoptic_png(path: PathLike, ids: np.ndarray) -> None:
@@ -172,4 +177,29 @@ def write_panoptic_png(path: PathLike, ids: np.ndarray) -> None:
     bgr = np.stack([ids >> 16 & 255, ids >> 8 & 255, ids & 255], axis=-1)
     with atomic_path(path) as tmp:
         if not cv2.imwrite(tmp, bgr.astype(np.uint8)):
+            raise OSError(f'cannot write {path}')
+
+
+def read_label_png(path: PathLike,
+                   shape: Optional[tuple] = None) -> np.ndarray:
+    """Read a label map, uint8 (H, W), from an 8-bit PNG.
+
+    Raises:
+        InputError: Missing, undecodable, not 8-bit single channel, or of
+            another size.
+    """
+    raw = _read_png(path, cv2.IMREAD_UNCHANGED, 'an 8-bit PNG of labels')
+    if raw.dtype != np.uint8 or raw.ndim != 2:
+        raise InputError(path, f'{raw.dtype} array of shape {raw.shape}',
+                         '1 channel of uint8')
+    if shape is not None and raw.shape != tuple(shape):
+        raise InputError(path, f'size (h, w) = {raw.shape}',
+                         f'{tuple(shape)}, the size of the image')
+    return raw
+
+
+def write_label_png(path: PathLike, labels: np.ndarray) -> None:
+    """Write a label map, uint8 (H, W), as 8-bit PNG, atomically."""
+    with atomic_path(path) as tmp:
+        if not cv2.imwrite(tmp, labels):
             raise OSError(f'cannot write {path}')

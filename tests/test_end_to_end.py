@@ -55,24 +55,38 @@ def trained(tmp_path_factory):
     return root, root / 'work' / 'iter_2.pth', options
 
 
-def test_one_process_and_two_give_one_table(trained):
+def run_test(trained, count, *flags):
+    """Run the test on so many processes; return what it prints."""
     root, checkpoint, options = trained
-    tables = []
-    for count, command in ((1, [sys.executable, 'tools/test.py', CONFIG,
-                                checkpoint]),
-                           (2, ['tools/dist_test.sh', CONFIG, checkpoint,
-                                2])):
-        out, pictures = root / f'{count}.json', root / f'pictures_{count}'
-        result = run(*command, '--work-dir', root / 'work', '--out', out,
-                     '--show-dir', pictures, '--cfg-options', *options,
-                     'test_evaluator.0.classwise=True')
-        assert result.returncode == 0, result.stderr[-3000:]
-        assert 'RMSE' in result.stdout and str(pictures) in result.stdout
-        assert re.search(r'^class .*PQ %.*\n-+\n(.+\n)*Sky ', result.stdout,
-                         re.MULTILINE)
-        assert len(list(pictures.glob('*.png'))) == FRAMES
-        tables.append(json.loads(out.read_text()))
-    one, two = tables
+    start = [sys.executable, 'tools/test.py', CONFIG, checkpoint]
+    if count > 1:
+        start = ['tools/dist_test.sh', CONFIG, checkpoint, count]
+    result = run(*start, '--work-dir', root / 'work', *flags, '--cfg-options',
+                 *options, 'test_evaluator.0.classwise=True')
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+def evaluated(trained, count):
+    """The metrics of a test on so many processes."""
+    root = trained[0]
+    out, pictures = root / f'{count}.json', root / f'pictures_{count}'
+    printed = run_test(trained, count, '--out', out, '--show-dir', pictures)
+    assert 'RMSE' in printed and str(pictures) in printed
+    assert re.search(r'^class .*PQ %.*\n-+\n(.+\n)*Sky ', printed,
+                     re.MULTILINE)
+    assert len(list(pictures.glob('*.png'))) == FRAMES
+    return json.loads(out.read_text())
+
+
+@pytest.fixture(scope='module')
+def one(trained):
+    """The metrics of a test on one process."""
+    return evaluated(trained, 1)
+
+
+def test_one_process_and_two_give_one_table(trained, one):
+    two = evaluated(trained, 2)
     for key in ('panoptic/PQ', 'panoptic/SQ_th', 'panoptic/RQ_st',
                 'semantic/mIoU', 'instance/bbox_mAP', 'instance/segm_mAP',
                 'depth/rmse', 'depth/mae', 'depth/irmse', 'depth/imae',
@@ -81,11 +95,42 @@ def test_one_process_and_two_give_one_table(trained):
     assert one['depth/rmse'] > 0 and one['semantic/mIoU'] > 0
     assert one.keys() == two.keys()
     for key, value in one.items():
-        if value is None:  # nothing to measure, e.g. no large instance
-            assert two[key] is None, key
+        if value is None or key == 'details':  # None: nothing to measure
+            assert two[key] == value, key
         else:
             assert two[key] == pytest.approx(
                 value, rel=1e-12, abs=1e-12), key
+
+
+def test_files_of_two_processes_give_the_table(trained, one):
+    """--format-only, then eval_files.py: no model any more."""
+    root, checkpoint, options = trained
+    pred, out = root / 'pred', root / 'files.json'
+    printed = run_test(trained, 2, '--format-only', pred)
+    assert f'predictions: {pred}' in printed and 'PQ %' not in printed
+    for kind in ('panoptic', 'semantic', 'depth'):
+        assert len(list((pred / kind).iterdir())) == FRAMES
+    gt = root / 'data/annotations/panoptic_test.json'
+    result = run(sys.executable, 'tools/eval_files.py', gt, pred, '--out',
+                 out)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert 'PQ %' in result.stdout and 'depth_lambdas' in result.stdout
+    files = json.loads(out.read_text())
+    assert files.keys() == one.keys()
+    for key, value in one.items():
+        depth = key.startswith('depth/') and '_fill/' not in key
+        if depth or 'DPQ' in key or key == 'details':
+            continue  # from rounded depth: tests/test_tools
+        assert files[key] == pytest.approx(value, abs=1e-6), key
+    for key in ('depth/rmse', 'depth/mae', 'depth/rmse_pooled'):
+        assert abs(files[key] - one[key]) <= 1000 / 512, key
+    assert files['depth/n_clamped'] == one['depth/n_clamped']
+
+    result = run(sys.executable, 'tools/test.py', CONFIG, checkpoint,
+                 '--work-dir', root / 'work', '--format-only', pred,
+                 '--cfg-options', *options)
+    assert result.returncode == 2 and 'Traceback' not in result.stderr
+    assert 'empty folder' in result.stderr.strip().splitlines()[-1]
 
 
 @pytest.mark.parametrize('tool', ['train.py', 'test.py'])

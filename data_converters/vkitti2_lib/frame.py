@@ -6,7 +6,6 @@ nothing heavy is imported here.
 """
 import dataclasses
 import functools
-import hashlib
 import os
 from pathlib import Path
 from typing import Dict, List, Tuple
@@ -19,6 +18,7 @@ from scipy import ndimage
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import (read_depth_png, write_depth_png, write_json,
                                 write_panoptic_png)
+from pandepth_mm.sparse_draw import draw_depth, draw_nested, frame_seed
 from pandepth_mm.vkitti2_meta import (CLASS_COLORS, CLASSES, DEPTH_INVALID,
                                       DEPTH_SCALE, THING_CLASSES, VOID_COLOR,
                                       VOID_NAME)
@@ -42,12 +42,16 @@ class FrameOptions:
         gt_density: Fraction of the image's pixels in ``depth_gt``.
         classless: What an instance without a thing-class pixel means:
             'error', or 'ignore' (its pixels stay what their class says).
+        input_from_gt: Whether ``sparse_depth`` is a part of ``depth_gt``, as
+            the authors' code has it (:func:`draw_nested`); by default the
+            two draws are independent of each other.
     """
     max_depth: float = 80.0
     seed: int = 0
     sparse_density: float = 0.05
     gt_density: float = 0.20
     classless: str = 'error'
+    input_from_gt: bool = False
 
 
 @functools.cache
@@ -189,39 +193,6 @@ def segments_of(ids: np.ndarray) -> List[Dict]:
     return segments
 
 
-def frame_seed(*parts) -> int:
-    """A 128-bit seed from names and numbers, the same on every machine.
-
-    Python's own ``hash`` of a string differs from process to process.
-    """
-    text = '/'.join(str(part) for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')
-
-
-def draw_depth(depth: np.ndarray, density: float, seed: int) -> np.ndarray:
-    """Keep a uniform draw, without replacement, of the valid pixels.
-
-    Args:
-        depth: float (H, W), metres, 0 = no measurement.
-        density: Fraction of all the image's pixels (not of the valid ones)
-            to keep; all valid pixels where there are fewer.
-        seed: Seed of this draw.
-
-    Returns:
-        Depth map of the same shape and type, 0 where not drawn.
-    """
-    valid = np.flatnonzero(depth)
-    count = min(int(density * depth.size + 0.5), len(valid))
-    if count < len(valid):
-        # The raw bits of a numpy bit generator are promised to stay the same
-        # in all versions, the results of Generator.choice are not.
-        keys = np.random.PCG64(seed).random_raw(len(valid))
-        valid = valid[np.argpartition(keys, count)[:count]]
-    drawn = np.zeros_like(depth)
-    drawn.flat[valid] = depth.flat[valid]
-    return drawn
-
-
 def _read_image(path: Path, expected: str) -> np.ndarray:
     """Pixels as stored: palette images give their indices."""
     try:
@@ -278,11 +249,16 @@ def convert_frame(frame: Frame, root: Path, out: Path,
     depth[depth > options.max_depth] = 0
 
     where = (frame.scene, frame.variation, frame.camera, frame.number)
-    draws = [
-        draw_depth(depth, density, frame_seed(options.seed, *where, folder))
-        for folder, density in (('sparse_depth', options.sparse_density),
-                                ('depth_gt', options.gt_density))
-    ]
+    if options.input_from_gt:
+        draws = draw_nested(depth, options.gt_density, options.sparse_density,
+                            frame_seed(options.seed, *where, 'nested'))
+    else:
+        draws = [
+            draw_depth(depth, density,
+                       frame_seed(options.seed, *where, folder))
+            for folder, density in (('sparse_depth', options.sparse_density),
+                                    ('depth_gt', options.gt_density))
+        ]
     segments = segments_of(ids)
     rles = {}
     for segment in segments:

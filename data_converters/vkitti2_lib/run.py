@@ -25,6 +25,8 @@ from .layout import Frame
 
 # Raise it when a change of the code changes the files of a frame.
 FORMAT_VERSION = 1
+# What folders of earlier versions, which do not state it, were made with.
+_LATER_OPTIONS = dict(input_from_gt=False)
 ANNOTATION_KINDS = ('instances', 'panoptic')  # the order they are written in
 
 
@@ -53,7 +55,7 @@ def check_out(out: Path, options: FrameOptions) -> None:
         raise InputError(out, 'a file', 'a folder (--out)')
     stored = out / CACHE_FOLDER / 'options.json'
     if stored.exists():
-        found = read_json(stored)
+        found = {**_LATER_OPTIONS, **read_json(stored)}
         for key, value in stored_options(options).items():
             if found.get(key) != value:
                 raise InputError(

@@ -1,6 +1,7 @@
 """Metrics, the pure functions below them, and their table."""
 from .metrics import (
                       DepthMetric,
+                      FormatPredictions,
                       InstanceMetric,
                       PanopticMetric,
                       SemanticMetric,
@@ -8,6 +9,6 @@ from .metrics import (
 from .table import format_class_table, format_table
 
 __all__ = [
-    'DepthMetric', 'InstanceMetric', 'PanopticMetric', 'SemanticMetric',
-    'format_class_table', 'format_table'
+    'DepthMetric', 'FormatPredictions', 'InstanceMetric', 'PanopticMetric',
+    'SemanticMetric', 'format_class_table', 'format_table'
 ]

@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from pandepth_mm.errors import InputError
+from pandepth_mm.evaluation.prediction_files import DATASET_KEYS, METRICS
 from pandepth_mm.utils.checkpoint import (TRUST_FLAG, find_resumable,
                                           save_atomically,
                                           set_checkpoint_trust)
@@ -173,6 +174,75 @@ def apply_test_flags(cfg: Config, args: Namespace) -> None:
             'default_hooks.visualization':
             dict(hook, draw=True, test_out_dir=args.show_dir)
         })
+
+
+def apply_heuristic_fusion(cfg: Config) -> None:
+    """Let the model fuse by mmdet's heuristic too, and evaluate that.
+
+    The thresholds are those of the model's own fusion.
+
+    Raises:
+        InputError: No panoptic fusion in the model, or no PanopticMetric.
+    """
+    metrics = cfg.get('test_evaluator') or []
+    metrics = [metrics] if isinstance(metrics, dict) else metrics
+    metrics = [
+        m for m in metrics if m['type'].split('.')[-1] == 'PanopticMetric'
+    ]
+    fusion = cfg.model.get('panoptic_fusion')
+    if fusion is None or not metrics:
+        raise InputError(
+            '--heuristic-fusion', 'a config without ' +
+            ('PanopticMetric in test_evaluator'
+               if fusion is not None else 'model.panoptic_fusion'),
+            'a model with a panoptic fusion, and its metric')
+    for metric in metrics:
+        metric['heuristic_fusion'] = True
+    if cfg.model.get('panoptic_baseline') is None:
+        names = ('score_thr', 'overlap_thr', 'stuff_area_limit')
+        cfg.model.panoptic_baseline = dict(
+            type='pandepth_mm.HeuristicFusion',
+            **{name: fusion[name]
+               for name in names if name in fusion})
+
+
+def apply_format_only(cfg: Config, out_dir: str) -> None:
+    """Let the test write predictions instead of evaluating them.
+
+    The metrics and what they depend on are handed over for
+    ``tools/eval_files.py``, the package's own ones: others may read anything
+    of the model's output.
+
+    Raises:
+        InputError: A test data set that is not one of this package's.
+    """
+    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
+    if not {'img_scale', 'pipeline'} <= set(dataset):
+        raise InputError('--format-only', str(sorted(dataset)),
+                         'a PanopticDepthDataset with img_scale and pipeline',
+                         'config: test_dataloader.dataset')
+    metrics = cfg.get('test_evaluator') or []
+    metrics = [metrics] if isinstance(metrics, dict) else metrics
+    settings = dict(
+        dataset={k: dataset[k] for k in DATASET_KEYS if k in dataset},
+        pipeline=[_named(t) for t in dataset['pipeline']],
+        metrics=[m for m in map(_named, metrics) if m['type'] in METRICS])
+    for metric in settings['metrics']:
+        metric.pop('collect_device', None)
+        metric.pop('collect_dir', None)
+    if len(settings['metrics']) < len(metrics):
+        _note(f'eval_files.py can compute the metrics {METRICS} only')
+    cfg.test_evaluator = dict(
+        type='pandepth_mm.FormatPredictions',
+        out_dir=out_dir,
+        settings=settings)
+
+
+def _named(cfg: dict) -> dict:
+    """Copy a config, its type as a plain name."""
+    kind = cfg['type']
+    kind = kind if isinstance(kind, str) else kind.__name__
+    return {**cfg, 'type': kind.split('.')[-1]}
 
 
 def add_custom_hook(cfg: Config, hook: dict) -> None:

@@ -7,13 +7,17 @@ import torch
 import torch.nn.functional as F
 
 from pandepth_mm.evaluation.functional import (
+    ERRORS,
     MIN_DEPTH,
     ROW,
     classical_fill,
+    depth_means,
+    depth_pooled,
     depth_row,
     depth_summary,
     nearest_fill,
     resize_bilinear,
+    seen_pixels,
 )
 
 
@@ -34,49 +38,102 @@ def test_worked_example():
     assert row['imae'] == pytest.approx(50)
     assert row['irmse'] == pytest.approx(64.549722437)
     assert row['absrel'] == pytest.approx(0.5)  # (1 + 0.5 + 0) / 3
+    # (1 + 0.25 + 0) / 3; (100 / 10 + 25 / 10 + 0) / 3 m
+    assert row['sqrel_kitti'] == pytest.approx(1.25 / 3)
+    assert row['sqrel_eigen'] == pytest.approx(12.5 / 3)
     # logs: ln 2, -ln 2, 0: mean 0, so the root of 2/3 ln(2)^2
     assert row['silog'] == pytest.approx(100 * math.sqrt(2 / 3) * math.log(2))
+    assert row['log_bias'] == pytest.approx(0)
+    # ratios 2, 2, 1 against 1.25, 1.5625, 1.953125
+    assert [row[f'delta{k}'] for k in (1, 2, 3)] == [1 / 3] * 3
+
+
+@pytest.mark.parametrize(('ratio', 'deltas'), [
+    (1.2, [1, 1, 1]), (1.25, [0, 1, 1]), (1.5625, [0, 0, 1]),
+    (1.9, [0, 0, 1]), (1.953125, [0, 0, 0])])
+def test_delta_is_below_the_limit_on_both_sides(ratio, deltas):
+    gt = np.array([[8.0]])
+    for pred in (gt * ratio, gt / ratio):
+        row = row_dict(gt, pred)
+        assert [row[f'delta{k}'] for k in (1, 2, 3)] == deltas
+
+
+def loop_errors(pairs):
+    """Errors of (truth, prediction) pairs, one at a time."""
+    d2 = d1 = i2 = i1 = rel = rel2 = eigen = n = 0
+    logs, below, clamped = [], [0, 0, 0], 0
+    for g, p in pairs:
+        if not (math.isfinite(p) and p >= MIN_DEPTH):
+            p = MIN_DEPTH
+            clamped += 1
+        n += 1
+        d2 += (p - g)**2
+        d1 += abs(p - g)
+        i2 += (1 / p - 1 / g)**2
+        i1 += abs(1 / p - 1 / g)
+        rel += abs(p - g) / g
+        rel2 += ((p - g) / g)**2
+        eigen += (p - g)**2 / g
+        logs.append(math.log(p / g))
+        for k in range(3):
+            below[k] += max(p / g, g / p) < 1.25**(k + 1)
+    mean = sum(logs) / n
+    return dict(
+        rmse=1000 * math.sqrt(d2 / n),
+        mae=1000 * d1 / n,
+        irmse=1000 * math.sqrt(i2 / n),
+        imae=1000 * i1 / n,
+        absrel=rel / n,
+        sqrel_kitti=rel2 / n,
+        sqrel_eigen=eigen / n,
+        silog=100 * math.sqrt(sum((x - mean)**2 for x in logs) / n),
+        delta1=below[0] / n,
+        delta2=below[1] / n,
+        delta3=below[2] / n), clamped
 
 
 def test_equals_plain_loops():
     rng = np.random.default_rng(0)
-    rows, pooled, clamped = [], [], 0
-    loops = []
-    for _ in range(5):
+    rows, loops, everything, clamped = [], [], [], 0
+    for density in (0.2, 0.5, 0.05, 0.9, 0.3):  # so that pooled is no mean
         gt = rng.uniform(0.5, 80, (12, 17)).astype(np.float32)
-        gt[rng.random(gt.shape) < 0.8] = 0
-        pred = (gt + rng.normal(0, 3, gt.shape)).astype(np.float32)
+        gt[rng.random(gt.shape) > density] = 0
+        pred = gt * rng.uniform(0.6, 1.4) + rng.normal(0, 3, gt.shape)
+        pred = pred.astype(np.float32)
         pred[rng.random(gt.shape) < 0.05] = np.nan
         rows.append(depth_row(gt, pred))
-        d2 = d1 = i2 = i1 = rel = n = 0.0
-        logs = []
-        for g, p in zip(gt.ravel().tolist(), pred.ravel().tolist(),
-                        strict=True):
-            if g <= 0:
-                continue
-            if not (math.isfinite(p) and p >= MIN_DEPTH):
-                p = MIN_DEPTH
-                clamped += 1
-            n += 1
-            d2 += (p - g)**2
-            d1 += abs(p - g)
-            i2 += (1 / p - 1 / g)**2
-            i1 += abs(1 / p - 1 / g)
-            rel += abs(p - g) / g
-            logs.append(math.log(p) - math.log(g))
-            pooled.append((p - g)**2)
-        mean = sum(logs) / n
-        silog = 100 * math.sqrt(sum(x * x for x in logs) / n - mean * mean)
-        loops.append((1000 * math.sqrt(d2 / n), 1000 * d1 / n,
-                      1000 * math.sqrt(i2 / n), 1000 * i1 / n, rel / n, silog))
-    summary = depth_summary(np.array(rows))
-    names = ('rmse', 'mae', 'irmse', 'imae', 'absrel', 'silog')
-    for name, values in zip(names, zip(*loops, strict=True), strict=True):
-        assert summary[name] == pytest.approx(sum(values) / 5, rel=1e-9)
-    assert summary['rmse_pooled'] == pytest.approx(
-        1000 * math.sqrt(sum(pooled) / len(pooled)), rel=1e-9)
+        pairs = [(g, p) for g, p in zip(
+            gt.ravel().tolist(), pred.ravel().tolist(), strict=True) if g > 0]
+        errors, broken = loop_errors(pairs)
+        loops.append(errors)
+        everything += pairs
+        clamped += broken
+    rows = np.array(rows)
+    means, pooled = depth_means(rows), depth_pooled(rows)
+    expected, _ = loop_errors(everything)
+    assert tuple(means) == tuple(pooled) == ERRORS == tuple(expected)
+    for name in ERRORS:
+        mean = sum(errors[name] for errors in loops) / len(loops)
+        assert means[name] == pytest.approx(mean, rel=1e-9), name
+        assert pooled[name] == pytest.approx(expected[name], rel=1e-9), name
+        assert pooled[name] != pytest.approx(means[name], rel=1e-6), name
+    summary = depth_summary(rows)
+    assert {**summary, **means} == summary
+    assert summary['rmse_pooled'] == pooled['rmse']
     assert summary['n_clamped'] == clamped > 0
-    assert summary['rmse_pooled'] != pytest.approx(summary['rmse'], rel=1e-6)
+
+
+@pytest.mark.parametrize(('network', 'shape'), [
+    ((4, 5), (9, 14)), ((9, 14), (4, 5)), ((6, 6), (6, 6)), ((1, 3), (5, 7))])
+def test_seen_pixels_equals_a_loop(network, shape):
+    sparse = np.random.default_rng(0).random(network)
+    sparse[sparse < 0.6] = 0
+    seen = seen_pixels(sparse, shape)
+    assert seen.shape == shape
+    for v, u in np.ndindex(shape):
+        row = math.floor((v + 0.5) * network[0] / shape[0])
+        column = math.floor((u + 0.5) * network[1] / shape[1])
+        assert seen[v, u] == (sparse[row, column] > 0)
 
 
 @pytest.mark.parametrize('bad', [0, -3, np.nan, np.inf, -np.inf, 1e-4])
@@ -92,8 +149,10 @@ def test_broken_predictions_are_counted_and_cost(bad):
 
 def test_perfect_prediction():
     gt = np.array([[3, 0, 80]], np.float32)
-    row = depth_row(gt, np.where(gt > 0, gt, 1))
-    np.testing.assert_array_equal(row, [2, 0, 0, 0, 0, 0, 0, 0])
+    row = row_dict(gt, np.where(gt > 0, gt, 1))
+    assert row.pop('n_valid') == 2
+    assert [row.pop(f'delta{k}') for k in (1, 2, 3)] == [1, 1, 1]
+    assert not any(row.values())
 
 
 def test_images_without_ground_truth_are_left_out():

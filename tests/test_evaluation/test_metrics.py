@@ -1,6 +1,7 @@
 """The registered metrics through mmengine's evaluator."""
 import contextlib
 import io
+import json
 import math
 import pickle
 
@@ -118,6 +119,8 @@ def make_sample(rng, img_id, folder, noise):
     sample.gt_sem_seg = pixel(labels, 'sem_seg', torch.long)
     sample.pred_sem_seg = pixel(pred_labels, 'sem_seg', torch.long)
     sample.pred_panoptic_seg = pixel(panoptic, 'sem_seg', torch.long)
+    sample.pred_panoptic_baseline = pixel(
+        np.roll(panoptic, 2, axis=0), 'sem_seg', torch.long)
     sample.gt_depth_map = pixel(gt_depth, 'data', torch.float)
     pred_depth = np.where(gt_depth > 0, gt_depth, 9)
     pred_depth = pred_depth + noise * rng.normal(0, 2, SHAPE)
@@ -158,7 +161,11 @@ def make_set(folder, n=7, noise=1.0, seed=0):
 def make_evaluator(meta, **depth):
     init_default_scope('pandepth_mm')
     evaluator = Evaluator([
-        dict(type='PanopticMetric', classwise=True),
+        dict(
+            type='PanopticMetric',
+            classwise=True,
+            depth_lambdas=(0.1, 0.25, 0.5),
+            heuristic_fusion=True),
         dict(type='SemanticMetric', classwise=True),
         dict(type='InstanceMetric', classwise=True),
         dict(type='DepthMetric', **depth)
@@ -172,6 +179,11 @@ def run(samples, meta, size=None, **depth):
     for sample in samples:
         evaluator.process([sample], data_batch=None)
     return evaluator.evaluate(len(samples) if size is None else size)
+
+
+def details_of(evaluator):
+    """All details; what cannot be JSON raises."""
+    return json.dumps([m.details for m in evaluator.metrics], allow_nan=False)
 
 
 def same(a, b):
@@ -217,6 +229,10 @@ def test_repeated_samples_count_once(tmp_path):
 def test_two_ranks_give_the_table_of_one(tmp_path, monkeypatch):
     samples, meta = make_set(tmp_path)
     expected = run(samples, meta)
+    assert 0 < expected['panoptic/DPQ@0.1'] < expected['panoptic/DPQ'] < 1
+    single = make_evaluator(meta)
+    single.process(samples, data_batch=None)
+    single.evaluate(7)
     # contiguous parts with padding inside, the worst order for mmengine
     parts = [[0, 1, 2, 3], [3, 4, 5, 6]]
     ranks = [make_evaluator(meta) for _ in parts]
@@ -232,6 +248,7 @@ def test_two_ranks_give_the_table_of_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr('mmengine.evaluator.metric.collect_results', collect)
     same(ranks[0].evaluate(7), expected)
+    assert details_of(ranks[0]) == details_of(single) != '[{}, {}, {}, {}]'
 
 
 def _rank(rank, folder, parts):
@@ -300,7 +317,9 @@ def test_panoptic_equals_the_functional(tmp_path):
         ids, segments, np.where(pred == len(CLASSES), 0, pred),
         [dict(id=2, category=2), dict(id=1001, category=1)], len(CLASSES))
     assert expected.any()
-    np.testing.assert_array_equal(metric.results[0][2], expected)
+    index, values = metric.results[0][2]['stats']
+    np.testing.assert_array_equal(index, np.flatnonzero(expected))
+    np.testing.assert_array_equal(values, expected.ravel()[index])
     metrics = metric.evaluate(1)
     iou, tp, fp, fn = expected[2]
     assert metrics['panoptic/PQ/Road'] == iou / (tp + fp / 2 + fn / 2)

@@ -1,112 +1,25 @@
 """PQ against panopticapi and against a loop over segments and pixels."""
-import contextlib
-import io
-
 import numpy as np
 import pytest
+from panoptic_pairs import (
+    CATEGORIES,
+    IS_THING,
+    NUM_CLASSES,
+    assert_same_pq,
+    loop_stats,
+    panopticapi_stat,
+    random_map,
+    random_pair,
+    segments_of,
+)
 
 from pandepth_mm.evaluation.functional import (
+    class_confusion,
     decode_panoptic,
+    overlap_table,
     panoptic_stats,
     panoptic_summary,
 )
-from pandepth_mm.fileio import write_panoptic_png
-
-IS_THING = [True, True, True, False, False, False, False]
-NUM_CLASSES = len(IS_THING)
-CATEGORIES = {
-    c + 1: dict(id=c + 1, isthing=int(t))
-    for c, t in enumerate(IS_THING)
-}
-
-
-def random_map(rng, shape, ids):
-    """Blocks of ids, so that segments have extent and can overlap."""
-    cell = rng.integers(2, 6)
-    grid = rng.choice(ids, size=(shape[0] // cell + 1, shape[1] // cell + 1))
-    return np.kron(grid, np.ones((cell, cell), int))[:shape[0], :shape[1]]
-
-
-def segments_of(ids, categories, crowd=()):
-    values, areas = np.unique(ids, return_counts=True)
-    return [
-        dict(
-            id=int(v),
-            category=categories[int(v)],
-            area=int(a),
-            iscrowd=int(int(v) in crowd))
-        for v, a in zip(values, areas, strict=True) if v != 0
-    ]
-
-
-def random_pair(rng):
-    """One image pair with void, crowd, unlisted ids and missing classes."""
-    shape = tuple(rng.integers(8, 40, size=2))
-    # some classes never occur
-    classes = rng.choice(NUM_CLASSES - 1, size=rng.integers(1, 6))
-    n = rng.integers(1, 9)
-    ids = [0] * rng.integers(0, 3) + [
-        int(i) for i in rng.integers(1, 256**3, size=n)
-    ]
-    categories = {i: int(rng.choice(classes)) for i in ids}
-    gt = random_map(rng, shape, ids)
-    crowd = {i for i in ids if rng.random() < 0.2}
-    gt_segments = segments_of(gt, categories, crowd)
-    if len(gt_segments) > 1 and rng.random() < 0.2:
-        gt_segments.pop(rng.integers(len(gt_segments)))
-    if rng.random() < 0.1:  # listed, but without a pixel
-        gt_segments.append(dict(id=7, category=0, area=5, iscrowd=0))
-    rng.shuffle(gt_segments)
-
-    # the prediction: the ground truth with changes, under other ids
-    offset = int(rng.integers(0, 5))
-    pred = np.where(gt > 0, gt + offset, 0) % 256**3
-    noise = random_map(rng, shape, list(pred.ravel()[:3]) + [0, 11, 12])
-    pred = np.where(rng.random(shape) < 0.1, 11, pred)
-    rows = slice(0, int(shape[0] * rng.random() * 0.7))
-    pred[rows] = noise[rows]
-    renamed = {(i + offset) % 256**3: c for i, c in categories.items() if i}
-    for i in np.unique(pred):
-        if int(i) not in renamed or rng.random() < 0.15:
-            renamed[int(i)] = int(rng.choice(classes))
-    pred_segments = segments_of(pred, renamed)
-    return gt, gt_segments, pred, pred_segments
-
-
-def loop_stats(gt, gt_segments, pred, pred_segments):
-    """PQ's definition, spelled out with a mask per segment."""
-    stats = np.zeros((NUM_CLASSES, 4))
-    void = gt == 0
-    taken = set()
-    for g in gt_segments:
-        if g['iscrowd']:
-            continue
-        hit = False
-        for p in pred_segments:
-            if p['category'] != g['category']:
-                continue
-            pixels = pred == p['id']
-            inter = np.sum(pixels & (gt == g['id']))
-            union = g['area'] + np.sum(pixels & ~void) - inter
-            if inter / union > 0.5:
-                stats[g['category'], :2] += inter / union, 1
-                taken.add(p['id'])
-                hit = True
-        stats[g['category'], 3] += not hit
-    for p in pred_segments:
-        if p['id'] in taken:
-            continue
-        pixels = pred == p['id']
-        free = void & pixels
-        crowds = [
-            g for g in gt_segments
-            if g['iscrowd'] and g['category'] == p['category']
-        ]
-        if crowds:
-            free = free | (pixels & (gt == crowds[-1]['id']))
-        stats[p['category'], 2] += free.sum() / pixels.sum() <= 0.5
-    return stats
-
 
 def test_equals_a_loop_over_segments():
     rng = np.random.default_rng(0)
@@ -119,44 +32,88 @@ def test_equals_a_loop_over_segments():
     assert (seen > 100).all()  # the pairs have TP, FP and FN
 
 
+def special_pairs():
+    """Every special case of the rules, one a pair."""
+    block = np.ones((4, 4), int)
+    half = np.repeat([[1, 2]], 4, axis=0).repeat(2, axis=1)
+    void_half = np.where(half == 2, 0, half)
+    one, two = dict(id=1, category=0), dict(id=2, category=3)
+    right_of = dict(id=2, category=0)
+
+    def truth(*segments, ids=block, **more):
+        return [
+            dict(s, area=int(np.sum(ids == s['id'])), iscrowd=0, **more)
+            for s in segments
+        ]
+
+    crowd = [dict(truth(two, ids=half)[0], iscrowd=1)]
+    return dict(
+        all_void=(block * 0, [], block * 0, []),
+        nothing_predicted=(block, truth(one), block * 0, []),
+        only_void_in_truth=(block * 0, [], block, [one]),
+        perfect=(half, truth(one, two, ids=half), half, [one, two]),
+        iou_of_one_half=(half, truth(one, right_of, ids=half), block, [one]),
+        half_on_void=(void_half, truth(right_of, ids=void_half), block,
+                      [dict(one, category=3)]),
+        more_than_half_on_void=(np.eye(4, dtype=int), truth(two), block,
+                                [dict(one, category=3)]),
+        void_is_out_of_the_union=(void_half, truth(one, ids=void_half), block,
+                                  [one]),
+        crowd_is_not_missed=(half, truth(one, ids=half) + crowd, void_half,
+                             [one]),
+        crowd_forgives_its_class=(half, truth(one, ids=half) + crowd, half,
+                                  [one, two]),
+        crowd_forgives_no_other=(half, truth(one, ids=half) + crowd, half,
+                                 [one, dict(id=2, category=1)]),
+        last_crowd_of_two_counts=(half, [
+            dict(s, iscrowd=1) for s in truth(one, right_of, ids=half)
+        ], half, [one, right_of]),
+        unlisted_truth=(half, truth(one, ids=half), half, [one, two]),
+        listed_without_a_pixel=(block, truth(one, two), block, [one]),
+        area_of_the_annotation=(block, [dict(one, area=40, iscrowd=0)], block,
+                                [one]),
+        largest_id=(block * (256**3 - 1),
+                    [dict(one, id=256**3 - 1, area=16, iscrowd=0)], block,
+                    [one]))
+
+
+@pytest.mark.parametrize('name', special_pairs())
+def test_special_cases_equal_panopticapi(name, tmp_path):
+    pair = special_pairs()[name]
+    stats = panoptic_stats(*pair, NUM_CLASSES)
+    np.testing.assert_array_equal(stats, loop_stats(*pair))
+    stat = panopticapi_stat([pair], tmp_path)
+    for label in CATEGORIES:
+        theirs = stat[label]
+        np.testing.assert_array_equal(
+            stats[label - 1],
+            [theirs.iou, theirs.tp, theirs.fp, theirs.fn])
+
+
 def test_equals_panopticapi(tmp_path):
-    evaluation = pytest.importorskip(
-        'panopticapi.evaluation',
-        reason='pip install --no-deps panopticapi-lite')
     rng = np.random.default_rng(1)
-    annotations, total = [], np.zeros((NUM_CLASSES, 4))
-    for i in range(200):
-        gt, gt_segments, pred, pred_segments = random_pair(rng)
-        total += panoptic_stats(gt, gt_segments, pred, pred_segments,
-                                NUM_CLASSES)
-        write_panoptic_png(tmp_path / f'gt/{i}.png', gt)
-        write_panoptic_png(tmp_path / f'pred/{i}.png', pred)
-        annotations.append([
-            dict(
-                image_id=i,
-                file_name=f'{i}.png',
-                segments_info=[
-                    dict(s, category_id=s['category'] + 1) for s in segments
-                ]) for segments in (gt_segments, pred_segments)
-        ])
-    with contextlib.redirect_stdout(io.StringIO()):
-        stat = evaluation.pq_compute_single_core(0, annotations,
-                                                 tmp_path / 'gt',
-                                                 tmp_path / 'pred', CATEGORIES)
+    pairs = [random_pair(rng) for _ in range(500)]
+    total = sum(panoptic_stats(*pair, NUM_CLASSES) for pair in pairs)
     ours = panoptic_summary(total, IS_THING)
-    for suffix, isthing in (('', None), ('_th', True), ('_st', False)):
-        theirs, per_class = stat.pq_average(CATEGORIES, isthing)
-        for name in ('PQ', 'SQ', 'RQ'):
-            assert 0 < theirs[name.lower()] < 1
-            assert ours[name + suffix] == pytest.approx(
-                theirs[name.lower()], abs=1e-9)
-        for label, values in per_class.items():
-            for name in ('PQ', 'SQ', 'RQ'):
-                mine = ours['per_class'][name][label - 1]
-                assert np.nan_to_num(mine) == pytest.approx(
-                    values[name.lower()], abs=1e-9)
+    assert_same_pq(ours, panopticapi_stat(pairs, tmp_path))
     assert total[-1].sum() == 0  # the last class never occurs
     assert np.isnan(ours['per_class']['PQ'][-1])
+
+
+def test_confusion_counts_every_pixel_once():
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        gt, gt_segments, pred, pred_segments = random_pair(rng)
+        table = overlap_table(gt, pred, [s['id'] for s in gt_segments],
+                              [s['id'] for s in pred_segments])[0]
+        confusion = class_confusion(table, gt_segments, pred_segments,
+                                    NUM_CLASSES)
+        expected = np.zeros((NUM_CLASSES + 1, ) * 2)
+        row = {s['id']: s['category'] for s in gt_segments}
+        column = {s['id']: s['category'] for s in pred_segments}
+        for g, p in zip(gt.ravel(), pred.ravel(), strict=True):
+            expected[row.get(g, NUM_CLASSES), column.get(p, NUM_CLASSES)] += 1
+        np.testing.assert_array_equal(confusion, expected)
 
 
 def test_worked_example():

@@ -22,6 +22,8 @@ METRICS = {
     'depth/mae': 400.0,
     'depth/irmse': 2.5,
     'depth/imae': 1.25,
+    'depth/unseen_rmse': 1500.04,
+    'depth/delta1': 0.98765,
     'depth/n_clamped': 7,
     'depth/nearest_fill/rmse': 2345.6,
     'depth/classical_fill/rmse': 3456.7,
@@ -46,16 +48,44 @@ def test_values_and_units():
     assert rows['all classes'][0] == '61.23'
     assert rows['box'][0] == '33.30'
     assert rows['mask'][:4] == ['22.20', '-', '-', '-']
-    assert rows['depth'] == 'RMSE mm MAE mm iRMSE 1/km iMAE 1/km'.split()
-    assert rows['model'] == ['1234.6', '400.0', '2.5', '1.2']
+    assert rows['depth'] == ('RMSE mm MAE mm iRMSE 1/km iMAE 1/km unseen '
+                             'RMSE delta1 %').split()
+    assert rows['model'] == ['1234.6', '400.0', '2.5', '1.2', '1500.0', '98.8']
     assert rows['nearest fill'][0] == '2345.6'
     assert rows['classical fill'][0] == '3456.7'
     assert 'model: 7 depths' in format_table(METRICS)
 
 
+def test_depth_aware_rows():
+    metrics = {**METRICS, 'panoptic/DPQ': 0.3, 'panoptic/DPQ@0.1': 0.2,
+               'panoptic/DPQ@0.25': 0.31, 'panoptic/DPQ@0.1_th': 0.15,
+               'panoptic/DPQ@0.1/Car': 0.11, 'panoptic/DPQ_tested': 0.81,
+               'panoptic/heuristic_fusion/PQ': 0.36,
+               'panoptic/heuristic_fusion/DPQ_st': 0.35}
+    table = format_table(metrics)
+    rows = cells(table)
+    assert rows['panoptic'] == (
+        'PQ % SQ % RQ % DPQ % DPQ@0.1 % DPQ@0.25 %').split()
+    assert rows['all'][3:] == ['30.00', '20.00', '31.00']
+    assert rows['things'][3:] == ['-', '15.00', '-']
+    assert rows['all, heuristic'][0] == '36.00'
+    assert rows['stuff, heuristic'][3] == '35.00'
+    assert '81.0 % of the pixels' in table and 'hardly' not in table
+    sparse = format_table({**metrics, 'panoptic/DPQ_tested': 0.2})
+    assert '20.0 % of the pixels' in sparse and 'hardly fall' in sparse
+
+
 def test_columns_line_up():
     for block in format_table(METRICS).split('\n\n')[:-1]:
         assert len({len(line) for line in block.splitlines()}) == 1
+
+
+def test_authors_recipe_is_a_note():
+    table = format_table({
+        **METRICS, 'depth/legacy/rmse_units': 0.6534,
+        'depth/nearest_fill/legacy/rmse_units': 0.648})
+    assert 'recipe, as in Table 1: model 653, nearest fill 648; not' in table
+    assert 'recipe' not in format_table(METRICS)
 
 
 def test_only_what_exists():

@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
+from test_tools.prediction_run import FRAMES, all_frames, write
+from tiny_dataset import make_tiny_dataset
+
+from pandepth_mm.utils import set_default_scope
 
 ROOT = Path(__file__).parents[2]
 TOY_CONFIG = Path(__file__).with_name('toy_config.py')
@@ -62,3 +66,28 @@ def toy_config(tmp_path):
     path = tmp_path / f'toy_{tmp_path.name}.py'
     path.write_text(TOY_CONFIG.read_text())
     return path
+
+
+@pytest.fixture(scope='module')
+def tiny_root(tmp_path_factory):
+    return make_tiny_dataset(
+        tmp_path_factory.mktemp('tiny'),
+        num_frames=FRAMES,
+        splits=('val', 'test'),
+        empty_frames=(1, ))
+
+
+@pytest.fixture
+def run(tiny_root):
+    """Annotations, samples with predictions, meta information."""
+    return (tiny_root / 'annotations/panoptic_test.json',
+            *all_frames(tiny_root))
+
+
+@pytest.fixture(scope='module')
+def files(tiny_root, tmp_path_factory):
+    """Files of all predictions, not to be changed."""
+    set_default_scope()
+    out = tmp_path_factory.mktemp('files') / 'pred'
+    write(*all_frames(tiny_root), out)
+    return out

@@ -47,12 +47,15 @@ def test_train_then_test(run_tool, toy_config, tmp_path):
 
     metrics_file = tmp_path / 'sub' / 'metrics.json'
     code, out, _ = run_tool('test', toy_config, work / 'epoch_3.pth',
-                            '--work-dir', work, '--out', metrics_file)
+                            '--work-dir', work, '--out', metrics_file,
+                            '--figures', tmp_path / 'figures')
     assert code == 0
+    assert (tmp_path / 'figures' / 'toy_confusion.png').is_file()
     assert str(metrics_file) in out
     metrics = json.loads(metrics_file.read_text())
     assert metrics['toy/frames'] == 5
     assert metrics['toy/undefined'] is None
+    assert metrics['details']['toy']['confusion']['counts'] == [[4, 1]]
     # the averaged weights (EMA) are the ones that a test loads
     saved = torch.load(work / 'epoch_3.pth', weights_only=False)
     weights = saved['state_dict']
@@ -189,6 +192,14 @@ def test_resume_does_not_execute_the_config_in_a_checkpoint(
     (['test', 'CONFIG', 'WEIGHTS', '--out', '.'], '--out: found ., a folder'),
     (['test', 'CONFIG', 'WEIGHTS', '--show-dir', 'BROKEN'
       ], '--show-dir: found'),
+    (['test', 'CONFIG', 'WEIGHTS', '--figures', 'BROKEN'
+      ], '--figures: found'),
+    (['test', 'CONFIG', 'WEIGHTS', '--heuristic-fusion'
+      ], 'model.panoptic_fusion'),
+    (['test', 'CONFIG', 'WEIGHTS', '--format-only', 'D', '--out', 'F'
+      ], 'it with --out or --figures'),
+    (['test', 'CONFIG', 'WEIGHTS', '--format-only', 'D'
+      ], 'test_dataloader.dataset: found'),
 ])
 def test_bad_input(run_tool, toy_config, tmp_path, weights, args, message,
                    monkeypatch):

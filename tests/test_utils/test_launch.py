@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.utils import launch
-from pandepth_mm.utils.metrics_file import write_metrics
+from pandepth_mm.utils.metrics_file import collect_details, write_metrics
 
 CONFIG = '''
 model = dict(type='A', norm_cfg=dict(type='SyncBN', eps=1e-3),
@@ -134,3 +134,58 @@ def test_write_metrics(tmp_path):
         dict(a=np.float32(0.25), b=float('nan'), c=float('inf'), d=3, e=1 / 3))
     assert json.loads((tmp_path / 'a.json').read_text()) == dict(
         a=0.25, b=None, c=None, d=3, e=1 / 3)
+
+
+def test_write_details(tmp_path):
+    import json
+
+    import numpy as np
+    write_metrics(
+        tmp_path / 'a.json', dict(a=1.5),
+        dict(depth={
+            'rows': ('x', 'y'),
+            3: np.array([[1, 2]]),
+            'share': [np.float32(0.5), float('nan'), None, True]
+        }))
+    assert json.loads((tmp_path / 'a.json').read_text()) == dict(
+        a=1.5,
+        details=dict(
+            depth={
+                'rows': ['x', 'y'],
+                '3': [[1, 2]],
+                'share': [0.5, None, None, True]
+            }))
+
+
+def test_collect_details():
+    from types import SimpleNamespace
+    metrics = [
+        SimpleNamespace(prefix='a', details=dict(x=1)),
+        SimpleNamespace(prefix='b', details={}),
+        SimpleNamespace(prefix='c'),
+        SimpleNamespace(prefix='a', details=dict(y=2))
+    ]
+    assert collect_details(metrics) == dict(a=dict(x=1, y=2))
+
+
+def test_heuristic_fusion_is_switched_on():
+    cfg = Config(
+        dict(
+            model=dict(panoptic_fusion=dict(
+                type='PanopticFusion', score_thr=0.4, stuff_area_limit=9)),
+            test_evaluator=[
+                dict(type='pandepth_mm.PanopticMetric'),
+                dict(type='SemanticMetric')
+            ]))
+    launch.apply_heuristic_fusion(cfg)
+    assert cfg.model.panoptic_baseline == dict(
+        type='pandepth_mm.HeuristicFusion', score_thr=0.4, stuff_area_limit=9)
+    assert cfg.test_evaluator[0].heuristic_fusion
+    assert cfg.test_evaluator[1] == dict(type='SemanticMetric')
+
+    cfg.test_evaluator = dict(type='SemanticMetric')
+    with pytest.raises(InputError, match='PanopticMetric'):
+        launch.apply_heuristic_fusion(cfg)
+    cfg.model.panoptic_fusion = None
+    with pytest.raises(InputError, match='model.panoptic_fusion'):
+        launch.apply_heuristic_fusion(cfg)

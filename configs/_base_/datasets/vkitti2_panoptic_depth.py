@@ -60,9 +60,14 @@ test_dataloader = dict(
 
 # Paths and class names reach the metrics through the data set.
 val_evaluator = [
-    dict(type='pandepth_mm.PanopticMetric'),
+    dict(
+        type='pandepth_mm.PanopticMetric',
+        depth_lambdas=(0.1, 0.25, 0.5),
+        max_depth=80.0),  # the sparse truth's, see vkitti2.py --max-depth
     dict(type='pandepth_mm.SemanticMetric'),
     dict(type='pandepth_mm.InstanceMetric'),
-    dict(type='pandepth_mm.DepthMetric'),
+    dict(
+        type='pandepth_mm.DepthMetric',
+        breakdown=('range', 'input_distance', 'edge', 'class', 'instance')),
 ]
 test_evaluator = val_evaluator

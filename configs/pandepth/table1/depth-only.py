@@ -10,6 +10,10 @@ model = dict(
     roi_head=None,
     joint_head=None,
     panoptic_fusion=None)
-val_evaluator = [dict(type='pandepth_mm.DepthMetric')]
+val_evaluator = [
+    dict(
+        type='pandepth_mm.DepthMetric',
+        breakdown=('range', 'input_distance', 'edge', 'class', 'instance')),
+]
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='depth/rmse', rule='less'))

@@ -10,8 +10,8 @@ from pandepth_mm.registry import TRANSFORMS
 
 META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor',
              'flip', 'flip_direction', 'cam2img', 'ori_cam2img',
-             'seg_map_path', 'segments_info', 'scene', 'variation', 'camera',
-             'frame')
+             'seg_map_path', 'segments_info', 'dense_depth_path',
+             'dense_depth_scale', 'scene', 'variation', 'camera', 'frame')
 
 
 @TRANSFORMS.register_module()

@@ -1,21 +1,83 @@
 """Depth errors by the definitions of KITTI's depth devkit.
 
 Errors are computed per image over the pixels with ground truth, then
-averaged over the images. In contrast to the devkit, which interpolates where
-a prediction is missing, a depth that is no positive finite number is counted
-and set to ``MIN_DEPTH``: a hole then costs what it should.
+averaged over the images; pooled over the pixels of all images they are
+given too. In contrast to the devkit, which interpolates where a prediction
+is missing, a depth that is no positive finite number is counted and set to
+``MIN_DEPTH``: a hole then costs what it should.
+
+With d the predicted and d* the true depth, and the mean over pixels:
+
+    rmse, mae           sqrt(mean (d - d*)^2), mean |d - d*|; mm
+    irmse, imae         the same of 1/d - 1/d*; 1/km
+    absrel              mean |d - d*| / d*
+    sqrel_kitti         mean ((d - d*) / d*)^2, KITTI's devkit
+    sqrel_eigen         mean (d - d*)^2 / d*; m. Eigen et al. 2014 and most
+                        papers on monocular depth; often called sqRel too
+    silog               100 sqrt(mean x^2 - (mean x)^2), x = ln d - ln d*
+    delta1, 2, 3        share with max(d / d*, d* / d) < 1.25^k
 """
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 import numpy as np
+
+from pandepth_mm.geometry import resize_nearest
 
 # Smallest depth in metres that KITTI's 16-bit PNG (1/256 m) holds. So a
 # prediction has the same errors in memory and when it was written to a file.
 MIN_DEPTH = 1 / 256
 
-ERRORS = ('rmse', 'mae', 'irmse', 'imae', 'absrel', 'silog')
-# What stands in the row of one image.
-ROW = ('n_valid', 'n_clamped') + ERRORS
+ERRORS = ('rmse', 'mae', 'irmse', 'imae', 'absrel', 'sqrel_kitti',
+          'sqrel_eigen', 'silog', 'delta1', 'delta2', 'delta3')
+# What stands in the row of one image; 'log_bias', the mean of ln d - ln d*,
+# is there so that silog can be pooled.
+ROW = ('n_valid', 'n_clamped') + ERRORS + ('log_bias', )
+
+
+def truth_mask(gt: np.ndarray,
+               max_depth: Optional[float] = None) -> np.ndarray:
+    """Where there is ground truth to compare with.
+
+    Args:
+        gt: float (H, W), metres, 0 = no measurement.
+        max_depth: Metres beyond which ground truth is left out.
+
+    Returns:
+        bool (H, W).
+    """
+    valid = np.isfinite(gt) & (gt > 0)
+    if max_depth is not None:
+        valid &= gt <= max_depth
+    return valid
+
+
+def clamp(pred: np.ndarray) -> Tuple[np.ndarray, int]:
+    """Set what is no depth to ``MIN_DEPTH``.
+
+    Args:
+        pred: float, any shape, metres.
+
+    Returns:
+        float64, same shape; and how many values were not finite or below
+        ``MIN_DEPTH``, 0 and negative ones among them.
+    """
+    broken = ~(np.isfinite(pred) & (pred >= MIN_DEPTH))
+    return np.where(broken, MIN_DEPTH, pred.astype(np.float64)), broken.sum()
+
+
+def seen_pixels(sparse: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
+    """Which pixels were given as input.
+
+    Args:
+        sparse: float (h, w), the input at the network's size, metres, 0 = no
+            measurement.
+        shape: (H, W), the grid of the ground truth.
+
+    Returns:
+        bool (H, W): whether the network-size pixel that the pixel's centre
+        falls in, column floor((u + 0.5) w / W), was measured.
+    """
+    return resize_nearest(sparse > 0, shape)
 
 
 def depth_row(gt: np.ndarray,
@@ -30,13 +92,10 @@ def depth_row(gt: np.ndarray,
             None keeps all. Predictions are never cut off.
 
     Returns:
-        float64 (8,), in the order of ``ROW``: number of pixels with ground
-        truth; how many predictions of those were clamped (not finite, or
-        below ``MIN_DEPTH``, so that 0 and negative ones are among them);
-        RMSE and MAE in mm; RMSE and MAE of the inverse depth in 1/km; mean of
-        |error| / ground truth (a fraction); SILog, 100 times the standard
-        deviation of ln(pred) - ln(gt). The errors are NaN for an image
-        without ground truth.
+        float64 (14,), in the order of ``ROW``: number of pixels with ground
+        truth; how many predictions of those were clamped (see ``clamp``);
+        the errors, by the formulas of this module; the mean of ln(pred) -
+        ln(gt). The latter two are NaN for an image without ground truth.
 
     Raises:
         ValueError: Shapes that differ.
@@ -44,57 +103,102 @@ def depth_row(gt: np.ndarray,
     if gt.shape != pred.shape:
         raise ValueError(f'ground truth of shape {gt.shape}, prediction of '
                          f'shape {pred.shape}')
-    valid = np.isfinite(gt) & (gt > 0)
-    if max_depth is not None:
-        valid &= gt <= max_depth
+    valid = truth_mask(gt, max_depth)
     gt = gt[valid].astype(np.float64)
-    pred = pred[valid].astype(np.float64)
     row = np.full(len(ROW), np.nan)
     row[:2] = len(gt), 0
     if len(gt) == 0:
         return row
 
-    broken = ~(np.isfinite(pred) & (pred >= MIN_DEPTH))
-    pred[broken] = MIN_DEPTH
+    pred, row[1] = clamp(pred[valid])
     error = pred - gt
     inverse = 1 / pred - 1 / gt
-    row[1:] = (
-        broken.sum(),
+    relative = error / gt
+    ratio = np.maximum(pred / gt, gt / pred)
+    log_ratio = np.log(pred) - np.log(gt)
+    row[2:] = (
         1e3 * np.sqrt(np.mean(error**2)),
         1e3 * np.mean(np.abs(error)),
         1e3 * np.sqrt(np.mean(inverse**2)),
         1e3 * np.mean(np.abs(inverse)),
-        np.mean(np.abs(error) / gt),
-        100 * np.std(np.log(pred) - np.log(gt)),
+        np.mean(np.abs(relative)),
+        np.mean(relative**2),
+        np.mean(error * relative),
+        100 * np.std(log_ratio),
+        *(np.mean(ratio < 1.25**k) for k in (1, 2, 3)),
+        np.mean(log_ratio),
     )
     return row
 
 
-def depth_summary(rows: np.ndarray) -> Dict[str, float]:
-    """Average the rows of a whole set.
+def depth_means(rows: np.ndarray) -> Dict[str, float]:
+    """Mean over the images of each error.
 
     Args:
-        rows: float64 (N, 8), one row of ``ROW`` per image.
+        rows: float64 (N, 14), one row of ``ROW`` per image.
+
+    Returns:
+        The mean of each of ``ERRORS`` over the images that have ground
+        truth; NaN if none has.
+    """
+    rows = _with_truth(rows)
+    if not len(rows):
+        return dict.fromkeys(ERRORS, float('nan'))
+    return {name: float(_column(rows, name).mean()) for name in ERRORS}
+
+
+def depth_pooled(rows: np.ndarray) -> Dict[str, float]:
+    """Errors over the pixels of all images together.
+
+    Args:
+        rows: float64 (N, 14), one row of ``ROW`` per image.
+
+    Returns:
+        Each of ``ERRORS`` as if all images were one; NaN without any ground
+        truth.
+    """
+    rows = _with_truth(rows)
+    if not len(rows):
+        return dict.fromkeys(ERRORS, float('nan'))
+    weights = _column(rows, 'n_valid') / _column(rows, 'n_valid').sum()
+    pooled = {}
+    for name in ERRORS:
+        values = _column(rows, name)
+        if name in ('rmse', 'irmse'):
+            pooled[name] = np.sqrt(np.sum(weights * values**2))
+        elif name == 'silog':
+            bias = _column(rows, 'log_bias')
+            bias = 100 * (bias - np.sum(weights * bias))
+            pooled[name] = np.sqrt(np.sum(weights * (values**2 + bias**2)))
+        else:
+            pooled[name] = np.sum(weights * values)
+    return {name: float(value) for name, value in pooled.items()}
+
+
+def depth_summary(rows: np.ndarray) -> Dict[str, float]:
+    """Sum up the rows of a whole set in a few numbers.
+
+    Args:
+        rows: float64 (N, 14), one row of ``ROW`` per image.
 
     Returns:
         The mean over the images of each of ``ERRORS``; ``rmse_pooled``, the
         RMSE in mm over the pixels of all images together; ``n_clamped``, the
         number of clamped predictions; ``n_images_without_gt``, how many
-        images had no ground truth and are not in the means. The means are
-        NaN if no image has ground truth.
+        images had no ground truth and are not in the means.
     """
     rows = np.asarray(rows, dtype=np.float64).reshape(-1, len(ROW))
-    n_valid = rows[:, ROW.index('n_valid')]
-    used = rows[n_valid > 0]
-    summary: Dict[str, float] = {}
-    for name in ERRORS:
-        values = used[:, ROW.index(name)]
-        summary[name] = float(values.mean()) if len(used) else float('nan')
-    pixels = used[:, ROW.index('n_valid')]
-    squares = used[:, ROW.index('rmse')]**2
-    summary['rmse_pooled'] = float(
-        np.sqrt(np.sum(squares * pixels) /
-                pixels.sum())) if len(used) else float('nan')
-    summary['n_clamped'] = int(used[:, ROW.index('n_clamped')].sum())
-    summary['n_images_without_gt'] = int(len(rows) - len(used))
+    summary = depth_means(rows)
+    summary['rmse_pooled'] = depth_pooled(rows)['rmse']
+    summary['n_clamped'] = int(_column(rows, 'n_clamped').sum())
+    summary['n_images_without_gt'] = len(rows) - len(_with_truth(rows))
     return summary
+
+
+def _column(rows: np.ndarray, name: str) -> np.ndarray:
+    return rows[:, ROW.index(name)]
+
+
+def _with_truth(rows: np.ndarray) -> np.ndarray:
+    rows = np.asarray(rows, dtype=np.float64).reshape(-1, len(ROW))
+    return rows[_column(rows, 'n_valid') > 0]

@@ -16,7 +16,7 @@ its details by the COCO panoptic API:
 The work is split in two: ``overlap_table`` goes over the pixels once,
 ``match_segments`` over the segments only.
 """
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -42,43 +42,76 @@ def decode_panoptic(
         instance_offset: mmdet's ``INSTANCE_OFFSET``.
 
     Returns:
-        Segment ids int64 (H, W), 1..n with 0 = void, and the n segments as
+        Segment ids int32 (H, W), 1..n with 0 = void, and the n segments as
         dicts with ``id`` and ``category`` (the label).
 
     Raises:
         ValueError: Negative or absurdly large ids.
     """
-    if sem_seg.size and (sem_seg.min() < 0 or sem_seg.max() >= MAX_ID):
-        raise ValueError(f'panoptic ids from {sem_seg.min()} to '
-                         f'{sem_seg.max()}, not in [0, {MAX_ID})')
-    present = np.flatnonzero(np.bincount(sem_seg.ravel()))
+    flat = sem_seg.ravel()
+    starts, lengths = find_runs(flat)
+    values = flat[starts]
+    _check_ids(values, 'panoptic ids')
+    present = np.unique(values)
     present = present[present % instance_offset < num_classes]
-    lookup = np.zeros(int(sem_seg.max(initial=0)) + 1, dtype=np.int64)
+    lookup = np.zeros(int(values.max(initial=0)) + 1, dtype=np.int32)
     lookup[present] = np.arange(1, len(present) + 1)
     segments = [
         dict(id=i + 1, category=int(value % instance_offset))
         for i, value in enumerate(present)
     ]
-    return lookup[sem_seg], segments
+    return np.repeat(lookup[values], lengths).reshape(sem_seg.shape), segments
+
+
+def find_runs(*maps: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Cut flat maps into runs of pixels that are equal in each of them.
+
+    Segments have extent: a few per cent of the pixels start a run, and what
+    is looked up need be looked up there only.
+
+    Args:
+        maps: Arrays (N,), all of one length.
+
+    Returns:
+        Index of each run's first pixel (R,), and the runs' lengths (R,).
+    """
+    size = len(maps[0])
+    first = np.ones(size, dtype=bool)
+    if size:
+        np.not_equal(maps[0][1:], maps[0][:-1], out=first[1:])
+    for other in maps[1:]:
+        first[1:] |= other[1:] != other[:-1]
+    starts = np.flatnonzero(first)
+    return starts, np.diff(starts, append=size)
+
+
+def _check_ids(ids: np.ndarray, what: str) -> None:
+    """Refuse ids that no panoptic PNG holds."""
+    if ids.size and (ids.min() < 0 or ids.max() >= MAX_ID):
+        raise ValueError(f'{what} from {ids.min()} to {ids.max()}, not in '
+                         f'[0, {MAX_ID})')
 
 
 def _positions(ids: np.ndarray, listed: Sequence[int]) -> np.ndarray:
-    """Map each pixel's id to its row or column in the overlap table."""
-    if ids.size and (ids.min() < 0 or ids.max() >= MAX_ID):
-        raise ValueError(f'segment ids from {ids.min()} to {ids.max()}, not '
-                         f'in [0, {MAX_ID})')
-    # A table over all ids is quicker than sorting the pixels, and zeros() of
-    # a large table costs only the pages that are touched.
-    size = max(int(ids.max(initial=0)), max(listed, default=0)) + 1
-    lookup = np.zeros(size, dtype=np.intp)
-    lookup[VOID] = VOID_ROW
-    lookup[list(listed)] = np.arange(len(listed)) + FIRST_SEGMENT
-    return lookup[ids]
+    """Map ids to their rows or columns in the overlap table."""
+    _check_ids(ids, 'segment ids')
+    # Among few listed ids a search is quicker than a table over all 2^24,
+    # whose pages the system has to provide.
+    known = np.array([VOID, *listed], dtype=np.int64)
+    order = np.argsort(known, kind='stable')
+    # the last one of equal ids; an unknown id finds a smaller one
+    found = np.searchsorted(known[order], ids, side='right') - 1
+    position = np.r_[VOID_ROW, FIRST_SEGMENT:FIRST_SEGMENT + len(listed)]
+    return np.where(known[order][found] == ids, position[order][found],
+                    UNLISTED_ROW)
 
 
-def overlap_table(gt_ids: np.ndarray, pred_ids: np.ndarray,
+def overlap_table(gt_ids: np.ndarray,
+                  pred_ids: np.ndarray,
                   gt_listed: Sequence[int],
-                  pred_listed: Sequence[int]) -> np.ndarray:
+                  pred_listed: Sequence[int],
+                  bins: Optional[np.ndarray] = None,
+                  num_bins: int = 1) -> np.ndarray:
     """Count the pixels that each pair of segments shares.
 
     Args:
@@ -86,21 +119,59 @@ def overlap_table(gt_ids: np.ndarray, pred_ids: np.ndarray,
         pred_ids: int (H, W), ids of the prediction, 0 = void.
         gt_listed: The ids of the G segments of the ground truth.
         pred_listed: The ids of the P segments of the prediction.
+        bins: uint8 (H, W), values below ``num_bins``, a third key beside the
+            two segments (see ``depth_panoptic``); None puts all pixels into
+            bin 0.
+        num_bins: B.
 
     Returns:
-        int64 (2 + G, 2 + P). Row and column 0: ids that are not listed, 1:
-        void, then the segments in the order given.
+        int64 (B, 2 + G, 2 + P), summing to H * W. Row and column 0: ids that
+        are not listed, 1: void, then the segments in the order given.
     """
-    if gt_ids.shape != pred_ids.shape:
-        raise ValueError(f'ground truth of shape {gt_ids.shape}, prediction '
-                         f'of shape {pred_ids.shape}')
+    for other, name in ((pred_ids, 'prediction'), (bins, 'bins')):
+        if other is not None and other.shape != gt_ids.shape:
+            raise ValueError(f'ground truth of shape {gt_ids.shape}, {name} '
+                             f'of shape {other.shape}')
     rows = len(gt_listed) + FIRST_SEGMENT
     columns = len(pred_listed) + FIRST_SEGMENT
-    combined = _positions(gt_ids, gt_listed)
-    combined *= columns
-    combined += _positions(pred_ids, pred_listed)
-    counts = np.bincount(combined.ravel(), minlength=rows * columns)
-    return counts.reshape(rows, columns)
+    size = num_bins * rows * columns
+    gt_ids, pred_ids = gt_ids.ravel(), pred_ids.ravel()
+    starts, lengths = find_runs(gt_ids, pred_ids)
+    pairs = _positions(gt_ids[starts], gt_listed) * columns
+    pairs += _positions(pred_ids[starts], pred_listed)
+    if bins is None:
+        # float sums of pixel counts are exact
+        counts = np.bincount(pairs, lengths, size).astype(np.int64)
+    else:
+        small = np.min_scalar_type(size)  # less memory to go through
+        keys = np.repeat(pairs.astype(small), lengths)
+        keys += np.multiply(bins.ravel(), rows * columns, dtype=small)
+        counts = np.bincount(keys, minlength=size)
+    return counts.reshape(num_bins, rows, columns)
+
+
+def class_confusion(table: np.ndarray, gt_segments: Sequence[dict],
+                    pred_segments: Sequence[dict],
+                    num_classes: int) -> np.ndarray:
+    """Count the pixels of each pair of classes, whatever the segments.
+
+    Args:
+        table: (2 + G, 2 + P), one bin of ``overlap_table`` or their sum.
+        gt_segments: G dicts with ``category``; crowds count as their class.
+        pred_segments: P dicts with ``category``.
+        num_classes: C.
+
+    Returns:
+        int64 (C + 1, C + 1), rows ground truth, columns prediction, the last
+        ones void and ids that are not listed.
+    """
+    rows, columns = (
+        np.array([num_classes] * FIRST_SEGMENT +
+                 [s['category'] for s in segments])
+        for segments in (gt_segments, pred_segments))
+    confusion = np.zeros((num_classes + 1, num_classes + 1), np.int64)
+    np.add.at(confusion, (rows[:, None], columns), table)
+    return confusion
 
 
 def match_segments(table: np.ndarray, gt_segments: Sequence[dict],
@@ -109,7 +180,7 @@ def match_segments(table: np.ndarray, gt_segments: Sequence[dict],
     """Match segments by their overlaps and count TP, FP and FN by class.
 
     Args:
-        table: (2 + G, 2 + P) from ``overlap_table``.
+        table: (2 + G, 2 + P), one bin of ``overlap_table`` or their sum.
         gt_segments: G dicts with ``category``, ``iscrowd`` (default 0) and
             ``area`` (default: counted).
         pred_segments: P dicts with ``category``.
@@ -191,7 +262,7 @@ def panoptic_stats(gt_ids: np.ndarray, gt_segments: Sequence[dict],
     """
     gt = {s['id']: s for s in gt_segments}
     pred = {s['id']: s for s in pred_segments}
-    table = overlap_table(gt_ids, pred_ids, list(gt), list(pred))
+    table = overlap_table(gt_ids, pred_ids, list(gt), list(pred))[0]
     return match_segments(table, list(gt.values()), list(pred.values()),
                           num_classes)
 

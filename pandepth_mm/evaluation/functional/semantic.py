@@ -3,6 +3,8 @@ from typing import Dict
 
 import numpy as np
 
+from .panoptic import find_runs
+
 
 def confusion_matrix(gt: np.ndarray,
                      pred: np.ndarray,
@@ -27,17 +29,20 @@ def confusion_matrix(gt: np.ndarray,
     if gt.shape != pred.shape:
         raise ValueError(f'ground truth of shape {gt.shape}, prediction of '
                          f'shape {pred.shape}')
+    gt, pred = gt.ravel(), pred.ravel()
+    starts, lengths = find_runs(gt, pred)
+    gt, pred = gt[starts].astype(np.int64), pred[starts].astype(np.int64)
     valid = gt != ignore_index
-    gt = gt[valid].astype(np.int64)
-    pred = pred[valid].astype(np.int64)
+    gt, pred, lengths = gt[valid], pred[valid], lengths[valid]
     if gt.size and (gt.min() < 0 or gt.max() >= num_classes):
         raise ValueError(f'ground-truth labels from {gt.min()} to {gt.max()}, '
                          f'not in [0, {num_classes})')
     pred = np.where((pred >= 0) & (pred < num_classes), pred, num_classes)
     columns = num_classes + 1
+    # float sums of pixel counts are exact
     counts = np.bincount(
-        gt * columns + pred, minlength=num_classes * columns)
-    return counts.reshape(num_classes, columns)
+        gt * columns + pred, lengths, num_classes * columns)
+    return counts.reshape(num_classes, columns).astype(np.int64)
 
 
 def semantic_summary(confusion: np.ndarray) -> Dict[str, object]:

@@ -3,6 +3,7 @@ import contextlib
 import io
 from typing import Dict, List, Sequence
 
+import cv2
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from pycocotools import mask as mask_utils
@@ -13,7 +14,7 @@ from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_json
 from pandepth_mm.registry import METRICS
 
-from .per_image_metric import PerImageMetric, to_numpy
+from .per_image_metric import PerImageMetric, class_rows, to_numpy
 
 # COCOeval.stats in its order, under mmdet's names
 _STATS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
@@ -115,6 +116,7 @@ class InstanceMetric(PerImageMetric):
         Raises:
             InputError: An image that the instances JSON does not list.
         """
+        classes = self.meta('thing_classes')
         known = {image['id'] for image in self._ground_truth['images']}
         missing = sorted(set(results) - known)
         if missing:
@@ -123,14 +125,15 @@ class InstanceMetric(PerImageMetric):
                 f'no image with id {missing[0]}',
                 'the image ids of the panoptic annotations', 'images')
         metrics: Dict[str, float] = {}
+        per_class: Dict[str, np.ndarray] = {}
         for iou_type in self.iou_types:
             evaluator = self._evaluate(results, iou_type)
             for name, value in zip(_STATS, evaluator.stats[:6], strict=True):
                 metrics[f'{iou_type}_{name}'] = _score(value)
-            by_class = self._class_ap(evaluator)
-            metrics.update(
-                self.per_class({f'{iou_type}_mAP': by_class},
-                               self.meta('thing_classes')))
+            by_class = {f'{iou_type}_mAP': self._class_ap(evaluator)}
+            metrics.update(self.per_class(by_class, classes))
+            per_class.update(by_class)
+        self.details = dict(per_class=class_rows(per_class, classes))
         return metrics
 
     def _evaluate(self, results: Dict[int, dict], iou_type: str) -> COCOeval:
@@ -191,10 +194,15 @@ class InstanceMetric(PerImageMetric):
 
 def _encode(masks) -> List[dict]:
     """Encode (n, H, W) masks as COCO RLE."""
-    masks = to_numpy(masks).astype(np.uint8)
+    masks = to_numpy(masks).astype(bool, copy=False).view(np.uint8)
     if not len(masks):
         return []
-    return mask_utils.encode(np.asfortranarray(masks.transpose(1, 2, 0)))
+    # RLE runs down the columns; OpenCV transposes quicker than numpy
+    count, height, width = masks.shape
+    columns = np.empty((count, width, height), np.uint8)
+    for mask, transposed in zip(masks, columns, strict=True):
+        cv2.transpose(mask, dst=transposed)
+    return mask_utils.encode(columns.transpose(2, 1, 0))
 
 
 def _score(value: float) -> float:

@@ -1,59 +1,225 @@
-"""Panoptic quality."""
-from typing import Dict
+"""Panoptic quality, and depth-aware panoptic quality."""
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 from mmdet.evaluation import INSTANCE_OFFSET
 
+from pandepth_mm.errors import InputError
+from pandepth_mm.evaluation.functional.depth_panoptic import (
+    depth_error_bins,
+    depth_panoptic_stats,
+    depth_panoptic_summary,
+    num_bins,
+)
 from pandepth_mm.evaluation.functional.panoptic import (
+    FN,
+    FP,
+    TP,
+    class_confusion,
     decode_panoptic,
-    panoptic_stats,
-    panoptic_summary,
+    overlap_table,
 )
 from pandepth_mm.fileio import read_panoptic_png
 from pandepth_mm.registry import METRICS
 
-from .per_image_metric import PerImageMetric
+from .dense_depth import dense_truth
+from .per_image_metric import PerImageMetric, class_rows
+
+# Predictions by the prefix of their metric names.
+MODEL, HEURISTIC = '', 'heuristic_fusion/'
+FIELDS = {MODEL: 'pred_panoptic_seg', HEURISTIC: 'pred_panoptic_baseline'}
 
 
 @METRICS.register_module()
 class PanopticMetric(PerImageMetric):
-    """PQ, SQ and RQ of all classes, things and stuff, in fractions of 1.
+    """PQ, SQ, RQ and DPQ of all classes, things and stuff, fractions of 1.
 
     By the rules of panopticapi, see ``functional.panoptic``. The ground truth
     is the PNG ``seg_map_path`` with ``segments_info`` in the sample's meta
     information, the prediction ``pred_panoptic_seg.sem_seg`` (1, H, W), id =
     label + 1000 * instance, void for any label >= the number of classes. Both
-    have the original image size. Each image leaves (C, 4) floats.
+    have the original image size.
 
-    Metrics: ``PQ``, ``SQ``, ``RQ`` and those with ``_th``, ``_st``; NaN if
-    no class occurs. With ``classwise`` ``PQ/CLASS`` and so on, NaN for
+    DPQ, see ``functional.depth_panoptic``, compares ``pred_depth_map.data``
+    (1, H, W) with the dense depth map of the record where it names one, else
+    with ``gt_depth_map.data``, metres. Pixels without depth truth keep their
+    prediction; ``DPQ_tested`` is the share of all pixels that have it.
+
+    Each image leaves the nonzero ones of its statistics and pixel counts.
+
+    Metrics: ``PQ``, ``SQ``, ``RQ``, with lambdas ``DPQ`` and ``DPQ@0.1`` and
+    so on, all of them also with ``_th`` and ``_st``, and ``DPQ_tested``; NaN
+    if no class occurs. With ``heuristic_fusion`` the same under
+    ``heuristic_fusion/``. With ``classwise`` ``PQ/CLASS`` and so on, NaN for
     classes that do not occur.
+
+    ``details``: ``per_class`` (also TP, FP, FN and the tested share of the
+    class's pixels), ``confusion`` (pixel counts, names of rows (truth) and
+    columns (prediction)), ``depth_truth``, ``heuristic_fusion``.
 
     Args:
         classwise: Whether to report per-class values too.
+        depth_lambdas: Limits of the absolute relative depth error, for DPQ;
+            () for PQ alone.
+        max_depth: Depth truth beyond this distance in metres is none; None
+            keeps all.
+        heuristic_fusion: Whether to evaluate ``pred_panoptic_baseline`` too,
+            see ``model.panoptic_baseline``.
         collect_device: Where the ranks' results meet, 'cpu' or 'gpu'.
         prefix: Prefix of the metric names.
         collect_dir: Folder for the exchange between ranks ('cpu' only).
+
+    Raises:
+        InputError: Lambdas or a ``max_depth`` that are not positive.
     """
 
     default_prefix = 'panoptic'
 
-    def image_result(self, sample: dict) -> np.ndarray:
-        """Statistics of one image, float64 (C, 4)."""
-        num_classes = len(self.meta('classes'))
-        pred = self.get_map(sample, 'pred_panoptic_seg', 'sem_seg')
-        segments = self.get(sample, 'segments_info')
-        gt = read_panoptic_png(self.get(sample, 'seg_map_path'), pred.shape)
-        pred_ids, pred_segments = decode_panoptic(pred, num_classes,
-                                                  INSTANCE_OFFSET)
-        return panoptic_stats(gt, segments, pred_ids, pred_segments,
-                              num_classes)
+    def __init__(self,
+                 classwise: bool = False,
+                 depth_lambdas: Sequence[float] = (),
+                 max_depth: Optional[float] = None,
+                 heuristic_fusion: bool = False,
+                 collect_device: str = 'cpu',
+                 prefix: str | None = None,
+                 collect_dir: str | None = None) -> None:
+        super().__init__(classwise, collect_device, prefix, collect_dir)
+        if not all(limit > 0 for limit in depth_lambdas):
+            raise InputError('PanopticMetric', str(depth_lambdas),
+                             'relative depth errors > 0', 'depth_lambdas')
+        if max_depth is not None and not max_depth > 0:
+            raise InputError('PanopticMetric', str(max_depth),
+                             'None or a distance > 0 m', 'max_depth')
+        self.lambdas = sorted(set(depth_lambdas))
+        self.max_depth = max_depth
+        self.predictions = (MODEL, HEURISTIC) if heuristic_fusion else (
+            MODEL, )
 
-    def summarize(self, results: Dict[int, np.ndarray]) -> Dict[str, float]:
-        """PQ of the whole set."""
+    def image_result(self, sample: dict) -> Dict[str, tuple]:
+        """Statistics and pixel counts of one image, by name, sparse."""
+        pred = self.get_map(sample, FIELDS[MODEL], 'sem_seg')
+        segments = {s['id']: s for s in self.get(sample, 'segments_info')}
+        gt = read_panoptic_png(self.get(sample, 'seg_map_path'), pred.shape)
+        bins, result = None, {}
+        if self.lambdas:
+            bins, dense = self._depth_bins(sample, pred)
+            result['dense'] = _sparse(np.array([dense]))
+        for prefix in self.predictions:
+            pred = self.get_map(sample, FIELDS[prefix], 'sem_seg')
+            self.check_shapes(sample, gt, pred)
+            stats, confusion, tested = self._count(
+                gt, list(segments.values()), pred, bins)
+            result[f'{prefix}stats'] = _sparse(stats)
+            if prefix == MODEL:
+                result['confusion'] = _sparse(confusion)
+                result['tested'] = _sparse(tested)
+        return result
+
+    def _depth_bins(self, sample: dict,
+                    pred: np.ndarray) -> Tuple[np.ndarray, bool]:
+        """Bins of the depth error, and whether the truth is dense."""
+        truth = dense_truth(self, sample, self.max_depth)
+        dense = truth is not None
+        if not dense:
+            truth = self.get_map(sample, 'gt_depth_map', 'data')
+            if self.max_depth is not None:
+                truth = np.where(truth > self.max_depth, 0, truth)
+        depth = self.get_map(sample, 'pred_depth_map', 'data')
+        self.check_shapes(sample, truth, depth)
+        self.check_shapes(sample, truth, pred)
+        return depth_error_bins(truth, depth, self.lambdas), dense
+
+    def _count(self, gt: np.ndarray, segments: Sequence[dict],
+               pred: np.ndarray,
+               bins: Optional[np.ndarray]) -> Tuple[np.ndarray, ...]:
+        """Compare one prediction with the truth.
+
+        Returns:
+            Statistics (1 + n, C, 4), confusion (C + 1, C + 1), and pixels
+            with depth truth by class (C + 1,).
+        """
+        n = len(self.meta('classes'))
+        ids, pred_segments = decode_panoptic(pred, n, INSTANCE_OFFSET)
+        table = overlap_table(gt, ids, [s['id'] for s in segments],
+                              [s['id'] for s in pred_segments], bins,
+                              1 if bins is None else num_bins(self.lambdas))
+        untested, tested = (
+            class_confusion(part.sum(axis=0), segments, pred_segments, n)
+            for part in (table[:1], table[1:]))
+        return (depth_panoptic_stats(table, segments, pred_segments, n),
+                untested + tested, tested.sum(axis=1))
+
+    def summarize(self, results: Dict[int, dict]) -> Dict[str, float]:
+        """PQ and DPQ of the whole set."""
         classes = self.meta('classes')
+        n = len(classes)
+        shapes = dict(dense=(1, ), tested=(n + 1, ), confusion=(n + 1, n + 1))
+        for prefix in self.predictions:
+            shapes[f'{prefix}stats'] = (1 + len(self.lambdas), n, 4)
+        totals = {
+            name: _total([r[name] for r in results.values() if name in r],
+                         shape)
+            for name, shape in shapes.items()
+        }
+
+        metrics: Dict[str, float] = {}
+        for prefix in self.predictions:
+            stats = totals[f'{prefix}stats']
+            summary = depth_panoptic_summary(stats, self._is_thing(),
+                                             self.lambdas)
+            per_class = summary.pop('per_class')
+            for name, value in {
+                    **summary,
+                    **self.per_class(per_class, classes)
+            }.items():
+                metrics[f'{prefix}{name}'] = value
+            for name, column in (('TP', TP), ('FP', FP), ('FN', FN)):
+                per_class[name] = stats[0, :, column].astype(np.int64)
+            details = class_rows(per_class, classes)
+            if prefix == MODEL:
+                self.details['per_class'] = details
+            else:
+                self.details[prefix.strip('/')] = dict(per_class=details)
+
+        confusion, tested = totals['confusion'], totals['tested']
+        names = [*classes, 'void']
+        self.details['confusion'] = dict(
+            rows=names, columns=names, counts=confusion.astype(np.int64))
+        if self.lambdas:
+            pixels = confusion.sum(axis=1)
+            share = _share(tested.sum(), pixels.sum())
+            metrics['DPQ_tested'] = share
+            self.details['depth_truth'] = dict(
+                lambdas=self.lambdas,
+                tested=share,
+                images=len(results),
+                images_with_dense_truth=int(totals['dense'][0]))
+            for i, label in enumerate(classes):
+                self.details['per_class'][label]['depth_tested'] = _share(
+                    tested[i], pixels[i])
+        return metrics
+
+    def _is_thing(self) -> Sequence[bool]:
+        """Which classes are things."""
         things = set(self.meta('thing_classes'))
-        stats = sum(results.values(), np.zeros((len(classes), 4)))
-        summary = panoptic_summary(stats, [c in things for c in classes])
-        per_class = summary.pop('per_class')
-        return {**summary, **self.per_class(per_class, classes)}
+        return [c in things for c in self.meta('classes')]
+
+
+def _sparse(array: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Flat indices and values of what is not zero."""
+    flat = array.ravel()
+    index = np.flatnonzero(flat)
+    return index.astype(np.int32), flat[index]
+
+
+def _total(parts: Sequence[tuple], shape: Tuple[int, ...]) -> np.ndarray:
+    """Sum sparse arrays, in their order, float64."""
+    total = np.zeros(shape)
+    for index, values in parts:
+        total.reshape(-1)[index] += values
+    return total
+
+
+def _share(part: Any, whole: Any) -> float:
+    """Part of a whole, NaN of nothing."""
+    return float(part / whole) if whole else float('nan')

@@ -9,6 +9,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from pandepth_mm.errors import InputError
+from pandepth_mm.utils.metrics_file import plain
 
 
 class PerImageMetric(BaseMetric):
@@ -19,6 +20,10 @@ class PerImageMetric(BaseMetric):
     whatever the order in which the ranks deliver it; and the images are
     summed in the order of their ids, so that one rank and many give the same
     numbers to the last bit.
+
+    ``summarize`` returns the few numbers that are logged. What is longer
+    (per class, confusion matrices, histograms) goes to ``details``, a nested
+    dict that exists on the main process after ``evaluate``, in JSON's types.
 
     Args:
         classwise: Whether to report per-class values too, where the metric
@@ -38,6 +43,7 @@ class PerImageMetric(BaseMetric):
             prefix=prefix,
             collect_dir=collect_dir)
         self.classwise = classwise
+        self.details: Dict[str, Any] = {}
 
     @abstractmethod
     def image_result(self, sample: dict) -> Any:
@@ -60,6 +66,7 @@ class PerImageMetric(BaseMetric):
         Raises:
             InputError: Two images with the same id.
         """
+        self.details = {}
         unique, paths = {}, {}
         for img_id, path, result in results:
             if paths.setdefault(img_id, path) != path:
@@ -76,7 +83,9 @@ class PerImageMetric(BaseMetric):
                 'those.',
                 logger='current',
                 level=logging.WARNING)
-        return self.summarize({i: unique[i] for i in sorted(unique)})
+        metrics = self.summarize({i: unique[i] for i in sorted(unique)})
+        self.details = plain(self.details)
+        return metrics
 
     def evaluate(self, size: int) -> dict:
         """Collect the results of all ranks and compute the metrics.
@@ -148,6 +157,16 @@ class PerImageMetric(BaseMetric):
             for name, array in values.items()
             for label, value in zip(classes, array, strict=True)
         }
+
+
+def class_rows(values: Dict[str, Sequence],
+               classes: Sequence[str]) -> Dict[str, Dict[str, Any]]:
+    """Turn {name: (C,)} into {class: {name: value}} for ``details``."""
+    return {
+        label: {name: array[i]
+                for name, array in values.items()}
+        for i, label in enumerate(classes)
+    }
 
 
 def to_numpy(value: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ from pandepth_mm.evaluation.functional.semantic import (
 )
 from pandepth_mm.registry import METRICS
 
-from .per_image_metric import PerImageMetric
+from .per_image_metric import PerImageMetric, class_rows
 
 
 @METRICS.register_module()
@@ -23,6 +23,8 @@ class SemanticMetric(PerImageMetric):
 
     Metrics: ``mIoU``, ``mAcc``, ``aAcc``, NaN if no pixel counts. With
     ``classwise`` ``IoU/CLASS`` and ``Acc/CLASS``, NaN for absent classes.
+    ``details``: the same per class under ``per_class``, and ``confusion``
+    (pixel counts, names of rows (truth) and columns (prediction)).
 
     Args:
         ignore_index: Label in the ground truth that does not count.
@@ -58,4 +60,8 @@ class SemanticMetric(PerImageMetric):
         confusion = sum(results.values(), np.zeros((n, n + 1), np.int64))
         summary = semantic_summary(confusion)
         per_class = summary.pop('per_class')
+        self.details = dict(
+            per_class=class_rows(per_class, classes),
+            confusion=dict(
+                rows=classes, columns=[*classes, 'void'], counts=confusion))
         return {**summary, **self.per_class(per_class, classes)}

@@ -60,6 +60,7 @@ class PanDepth(BaseDetector):
         depth_head: Config of the depth completion head.
         joint_head: Config of the head that refines the semantics by depth.
         panoptic_fusion: Config of the fusion of semantics and instances.
+        panoptic_baseline: Config of a second fusion, for comparison.
         fusion_logits: Which semantic logits the fusion reads: 'refined',
             the joint head's (the preliminary ones where there is no joint
             head), or 'preliminary'. ``pred_sem_seg`` does not depend on it:
@@ -87,6 +88,7 @@ class PanDepth(BaseDetector):
                  depth_head: OptConfigType = None,
                  joint_head: OptConfigType = None,
                  panoptic_fusion: OptConfigType = None,
+                 panoptic_baseline: OptConfigType = None,
                  fusion_logits: str = 'refined',
                  train_cfg: OptConfigType = None,
                  test_cfg: OptConfigType = None,
@@ -106,7 +108,8 @@ class PanDepth(BaseDetector):
             roi_head=roi_head,
             depth_head=depth_head,
             joint_head=joint_head,
-            panoptic_fusion=panoptic_fusion)
+            panoptic_fusion=panoptic_fusion,
+            panoptic_baseline=panoptic_baseline)
         _check_branches(branches)
         if fusion_logits not in ('refined', 'preliminary'):
             raise InputError('config', repr(fusion_logits),
@@ -120,7 +123,9 @@ class PanDepth(BaseDetector):
             depth_head=dict(num_classes=depth_classes, max_depth=max_depth),
             joint_head=dict(
                 num_classes=self.num_classes, max_depth=max_depth),
-            panoptic_fusion=dict(num_things=num_things, num_stuff=num_stuff))
+            panoptic_fusion=dict(num_things=num_things, num_stuff=num_stuff),
+            panoptic_baseline=dict(
+                num_things=num_things, num_stuff=num_stuff))
         for name, values in handed.items():
             if branches[name] is not None:
                 branches[name] = _hand_down(branches[name], f'model.{name}',
@@ -231,8 +236,9 @@ class PanDepth(BaseDetector):
         Labels come from interpolated logits, depth is interpolated
         bilinearly. The samples get ``pred_instances`` (bboxes, scores,
         labels, masks), ``pred_sem_seg``, ``pred_panoptic_seg`` (id = label +
-        1000 * instance number, num_classes = void) and ``pred_depth_map``
-        (metres), as far as the branches exist.
+        1000 * instance number, num_classes = void), the same in
+        ``pred_panoptic_baseline``, and ``pred_depth_map`` (metres), as far
+        as the branches exist.
         """
         out = self.forward_dense(batch_inputs)
         instances = self._predict_instances(out.feats, batch_data_samples,
@@ -252,6 +258,11 @@ class PanDepth(BaseDetector):
                 panoptic = self.panoptic_fusion.predict(
                     image_logits, instances[i])
                 sample.pred_panoptic_seg = PixelData(sem_seg=panoptic[None])
+            if self.panoptic_baseline is not None:
+                panoptic = self.panoptic_baseline.predict(
+                    image_logits, instances[i])
+                sample.pred_panoptic_baseline = PixelData(
+                    sem_seg=panoptic[None])
             if instances is not None:
                 # only the fusion needs them
                 instances[i].pop('mask_logits', None)
@@ -292,7 +303,8 @@ def _check_branches(branches: Dict[str, OptConfigType]) -> None:
         rpn_head=('backbone', 'roi_head'),
         roi_head=('backbone', 'rpn_head'),
         joint_head=('semantic_head', 'depth_head'),
-        panoptic_fusion=('semantic_head', 'roi_head'))
+        panoptic_fusion=('semantic_head', 'roi_head'),
+        panoptic_baseline=('panoptic_fusion', ))
     for name, required in needs.items():
         for other in required:
             if branches[name] is not None and branches[other] is None:

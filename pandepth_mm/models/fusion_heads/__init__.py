@@ -1,4 +1,5 @@
 from .functional import fuse_panoptic, paste_mask
+from .heuristic_fusion import HeuristicFusion
 from .panoptic_fusion import PanopticFusion
 
-__all__ = ['PanopticFusion', 'fuse_panoptic', 'paste_mask']
+__all__ = ['HeuristicFusion', 'PanopticFusion', 'fuse_panoptic', 'paste_mask']

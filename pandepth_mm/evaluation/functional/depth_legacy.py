@@ -1,0 +1,62 @@
+"""RMSE as the authors' published code computes it; for comparison only.
+
+Three things separate it from an RMSE in metres (docs/paper_units.md): depth
+is the 16-bit value of Virtual KITTI 2, centimetres, divided by 255, so that
+its unit is 2.55 m; truth and prediction are both set to 0 where there is no
+truth, and the mean goes over all pixels of the network's grid, those
+included; and truth beyond 50 such units counts as none.
+"""
+from typing import Dict
+
+import numpy as np
+
+from pandepth_mm.geometry import resize_nearest
+
+from .depth import clamp
+
+UNIT = 2.55  # metres
+RANGE = 50.0  # units; truth at or beyond it is none
+# What stands in the row of one image.
+LEGACY_ROW = ('squared', 'n_valid', 'n_pixels')
+
+
+def legacy_row(gt: np.ndarray, pred: np.ndarray) -> np.ndarray:
+    """Sums of one image.
+
+    Args:
+        gt: float (H, W), metres, 0 = no measurement; of any size.
+        pred: float (h, w), metres, on the network's grid, to which the truth
+            is brought by its nearest pixels. What is no positive finite
+            number is clamped as everywhere.
+
+    Returns:
+        float64 (3,): sum of the squared errors in units^2, number of pixels
+        with truth, number of pixels.
+    """
+    gt = resize_nearest(gt, pred.shape).astype(np.float64) / UNIT
+    valid = (gt > 0) & (gt < RANGE)
+    error = clamp(pred[valid])[0] / UNIT - gt[valid]
+    return np.array([np.sum(error**2), valid.sum(), pred.size], np.float64)
+
+
+def legacy_summary(rows: np.ndarray) -> Dict[str, float]:
+    """RMSE of a whole set, pooled over its pixels, as the authors have it.
+
+    Args:
+        rows: float64 (N, 3), one row of ``LEGACY_ROW`` per image.
+
+    Returns:
+        ``rmse_units``, by the recipe: times 1000 it is what stands as
+        "RMSE (mm)" in the paper's Table 1; ``rmse_valid``, the same errors
+        in mm over the pixels with truth only; ``density``, the share of
+        these. rmse_valid = rmse_units * 2550 / sqrt(density). NaN without
+        any pixel.
+    """
+    rows = np.asarray(rows, np.float64).reshape(-1, len(LEGACY_ROW))
+    squared, n_valid, n_pixels = rows.sum(axis=0)
+    nan = float('nan')
+    return dict(
+        rmse_units=float(np.sqrt(squared / n_pixels)) if n_pixels else nan,
+        rmse_valid=float(1e3 * UNIT * np.sqrt(squared / n_valid))
+        if n_valid else nan,
+        density=float(n_valid / n_pixels) if n_pixels else nan)

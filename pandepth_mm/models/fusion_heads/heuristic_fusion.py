@@ -1,0 +1,63 @@
+"""mmdet's heuristic fusion, as a baseline on the same heads' output."""
+import torch
+from mmdet.models.seg_heads.panoptic_fusion_heads import HeuristicFusionHead
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from pandepth_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class HeuristicFusion(HeuristicFusionHead):
+    """Fusion of Panoptic FPN, by mmdet, without parameters.
+
+    Instances are laid down by falling score, each on what is still free;
+    the rest is the semantic prediction, void where it is a thing. Nothing
+    weighs masks against semantic logits, which is what PanopticFusion adds.
+
+    Args:
+        num_things: Number of thing classes, the first labels.
+        num_stuff: Number of stuff classes.
+        score_thr: Least score of an instance.
+        overlap_thr: Largest part of an instance's mask that may lie under
+            the masks of instances of higher score.
+        stuff_area_limit: Least area of a stuff class in an image, pixels.
+        init_cfg: Initialisation of mmengine.
+    """
+
+    def __init__(self,
+                 num_things: int,
+                 num_stuff: int,
+                 score_thr: float = 0.5,
+                 overlap_thr: float = 0.5,
+                 stuff_area_limit: int = 455,
+                 init_cfg: dict | list | None = None):
+        super().__init__(
+            num_things_classes=num_things,
+            num_stuff_classes=num_stuff,
+            test_cfg=ConfigDict(
+                mask_overlap=overlap_thr, stuff_area_limit=stuff_area_limit),
+            init_cfg=init_cfg)
+        self.score_thr = score_thr
+
+    @torch.no_grad()
+    def predict(self, sem_logits: Tensor, instances: InstanceData) -> Tensor:
+        """Fuse one image.
+
+        Args:
+            sem_logits: Semantic logits, (num_classes, H, W).
+            instances: ``bboxes`` (N, 4), ``scores`` (N,), ``labels`` (N,),
+                ``masks`` bool (N, H, W).
+
+        Returns:
+            Panoptic ids, long (H, W): label + 1000 * k for instances, the
+            label for stuff, ``num_classes`` for void.
+        """
+        things, stuff = sem_logits.split(
+            [self.num_things_classes, self.num_stuff_classes])
+        # mmdet's semantic head has one class for all things, the last one
+        if len(things):
+            stuff = torch.cat([stuff, things.amax(dim=0, keepdim=True)])
+        instances = instances[instances.scores >= self.score_thr]
+        return self._predict_single(instances, stuff).sem_seg[0].long()

@@ -1,0 +1,81 @@
+"""Random draws of sparse depth from denser depth: pure functions.
+
+The converter draws its files with them, and `ResampleSparseDepth` the inputs
+of an evaluation. Free of heavy imports, for the converter's workers.
+"""
+import hashlib
+from typing import Tuple
+
+import numpy as np
+
+
+def frame_seed(*parts) -> int:
+    """A 128-bit seed from names and numbers, the same on every machine.
+
+    Python's own ``hash`` of a string differs from process to process.
+    """
+    text = '/'.join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')
+
+
+def draw_count(size: int, density: float) -> int:
+    """Number of pixels that a draw of a density wants, of ``size``."""
+    return int(density * size + 0.5)
+
+
+def draw_depth(depth: np.ndarray, density: float, seed: int) -> np.ndarray:
+    """Keep a uniform draw, without replacement, of the valid pixels.
+
+    Draws of one map with one seed are nested: the thinner one is a subset of
+    the denser one.
+
+    Args:
+        depth: float (H, W), metres, 0 = no measurement.
+        density: Fraction of all the image's pixels (not of the valid ones)
+            to keep; all valid pixels where there are fewer.
+        seed: Seed of this draw.
+
+    Returns:
+        Depth map of the same shape and type, 0 where not drawn.
+    """
+    valid = np.flatnonzero(depth)
+    count = min(draw_count(depth.size, density), len(valid))
+    if count < len(valid):
+        # The raw bits of a numpy bit generator are promised to stay the same
+        # in all versions, the results of Generator.choice are not.
+        keys = np.random.PCG64(seed).random_raw(len(valid))
+        valid = valid[np.argpartition(keys, count)[:count]]
+    drawn = np.zeros_like(depth)
+    drawn.flat[valid] = depth.flat[valid]
+    return drawn
+
+
+def draw_nested(depth: np.ndarray, gt_density: float, sparse_density: float,
+                seed: int) -> Tuple[np.ndarray, np.ndarray]:
+    """Draw the input out of the ground truth, as the authors' code does.
+
+    Pixels of the whole image are drawn, valid or not; those that are valid
+    are the ground truth (so it is thinner than ``gt_density`` where there is
+    sky), and the first of them the input.
+
+    Args:
+        depth: float (H, W), metres, 0 = no measurement.
+        gt_density: Fraction of all the image's pixels to draw.
+        sparse_density: Fraction of all the image's pixels to take as input;
+            the whole ground truth where it has fewer.
+        seed: Seed of the draw.
+
+    Returns:
+        Input and ground truth, of the shape and type of ``depth``, 0 where
+        not drawn.
+    """
+    keys = np.random.PCG64(seed).random_raw(depth.size)  # see draw_depth
+    count = draw_count(depth.size, gt_density)
+    drawn = np.argsort(keys, kind='stable')[:count]
+    drawn = drawn[depth.flat[drawn] > 0]
+    maps = []
+    for chosen in (drawn[:draw_count(depth.size, sparse_density)], drawn):
+        kept = np.zeros_like(depth)
+        kept.flat[chosen] = depth.flat[chosen]
+        maps.append(kept)
+    return maps[0], maps[1]

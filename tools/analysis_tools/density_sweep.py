@@ -1,0 +1,414 @@
+"""Evaluate one checkpoint under other densities and patterns of its input.
+
+    python tools/analysis_tools/density_sweep.py CONFIG CKPT \\
+        --densities 0.005 0.01 0.02 0.05 0.1 --lines 8 16 32 64 \\
+        --figure sweep.png
+
+Densities are fractions of the image's pixels, drawn at random as the
+converter draws them; lines are beams of a rotating LiDAR at the camera's
+place. Both are drawn from the dense depth at the image's original size and
+then resized to the network's, see ResampleSparseDepth. The density in the
+table is that of the network's input. Where the annotations name no dense
+depth, the given input is thinned: to at most its own density, and without
+scan lines.
+
+The truth that depth is compared with stays the same. It is a draw too, so
+that the denser the input, the more pixels of the truth are given in it
+(unseen RMSE leaves those out). And it covers the whole image: with the
+default elevations scan lines do not, what is more than 2 degrees above the
+horizon is measured by none, and no number of lines makes up for that.
+
+Every setting is written to --out when it is finished. A run that was stopped
+goes on with those that are missing, and a finished one draws its figure
+again; another checkpoint, config, annotation file or option of the draws is
+refused there.
+"""
+import argparse
+import copy
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Union
+
+from mmengine.config import Config
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmengine.utils import ProgressBar
+
+from pandepth_mm.datasets.transforms.resample_sparse_depth import (
+    check_thinning)
+from pandepth_mm.errors import InputError
+from pandepth_mm.fileio import read_depth_png, read_json, write_json
+from pandepth_mm.registry import DATASETS, TRANSFORMS
+from pandepth_mm.scan_lines import AZIMUTH_STEP, ELEVATION
+from pandepth_mm.utils import cli_main, set_default_scope
+from pandepth_mm.utils.launch import (add_common_arguments, apply_test_flags,
+                                      build_runner, load_config)
+from pandepth_mm.utils.metrics_file import plain
+
+# key of a metric, title of its column, factor, digits
+COLUMNS = (('input/density', 'density %', 100, 2),
+           ('depth/rmse', 'RMSE mm', 1, 1), ('depth/mae', 'MAE mm', 1, 1),
+           ('depth/unseen_rmse', 'unseen RMSE', 1, 1),
+           ('depth/nearest_fill/rmse', 'nearest RMSE', 1, 1),
+           ('depth/classical_fill/rmse', 'classical RMSE', 1, 1),
+           ('semantic/mIoU', 'mIoU %', 100, 2), ('panoptic/PQ', 'PQ %', 100,
+                                                 2))
+
+class Setting(NamedTuple):
+    """One row: ``kind`` is 'random' (a density) or 'lines' (a number)."""
+    kind: str
+    value: Union[int, float]
+
+    @property
+    def name(self) -> str:
+        """How the setting is called in the table and the file."""
+        if self.kind == 'lines':
+            return f'{self.value} lines'
+        return f'random {self.value!r}'
+
+
+class ProgressHook(Hook):
+    """One bar over the images of all settings, on stderr."""
+
+    def __init__(self, images: int) -> None:
+        self.bar = ProgressBar(images, file=sys.stderr)
+
+    def after_test_iter(self,
+                        runner: Runner,
+                        batch_idx: int,
+                        data_batch: Optional[dict] = None,
+                        outputs: Optional[list] = None) -> None:
+        """Count the images of all processes; a sampler may repeat some."""
+        left = self.bar.task_num - self.bar.completed
+        done = min(len(outputs) * get_world_size(), left)
+        if done:
+            self.bar.update(done)
+
+    def after_test_epoch(self,
+                         runner: Runner,
+                         metrics: Optional[dict] = None) -> None:
+        """Keep the log off the line of the bar."""
+        self.bar.file.write('\n')
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description='Evaluate a checkpoint under other sparse inputs')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '--densities', type=float, nargs='+', default=[], metavar='D',
+        help='random inputs: fractions of the pixels')
+    parser.add_argument(
+        '--lines', type=int, nargs='+', default=[], metavar='N',
+        help='scan lines: numbers of beams')
+    parser.add_argument(
+        '--azimuth-step', type=float, default=AZIMUTH_STEP, metavar='DEG',
+        help='between two measurements of a beam (%(default)s)')
+    parser.add_argument(
+        '--elevation', type=float, nargs=2, default=ELEVATION,
+        metavar=('MIN', 'MAX'),
+        help='lowest and highest beam in degrees, positive upwards '
+        '(%(default)s, like a Velodyne HDL-64E, but evenly spaced)')
+    parser.add_argument(
+        '--max-depth', type=float, metavar='M',
+        help='nothing is measured beyond (info.max_depth of the annotations, '
+        "else the model's)")
+    parser.add_argument(
+        '--seed', type=int,
+        help='of the random draws (info.seed of the annotations, else 0)')
+    parser.add_argument(
+        '--out', metavar='JSON',
+        help='results so far (density_sweep.json in the work dir)')
+    parser.add_argument(
+        '--figure', metavar='PNG', help='draw RMSE against density')
+    add_common_arguments(parser)
+    parser.set_defaults(show_dir=None)  # apply_test_flags reads it
+    return parser.parse_args()
+
+
+def make_settings(args: argparse.Namespace) -> List[Setting]:
+    """The rows that are asked for, thinnest first, each once.
+
+    Raises:
+        InputError: None are.
+    """
+    if not args.densities and not args.lines:
+        raise InputError('--densities, --lines', 'neither',
+                         'at least one of them')
+    return [Setting('random', d) for d in sorted(set(args.densities))
+            ] + [Setting('lines', n) for n in sorted(set(args.lines))]
+
+
+def check_outputs(args: argparse.Namespace) -> None:
+    """Refuse folders, and a figure's name that matplotlib cannot write."""
+    for flag in ('out', 'figure'):
+        path = getattr(args, flag)
+        if path and os.path.isdir(path):
+            raise InputError(f'--{flag}', f'{path}, a folder', 'a file name')
+    known = ('.png', '.pdf', '.svg')
+    if args.figure and os.path.splitext(args.figure)[1] not in known:
+        raise InputError('--figure', args.figure,
+                         f'a name that ends in {", ".join(known)}')
+
+
+def check_config(cfg: Config, source: str) -> None:
+    """Refuse a config of which a sweep says nothing.
+
+    Raises:
+        InputError: No test data, no pipeline with a sparse depth, or no
+            DepthMetric under its own name.
+    """
+    pipeline = ((cfg.get('test_dataloader') or {}).get('dataset')
+                or {}).get('pipeline')
+    if not pipeline or find_loading(pipeline) is None:
+        raise InputError(
+            source, "no LoadDepthMap(key='sparse_depth')",
+            'a test pipeline that loads the input which is to be replaced',
+            'test_dataloader.dataset.pipeline')
+    if not any(
+            m['type'].split('.')[-1] == 'DepthMetric' and
+            m.get('prefix') in (None, 'depth') for m in metrics_of(cfg)):
+        raise InputError(source, 'no DepthMetric with the prefix "depth"',
+                         'a model of depth, and its metric',
+                         'test_evaluator')
+
+
+def metrics_of(cfg: Config) -> List[dict]:
+    """The configs of the test's metrics."""
+    metrics = cfg.get('test_evaluator') or []
+    return [metrics] if isinstance(metrics, dict) else list(metrics)
+
+
+def find_loading(pipeline: List[dict]) -> Optional[int]:
+    """Place of the transform that loads the sparse depth, if any."""
+    for i, transform in enumerate(pipeline):
+        if transform['type'].split('.')[-1] == 'LoadDepthMap' and \
+                transform.get('key') == 'sparse_depth':
+            return i
+    return None
+
+
+def complete_draws(args: argparse.Namespace, cfg: Config, dataset,
+                   settings: List[Setting]) -> dict:
+    """Arguments of ResampleSparseDepth that all settings share.
+
+    Raises:
+        InputError: Some frame has no dense depth, and the settings need it.
+    """
+    info = read_json(dataset.ann_file).get('info') or {}
+    records = [dataset.get_data_info(i) for i in range(len(dataset))]
+    lacking = sum('dense_depth_path' not in r for r in records)
+    max_depth = args.max_depth
+    if max_depth is None:
+        max_depth = info.get('max_depth') or cfg.model.get('max_depth')
+    draws = dict(
+        azimuth_step=args.azimuth_step,
+        elevation=tuple(args.elevation),
+        seed=info.get('seed', 0) if args.seed is None else args.seed,
+        max_depth=max_depth,
+        source='sparse_depth' if lacking else 'dense_depth')
+    if not lacking:
+        return draws
+    if any(s.kind == 'lines' for s in settings):
+        raise InputError(
+            dataset.ann_file,
+            f'no depth_file for {lacking} of {len(records)} images',
+            'one for each: --lines are drawn from the dense depth', 'images')
+    densest = max(s.value for s in settings)
+    for record in records:
+        depth = read_depth_png(record['sparse_depth_path'],
+                               record['sparse_depth_scale'])
+        if max_depth is not None:
+            depth[depth > max_depth] = 0
+        check_thinning(record, depth, densest)
+    return draws
+
+
+def make_transforms(settings: List[Setting],
+                    draws: dict) -> Dict[Setting, dict]:
+    """Config of the transform of each setting.
+
+    Raises:
+        InputError: A value that the transform refuses.
+    """
+    names = dict(random='density', lines='lines')
+    transforms = {
+        s: dict(
+            type='pandepth_mm.ResampleSparseDepth', **{names[s.kind]: s.value},
+            **draws)
+        for s in settings
+    }
+    for transform in transforms.values():
+        TRANSFORMS.build(transform)
+    return transforms
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def make_stamp(cfg: Config, checkpoint: str, ann_file: str,
+               draws: dict) -> dict:
+    """What the results of one file must have in common."""
+    weights = checkpoint.encode()  # of a URL, its name
+    if os.path.isfile(checkpoint):
+        weights = Path(checkpoint).read_bytes()
+    parts = (cfg.model, cfg.test_dataloader.dataset, cfg.test_evaluator,
+             cfg.get('test_cfg'))
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return dict(
+        checkpoint=_digest(weights),
+        config=_digest(text.encode()),
+        annotations=_digest(Path(ann_file).read_bytes()),
+        **plain(draws))
+
+
+def read_results(path: str, stamp: dict) -> Dict[str, dict]:
+    """Results that are already there.
+
+    Args:
+        path: The file; it may be missing.
+        stamp: What must be the same in it.
+
+    Returns:
+        Results by the settings' names.
+
+    Raises:
+        InputError: It is no file of this tool, or one of another sweep.
+    """
+    if not os.path.exists(path):
+        return {}
+    data = read_json(path)
+    if not isinstance(data.get('stamp'), dict) or not isinstance(
+            data.get('results'), dict):
+        raise InputError(path, 'a file without stamp and results',
+                         'the file of a density sweep, or none (--out)')
+    keys = [key for key in stamp if data['stamp'].get(key) != stamp[key]]
+    if keys:
+        found, expected = (', '.join(f'{key} {source.get(key)}'
+                                     for key in keys)
+                           for source in (data['stamp'], stamp))
+        raise InputError(path, f'results of another sweep: {found}',
+                         f'{expected} (or another file, --out)', 'stamp')
+    return data['results']
+
+
+def evaluate(cfg: Config, args: argparse.Namespace,
+             transforms: Dict[Setting, dict], data: dict, out: str) -> None:
+    """Evaluate settings one after the other with one model.
+
+    Args:
+        cfg: The config with its checkpoint.
+        args: The command line.
+        transforms: What is still to be done.
+        data: Content of the file; the results are added to it.
+        out: The file, written after each setting.
+    """
+    cfg.test_evaluator = [
+        *metrics_of(cfg),
+        dict(type='pandepth_mm.InputDensityMetric')
+    ]
+    runner = build_runner(cfg, args.trust_checkpoint)
+    loop = runner.test_loop
+    images = len(loop.dataloader.dataset)
+    if is_main_process():
+        runner.register_hook(ProgressHook(images * len(transforms)))
+    for setting, transform in transforms.items():
+        loader = copy.deepcopy(cfg.test_dataloader)
+        pipeline = loader.dataset.pipeline
+        pipeline.insert(find_loading(pipeline) + 1, transform)
+        loop.dataloader = runner.build_dataloader(loader, seed=runner.seed)
+        metrics = runner.test()  # loads the checkpoint the first time only
+        data['results'][setting.name] = dict(
+            kind=setting.kind,
+            value=setting.value,
+            images=images,
+            metrics=plain(metrics))
+        if is_main_process():
+            write_json(out, data)
+
+
+def sorted_results(results: Dict[str, dict]) -> Dict[str, dict]:
+    """Random draws first, thinnest first."""
+    return dict(
+        sorted(
+            results.items(),
+            key=lambda item: (item[1]['kind'] == 'lines', item[1]['value'])))
+
+
+def format_sweep(results: Dict[str, dict]) -> str:
+    """One line a setting, for people; '-' where there is no value."""
+    columns = [
+        column for column in COLUMNS
+        if any(column[0] in r['metrics'] for r in results.values())
+    ]
+    head = 'input'.ljust(16) + ''.join(c[1].rjust(15) for c in columns)
+    lines = [head, '-' * len(head)]
+    for name, result in results.items():
+        values = [(result['metrics'].get(c[0]), c) for c in columns]
+        cells = [
+            '-' if v is None else f'{c[2] * v:.{c[3]}f}' for v, c in values
+        ]
+        lines.append(name.ljust(16) + ''.join(c.rjust(15) for c in cells))
+    return '\n'.join(lines)
+
+
+@cli_main
+def main() -> None:
+    """Evaluate what is missing, print the table, draw the figure."""
+    args = parse_args()
+    settings = make_settings(args)
+    check_outputs(args)
+    cfg = load_config(args)
+    apply_test_flags(cfg, args)
+    check_config(cfg, args.config)
+    set_default_scope()
+    # whatever the data, before they are read
+    make_transforms(settings, dict(azimuth_step=args.azimuth_step,
+                                   elevation=tuple(args.elevation),
+                                   max_depth=args.max_depth))
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    draws = complete_draws(args, cfg, dataset, settings)
+    transforms = make_transforms(settings, draws)
+    out = args.out or os.path.join(cfg.work_dir, 'density_sweep.json')
+    stamp = make_stamp(cfg, args.checkpoint, dataset.ann_file, draws)
+    data = dict(
+        config=args.config,
+        checkpoint=args.checkpoint,
+        stamp=stamp,
+        results=read_results(out, stamp))
+    missing = {
+        setting: transform
+        for setting, transform in transforms.items()
+        if setting.name not in data['results']
+    }
+    if missing:
+        evaluate(cfg, args, missing, data, out)
+    if not is_main_process():
+        return
+    results = sorted_results(data['results'])
+    print(f'{len(dataset)} images; inputs drawn from the '
+          f'{draws["source"].replace("_", " ")} up to {draws["max_depth"]} m, '
+          f'seed {draws["seed"]}; scan lines from {draws["elevation"][0]} to '
+          f'{draws["elevation"][1]} degrees, every {draws["azimuth_step"]} '
+          'degrees of azimuth')
+    print(format_sweep(results))
+    print(f'results: {out}')
+    if args.figure:
+        # matplotlib is loaded only where it is used
+        from pandepth_mm.visualization.density_figure import (
+            draw_density_curves)
+        draw_density_curves(
+            results, f'{os.path.basename(args.checkpoint)}, '
+            f'{len(dataset)} images', args.figure)
+        print(f'figure: {args.figure}')
+
+
+if __name__ == '__main__':
+    main()
