@@ -73,17 +73,22 @@ def draw(losses: Curves, metrics: Curves, out: str) -> None:
     """Write the figure."""
     columns = 2 if metrics else 1
     figure, axes = plt.subplots(
-        1, columns, figsize=(7 * columns, 4.5), squeeze=False)
+        1,
+        columns,
+        figsize=(7 * columns, 4.5),
+        squeeze=False,
+        layout='constrained')
     groups = [('training losses', losses), ('validation', metrics)]
     for axis, (title, group) in zip(axes[0], groups[:columns], strict=True):
         for name, points in group.items():
             x, y = zip(*points, strict=True)
-            axis.plot(x, y, label=name, linewidth=1.2)
+            # a single validation is a point, which a line does not show
+            axis.plot(x, y, label=name, linewidth=1.2,
+                      marker='o' if len(x) == 1 else None)
         axis.set(title=title, xlabel='iteration')
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5))
     axes[0][0].set_yscale('log')
-    figure.tight_layout()
     with atomic_path(out) as tmp:
         figure.savefig(tmp, dpi=110)
     plt.close(figure)
