@@ -183,7 +183,7 @@ class EfficientNetPS(EfficientNet):
         parts = name.split('.')
         if parts[0] in ('head', 'fc', 'classifier'):
             return True
-        if parts[0] != 'layers':
+        if parts[0] != 'layers' or not parts[1].isdecimal():
             return False
         return 'se' in parts or int(parts[1]) >= len(self.layers)
 

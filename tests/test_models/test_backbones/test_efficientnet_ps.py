@@ -295,10 +295,15 @@ def _add(state):
     state['layers.3.9.linear_conv.conv.weight'] = torch.zeros(1)
 
 
+def _add_unnumbered(state):
+    state['layers.top.weight'] = torch.zeros(1)
+
+
 @pytest.mark.parametrize('change, message', [
     (_drop, r'without backbone\.layers\.3\.0\.depthwise_conv\.bn'),
     (_reshape, r'layers\.3\.0\.depthwise_conv\.conv\.weight \(1, 1, 5, 5\)'),
     (_add, r'unknown keys backbone\.layers\.3\.9'),
+    (_add_unnumbered, r'unknown keys backbone\.layers\.top'),
 ])
 def test_source_that_does_not_fit(source, tmp_path, change, message):
     change(source)
