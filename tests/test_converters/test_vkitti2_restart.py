@@ -98,11 +98,17 @@ def test_failed_frame_leaves_no_annotations(tmp_path):
 
 
 def start_script(root, out):
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(root), '--out', str(out),
-         '--workers', '2'],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=dict(os.environ, OMP_NUM_THREADS='1'))
+    # a shell that runs the tests in the background lets them ignore SIGINT,
+    # and a child would inherit that
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(root), '--out', str(out),
+             '--workers', '2'],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=dict(os.environ, OMP_NUM_THREADS='1'))
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def children(pid):

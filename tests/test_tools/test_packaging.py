@@ -49,6 +49,8 @@ def test_wheel_carries_configs(tmp_path):
         archive.extractall(tmp_path / 'installed')
     mim = tmp_path / 'installed' / 'pandepth_mm' / '.mim'
     assert 'pandepth_mm/__init__.py' in names
+    weights = 'pandepth_mm/weights/pandepth_effb0_minivkitti_long.pth'
+    assert weights in names
     assert any(name.endswith('LICENSE') for name in names)
     assert (mim / 'tools' / 'train.py').is_file()
     # every config that the index names came along and can be read there
