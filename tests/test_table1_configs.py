@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+import vkitti2
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
+from synthesis.jobs import synthesize
 from tiny_dataset import make_tiny_dataset
 
 from pandepth_mm.registry import DATASETS, MODELS
@@ -174,6 +176,18 @@ def on_the_demo(row, folder):
     return path
 
 
+@pytest.fixture(scope='module')
+def rendered(tmp_path_factory):
+    """Road scenes of our own, two frames a scene."""
+    root = tmp_path_factory.mktemp('rendered')
+    variations = ('clone', 'fog')
+    synthesize(root / 'raw', 1, (96, 48), 0, variations=variations,
+               progress=False)
+    vkitti2.convert(root / 'raw', root / 'data', variations=variations,
+                    progress=False)
+    return root / 'data'
+
+
 def run_tool(name, *args):
     env = dict(os.environ, OMP_NUM_THREADS='1')
     result = subprocess.run(
@@ -189,7 +203,7 @@ def run_tool(name, *args):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('row', ROWS)
-def test_rows_train_and_test_through_the_tools(row, data, tmp_path):
+def test_rows_train_and_test_through_the_tools(row, rendered, tmp_path):
     config, work = on_the_demo(row, tmp_path), tmp_path / 'work'
     options = [
         'train_cfg.max_iters=4', 'train_cfg.val_interval=4',
@@ -199,7 +213,7 @@ def test_rows_train_and_test_through_the_tools(row, data, tmp_path):
     for split in ('train', 'val', 'test'):
         loader = f'{split}_dataloader'
         options += [
-            f'{loader}.dataset.data_root={data}',
+            f'{loader}.dataset.data_root={rendered}',
             f'{loader}.dataset.img_scale=(96,48)', f'{loader}.num_workers=0',
             f'{loader}.persistent_workers=False'
         ]
@@ -218,6 +232,7 @@ def test_rows_train_and_test_through_the_tools(row, data, tmp_path):
                      work, '--out', out, '--show-dir', tmp_path / 'pictures',
                      '--cfg-options', *options)
     metrics = json.loads(out.read_text())
+    assert set(metrics.pop('details')) == ROWS[row][3]
     assert {name.split('/')[0] for name in metrics} == ROWS[row][3]
     assert math.isfinite(metrics[BEST[row][0]])
     blocks = {
