@@ -3,6 +3,8 @@ import functools
 import sys
 from typing import Callable
 
+from torch import distributed
+
 from pandepth_mm.errors import InputError
 
 
@@ -17,9 +19,22 @@ def cli_main(main: Callable) -> Callable:
     @functools.wraps(main)
     def wrapper(*args, **kwargs):
         try:
-            return main(*args, **kwargs)
+            result = main(*args, **kwargs)
         except InputError as e:
             print('error:', ' '.join(str(e).split()), file=sys.stderr)
             sys.exit(2)
+        _end_distributed()
+        return result
 
     return wrapper
+
+
+def _end_distributed() -> None:
+    """Wait for the other processes of a run, and take leave of them.
+
+    A process that just exits can abort in the threads of its process group,
+    and the launcher then kills the others, be it while one of them saves.
+    """
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
