@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pandepth_mm.errors import InputError
+from pandepth_mm.models.detectors.checks import (check_branches,
+                                                 check_losses)
 from pandepth_mm.registry import MODELS
 
 
@@ -110,7 +112,7 @@ class PanDepth(BaseDetector):
             joint_head=joint_head,
             panoptic_fusion=panoptic_fusion,
             panoptic_baseline=panoptic_baseline)
-        _check_branches(branches)
+        check_branches(branches)
         if fusion_logits not in ('refined', 'preliminary'):
             raise InputError('config', repr(fusion_logits),
                              "'refined' or 'preliminary'",
@@ -141,7 +143,7 @@ class PanDepth(BaseDetector):
                 'rpn_proposal', test_cfg['rpn'])
         for name, cfg in branches.items():
             setattr(self, name, None if cfg is None else MODELS.build(cfg))
-        _check_losses(self)
+        check_losses(self)
 
     def _complete_roi_head(self, roi_head: ConfigType,
                            train_cfg: OptConfigType,
@@ -275,10 +277,13 @@ class PanDepth(BaseDetector):
         """Boxes, scores, labels, masks and mask logits of each image."""
         if self.roi_head is None:
             return None
-        proposals = self.rpn_head.predict(
-            feats, batch_data_samples, rescale=False)
-        results = self.roi_head.predict(
-            feats, proposals, batch_data_samples, rescale=rescale)
+        # mmcv's RoIAlign has no bfloat16, whose 8 bits are no corner either
+        with torch.autocast(feats[0].device.type, enabled=False):
+            feats = tuple(x.float() for x in feats)
+            proposals = self.rpn_head.predict(
+                feats, batch_data_samples, rescale=False)
+            results = self.roi_head.predict(
+                feats, proposals, batch_data_samples, rescale=rescale)
         for result in results:
             if 'mask_logits' not in result and self.roi_head.with_mask:
                 # mmdet skips the mask head where the batch has no box
@@ -293,74 +298,6 @@ class PanDepth(BaseDetector):
     ) -> DenseOutputs:
         """Network forward without post-processing: the dense outputs."""
         return self.forward_dense(batch_inputs)
-
-
-def _check_branches(branches: Dict[str, OptConfigType]) -> None:
-    """Refuse a model whose branches lack something they need."""
-    needs = dict(
-        neck=('backbone', ),
-        semantic_head=('backbone', ),
-        rpn_head=('backbone', 'roi_head'),
-        roi_head=('backbone', 'rpn_head'),
-        joint_head=('semantic_head', 'depth_head'),
-        panoptic_fusion=('semantic_head', 'roi_head'),
-        panoptic_baseline=('panoptic_fusion', ))
-    for name, required in needs.items():
-        for other in required:
-            if branches[name] is not None and branches[other] is None:
-                raise InputError('config', f'{name} without {other}',
-                                 f'model.{other}, or no model.{name}',
-                                 f'model.{name}')
-    tasks = ('semantic_head', 'roi_head', 'depth_head')
-    if all(branches[name] is None for name in tasks):
-        raise InputError('config', 'no branch with a loss',
-                         f'at least one of {", ".join(tasks)}', 'model')
-
-
-def _check_losses(model: PanDepth) -> None:
-    """Refuse a model with a head that no loss trains, see the class."""
-    own = {  # the loss modules of the dense heads
-        name: _has_weight(getattr(getattr(model, name), attribute, None))
-        for name, attribute in (('semantic_head', 'loss'),
-                                ('depth_head', 'loss_depth'),
-                                ('joint_head', 'loss'))
-        if getattr(model, name) is not None
-    }
-    joint = own.get('joint_head', False)
-    depth = own.get('depth_head', False) or joint
-    attached = getattr(model.depth_head, 'semantics',
-                       'logits') in ('logits', 'softmax')
-    trained = dict(
-        joint_head=(joint, 'nothing reads the refined logits'),
-        depth_head=(depth, 'no joint head reads the depth'),
-        semantic_head=(own.get('semantic_head') or joint
-                       or (depth and attached),
-                       'no head reads the preliminary logits attached'))
-    for name, (is_trained, reason) in trained.items():
-        if name in own and not is_trained:
-            raise _no_weight(f'{name}.loss', reason)
-    if model.panoptic_fusion is not None and not own['semantic_head'] and (
-            model.joint_head is None or model.fusion_logits == 'preliminary'):
-        raise _no_weight('semantic_head.loss',
-                         'the panoptic fusion reads the preliminary logits')
-    for branch in ('rpn_head', 'roi_head'):
-        head = getattr(model, branch)
-        for name, module in [] if head is None else head.named_modules():
-            if name.split('.')[-1].startswith('loss') and not _has_weight(
-                    module):
-                raise _no_weight(f'{branch}.{name}',
-                                 'no other loss trains that layer')
-
-
-def _has_weight(loss: Optional[torch.nn.Module]) -> bool:
-    """Whether a loss counts; one that states no weight does."""
-    return getattr(loss, 'loss_weight', 1) > 0
-
-
-def _no_weight(where: str, reason: str) -> InputError:
-    """Say that a loss is needed; ``where`` is its place in the model."""
-    return InputError('config', 'no weight', f'more than 0, since {reason}',
-                      f'model.{where}.loss_weight')
 
 
 def _hand_down(cfg: ConfigType, where: str, values: dict) -> dict:
@@ -389,7 +326,7 @@ def _class_agnostic(sample: DetDataSample) -> DetDataSample:
 def _to_image(maps: Tensor, sample: DetDataSample, rescale: bool) -> Tensor:
     """Cut the padding off (C, H, W) maps and bring them to image size."""
     height, width = sample.img_shape[:2]
-    maps = maps[:, :height, :width]
+    maps = maps[:, :height, :width].float()  # interpolated in full precision
     if not rescale or tuple(sample.ori_shape[:2]) == (height, width):
         return maps
     return F.interpolate(
