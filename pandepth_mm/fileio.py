@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Iterator, Optional, Union
+from typing import Iterator, Optional, Tuple, Union
 
 import cv2
 import numpy as np
@@ -146,6 +146,96 @@ def write_depth_png(path: PathLike,
     with atomic_path(path) as tmp:
         if not cv2.imwrite(tmp, raw.astype(np.uint16)):
             raise OSError(f'cannot write {path}')
+
+
+def fit_depth_png(depth: np.ndarray,
+                  scale: float = KITTI_DEPTH_SCALE) -> Tuple[np.ndarray, int]:
+    """Bring a predicted depth map into what a 16-bit PNG holds.
+
+    Args:
+        depth: float (H, W), metres.
+        scale: Units per metre.
+
+    Returns:
+        tuple: the map for :func:`write_depth_png`, 0 where a prediction is
+        not finite or below one unit, cut off at the largest depth; and how
+        many pixels were cut off.
+    """
+    depth = np.where(np.isfinite(depth) & (depth >= 1 / scale), depth, 0)
+    limit = DEPTH_PNG_MAX / scale
+    return np.minimum(depth, limit), int((depth > limit + 0.5 / scale).sum())
+
+
+def check_points_file(path: PathLike) -> None:
+    """Check name and size of a point cloud's file, without reading it.
+
+    Raises:
+        InputError: Missing, another suffix, or no whole number of points.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(path, 'a folder' if path.is_dir() else 'no such file',
+                         'a point cloud')
+    if path.suffix not in ('.bin', '.npy'):
+        raise InputError(path, f'suffix {path.suffix!r}', '.bin or .npy')
+    if path.suffix == '.bin' and path.stat().st_size % 16:
+        raise InputError(path, f'{path.stat().st_size} bytes',
+                         'float32 x, y, z, reflectance: 16 bytes a point')
+
+
+def read_points(path: PathLike) -> np.ndarray:
+    """Read a point cloud.
+
+    Args:
+        path: ``.bin``: float32, four numbers a point (x, y, z, reflectance),
+            as KITTI has it; or ``.npy``: (N, 3) or more columns, the first
+            three x, y, z.
+
+    Returns:
+        float32 (N, 3), metres, in the sensor's frame.
+
+    Raises:
+        InputError: Missing, another suffix, or another content.
+    """
+    check_points_file(path)
+    if Path(path).suffix == '.bin':
+        return np.fromfile(path, dtype='<f4').reshape(-1, 4)[:, :3]
+    return check_points(read_npy(path), path)
+
+
+def check_points(points: np.ndarray, source: PathLike) -> np.ndarray:
+    """Check an array of points.
+
+    Args:
+        points: The array.
+        source: File or argument, for the message.
+
+    Returns:
+        float32 (N, 3), its first three columns.
+
+    Raises:
+        InputError: Not (N, 3) or wider, or not numbers.
+    """
+    if points.ndim != 2 or points.shape[1] < 3 or points.dtype.kind not in \
+            'fiu':
+        raise InputError(source, f'{points.dtype} of shape {points.shape}',
+                         'numbers (N, 3) or wider: x, y, z in metres')
+    return points[:, :3].astype(np.float32)
+
+
+def read_npy(path: PathLike) -> np.ndarray:
+    """Read an array from a .npy file, never a pickle.
+
+    Raises:
+        InputError: Missing, or no such array.
+    """
+    try:
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(path, 'no such file', 'a .npy file') from None
+    except (ValueError, EOFError, OSError) as e:
+        raise InputError(path, f'a file that cannot be read ({e})',
+                         'an array of numbers as .npy') from None
 
 
 def read_panoptic_png(path: PathLike,

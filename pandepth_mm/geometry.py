@@ -5,7 +5,7 @@ centres, u to the right, v down; depth is along the camera's z axis in metres,
 0 = no measurement; points are in the camera frame (x right, y down,
 z forward), metres.
 """
-from typing import NamedTuple, Tuple
+from typing import Any, NamedTuple, Tuple
 
 import numpy as np
 import torch
@@ -39,6 +39,32 @@ class PointGraph(NamedTuple):
     col: Tensor
     points: Tensor
     knn_indices: Tensor
+
+
+def check_intrinsics(cam2img: Any, source, field: str) -> None:
+    """Refuse what is no intrinsic matrix.
+
+    Args:
+        cam2img: To check: (3, 3), pixels, numbers in any nesting.
+        source: File or argument that it comes from, for the message.
+        field: Field in it.
+
+    Raises:
+        InputError: Another shape, not finite, or not of the form
+            [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0.
+    """
+    try:
+        k = np.array(cam2img, dtype=np.float64)
+    except (TypeError, ValueError):
+        k = np.empty(0)
+    if (k.shape != (3, 3) or not np.isfinite(k).all() or k[0, 0] <= 0
+            or k[1, 1] <= 0 or k[1, 0] != 0 or k[2].tolist() != [0, 0, 1]):
+        if isinstance(cam2img, np.ndarray):
+            cam2img = cam2img.tolist()  # on one line
+        raise InputError(
+            source, f'{cam2img}',
+            '[[fx, s, cx], [0, fy, cy], [0, 0, 1]] in pixels, fx, fy > 0',
+            field)
 
 
 def resize_intrinsics(cam2img: np.ndarray,
@@ -93,7 +119,9 @@ def crop_intrinsics(cam2img: np.ndarray, left: int, top: int) -> np.ndarray:
     return cropped
 
 
-def fold_projection(projection: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+def fold_projection(
+        projection: np.ndarray,
+        source: str = 'projection') -> Tuple[np.ndarray, np.ndarray]:
     """Split a 3x4 projection into intrinsics and a shift of the camera.
 
     K (X + K^-1 p4) = P (X, 1): a point moved by the shift and projected by
@@ -101,6 +129,7 @@ def fold_projection(projection: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
 
     Args:
         projection: P (3, 4), as in KITTI's calibration files.
+        source: File or argument that it comes from, for messages.
 
     Returns:
         tuple: intrinsics float64 (3, 3) and shift float64 (3,) in metres, to
@@ -112,15 +141,16 @@ def fold_projection(projection: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """
     projection = np.asarray(projection, dtype=np.float64)
     if projection.shape != (3, 4):
-        raise InputError('projection', f'shape {projection.shape}', '(3, 4)')
+        raise InputError(source, f'shape {projection.shape}', '(3, 4)',
+                         'projection')
     projection = projection / (projection[2, 2] or 1)
     cam2img = projection[:, :3]
     lower = cam2img[[1, 2, 2], [0, 0, 1]]
     if np.abs(lower).max() > 1e-9 or cam2img.diagonal().min() <= 0:
         raise InputError(
-            'projection', f'3x3 part {cam2img.tolist()}',
+            source, f'3x3 part {cam2img.tolist()}',
             'an upper triangular matrix with a positive diagonal '
-            '(a rectified camera)')
+            '(a rectified camera)', 'projection')
     return cam2img, np.linalg.solve(cam2img, projection[:, 3])
 
 
@@ -161,6 +191,47 @@ def project(points: np.ndarray,
     front = depth > 0
     uv[front] = image[front, :2] / depth[front, None]
     return uv, depth
+
+
+def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    """Bring points into another frame.
+
+    Args:
+        points: (N, 3), metres.
+        transform: Rotation and translation to the other frame, (4, 4).
+
+    Returns:
+        float64 (N, 3), metres, in the other frame.
+    """
+    return np.asarray(points, dtype=np.float64) @ transform[:3, :3].T + \
+        transform[:3, 3]
+
+
+def points_to_depth(points: np.ndarray, cam2img: np.ndarray,
+                    size: Tuple[int, int]) -> np.ndarray:
+    """Draw points into a sparse depth map.
+
+    A point lies in the pixel whose centre is nearest. Of several in one
+    pixel the nearest to the camera stays.
+
+    Args:
+        points: (N, 3), metres, camera frame, finite.
+        cam2img: (3, 3), pixels.
+        size: (height, width) of the map.
+
+    Returns:
+        float32 (H, W), metres; 0 = no point.
+    """
+    height, width = size
+    uv, depth = project(points, cam2img)
+    with np.errstate(invalid='ignore'):  # NaN behind the camera
+        col, row = np.floor(uv + 0.5).T
+        inside = (col >= 0) & (col < width) & (row >= 0) & (row < height)
+    row, col = row[inside].astype(np.int64), col[inside].astype(np.int64)
+    drawn = np.full(size, np.inf, dtype=np.float32)
+    np.minimum.at(drawn, (row, col), depth[inside].astype(np.float32))
+    drawn[np.isinf(drawn)] = 0
+    return drawn
 
 
 def nearest_indices(source: int, target: int) -> np.ndarray:

@@ -10,8 +10,10 @@ from pandepth_mm import geometry
 from pandepth_mm.errors import InputError
 from pandepth_mm.geometry import (back_project, build_point_graph,
                                   crop_intrinsics, flip_intrinsics,
-                                  fold_projection, nearest_indices, project,
-                                  resize_intrinsics, resize_nearest)
+                                  fold_projection, nearest_indices,
+                                  points_to_depth, project,
+                                  resize_intrinsics, resize_nearest,
+                                  transform_points)
 
 KITTI = (
     Path(__file__).parents[1] / '..' / 'shared' / 'data' /
@@ -281,3 +283,36 @@ def test_point_graph_has_no_gradient_and_skips_invalid():
 def test_point_graph_refuses_wrong_arguments(depth, cam2img, k):
     with pytest.raises(ValueError):
         build_point_graph(depth, cam2img, k)
+
+
+def test_points_to_depth_against_a_loop(points):
+    points = np.r_[points, points * 1.5, -points, [[0, 0, 0.]]]
+    cam2img = np.array([[40., 0.5, 31.5], [0, 42, 15.5], [0, 0, 1]])
+    expected = np.zeros((32, 64), np.float32)
+    for x, y, z in points:
+        if z <= 0:
+            continue
+        u = (40 * x + 0.5 * y) / z + 31.5
+        v = 42 * y / z + 15.5
+        col, row = int(np.floor(u + 0.5)), int(np.floor(v + 0.5))
+        if 0 <= col < 64 and 0 <= row < 32 and (
+                expected[row, col] == 0 or z < expected[row, col]):
+            expected[row, col] = z
+    found = points_to_depth(points, cam2img, (32, 64))
+    assert found.dtype == np.float32 and (found > 0).sum() > 50
+    np.testing.assert_array_equal(found, expected)
+    assert not points_to_depth(np.zeros((0, 3)), cam2img, (32, 64)).any()
+
+
+def test_points_to_depth_reverses_back_projection():
+    depth = random_sparse(np.random.default_rng(3), (375, 1242), 0.05)
+    points = back_project(depth, VKITTI_K)
+    np.testing.assert_allclose(
+        points_to_depth(points, VKITTI_K, depth.shape), depth, rtol=1e-6)
+
+
+def test_transform_points_is_a_homogeneous_product(points):
+    transform = np.eye(4)
+    transform[:3] = np.random.default_rng(4).normal(size=(3, 4))
+    expected = (np.c_[points, np.ones(len(points))] @ transform.T)[:, :3]
+    np.testing.assert_allclose(transform_points(points, transform), expected)

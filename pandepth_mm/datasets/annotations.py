@@ -7,10 +7,9 @@ import os
 from collections import defaultdict
 from typing import Any, Dict, Iterable, List, NamedTuple, Sequence
 
-import numpy as np
-
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_json
+from pandepth_mm.geometry import check_intrinsics
 
 _IMAGE_KEYS = ('id', 'file_name', 'width', 'height', 'cam2img',
                'sparse_depth_file')
@@ -46,20 +45,6 @@ def _check_keys(path: str, field: str, record: Any,
     if missing:
         raise InputError(path, f'no key {missing[0]!r} in {sorted(record)}',
                          f'the keys {list(keys)}', field)
-
-
-def _check_intrinsics(path: str, field: str, cam2img: Any) -> None:
-    """Raise InputError unless ``cam2img`` is an intrinsic matrix."""
-    try:
-        k = np.array(cam2img, dtype=np.float64)
-    except (TypeError, ValueError):
-        k = np.empty(0)
-    if (k.shape != (3, 3) or not np.isfinite(k).all() or k[0, 0] <= 0
-            or k[1, 1] <= 0 or k[1, 0] != 0 or k[2].tolist() != [0, 0, 1]):
-        raise InputError(
-            path, f'{cam2img}',
-            '[[fx, s, cx], [0, fy, cy], [0, 0, 1]] in pixels, fx, fy > 0',
-            field)
 
 
 def _check_categories(path: str, categories: List[dict],
@@ -101,7 +86,7 @@ def _check_images(path: str, images: List[dict]) -> None:
             if not isinstance(image[key], int) or image[key] < 1:
                 raise InputError(path, repr(image[key]), 'pixels, >= 1',
                                  f'{field}.{key}')
-        _check_intrinsics(path, f'{field}.cam2img', image['cam2img'])
+        check_intrinsics(image['cam2img'], path, f'{field}.cam2img')
     with_truth = sum('depth_gt_file' in image for image in images)
     if with_truth not in (0, len(images)):
         raise InputError(

@@ -10,12 +10,11 @@ from mmdet.evaluation import INSTANCE_OFFSET
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
-from pycocotools import mask as mask_utils
 
 from pandepth_mm.datasets.annotations import read_annotations
 from pandepth_mm.datasets.transforms.load_panoptic_map import VOID_LABEL
 from pandepth_mm.errors import InputError
-from pandepth_mm.evaluation.functional.depth import MIN_DEPTH
+from pandepth_mm.evaluation.coco_results import coco_results
 from pandepth_mm.evaluation.functional.panoptic import decode_panoptic
 from pandepth_mm.evaluation.prediction_files import (
     BOXES,
@@ -31,6 +30,7 @@ from pandepth_mm.evaluation.prediction_files import (
 from pandepth_mm.fileio import (
     DEPTH_PNG_MAX,
     KITTI_DEPTH_SCALE,
+    fit_depth_png,
     write_depth_png,
     write_json,
     write_label_png,
@@ -158,42 +158,22 @@ class FormatPredictions(PerImageMetric):
         """Write the depth; return how many pixels were cut off."""
         depth = self._prediction(sample, 'pred_depth_map', 'data')
         # what the metric counts as no depth has to be none in the file too
-        depth = np.where(np.isfinite(depth) & (depth >= MIN_DEPTH), depth, 0)
-        limit = DEPTH_PNG_MAX / KITTI_DEPTH_SCALE
-        beyond = int((depth > limit + 0.5 / KITTI_DEPTH_SCALE).sum())
-        write_depth_png(
-            self._png(sample, DEPTH), np.minimum(depth, limit),
-            KITTI_DEPTH_SCALE)
+        depth, beyond = fit_depth_png(depth)
+        write_depth_png(self._png(sample, DEPTH), depth)
         return beyond
 
     def _detections(self, sample: dict) -> Dict[str, List[dict]]:
         """COCO results of one image, unrounded, boxes and masks."""
-        labels, scores = (
-            self.get_array(sample, 'pred_instances', key)
-            for key in ('labels', 'scores'))
-        heads = [
-            dict(
-                image_id=sample['img_id'],
-                category_id=self._category_ids[label],
-                score=float(score))
-            for label, score in zip(labels, scores, strict=True)
-        ]
-        boxes = self.get_array(sample, 'pred_instances', 'bboxes')
-        boxes = boxes.reshape(-1, 4).astype(np.float64)
-        boxes[:, 2:] -= boxes[:, :2]
-        result = {
-            BOXES: [
-                dict(head, bbox=box)
-                for head, box in zip(heads, boxes.tolist(), strict=True)
-            ]
+        arrays = {
+            key: self.get_array(sample, 'pred_instances', key)
+            for key in ('labels', 'scores', 'bboxes', 'masks')
+            if key in sample['pred_instances'] or key != 'masks'
         }
-        if 'masks' in sample['pred_instances']:
-            masks = self.get_array(sample, 'pred_instances', 'masks')
-            result[MASKS] = [
-                dict(head, segmentation=_rle(mask))
-                for head, mask in zip(heads, masks, strict=True)
-            ]
-        return result
+        boxes, masks = coco_results(sample['img_id'], self._category_ids,
+                                    **arrays)
+        if 'masks' in arrays:
+            return {BOXES: boxes, MASKS: masks}
+        return {BOXES: boxes}
 
     def summarize(self, results: Dict[int, dict]) -> Dict[str, float]:
         """Write the JSONs."""
@@ -255,9 +235,3 @@ def _content(path: str) -> Optional[str]:
         names = sorted(os.listdir(path))
         return f'{len(names)} entries ({names[0]} ...)' if names else None
     return 'a file' if os.path.exists(path) else None
-
-
-def _rle(mask: np.ndarray) -> dict:
-    """Encode a mask (H, W) as COCO RLE that JSON can hold."""
-    rle = mask_utils.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return dict(size=list(rle['size']), counts=rle['counts'].decode())
