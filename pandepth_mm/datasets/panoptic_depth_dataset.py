@@ -1,5 +1,4 @@
 """Images with sparse depth, depth truth and panoptic truth."""
-import colorsys
 import os
 from typing import Callable, List, Optional, Sequence, Tuple, Union
 
@@ -8,25 +7,13 @@ from mmdet.datasets import BaseDetDataset
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
+from pandepth_mm.palette import default_palette
 from pandepth_mm.registry import DATASETS
 
 from .annotations import Annotations, check_files, read_annotations
 from .transforms.load_panoptic_map import VOID_LABEL
 
 _ORIGIN_KEYS = ('scene', 'variation', 'camera', 'frame')
-
-
-def make_palette(num_classes: int) -> List[Tuple[int, int, int]]:
-    """Distinct RGB colours for classes, always the same ones.
-
-    Hues by the golden ratio, so that neighbours differ, in two brightnesses.
-    """
-    palette = []
-    for label in range(num_classes):
-        rgb = colorsys.hsv_to_rgb((label * 0.618034) % 1, 0.75,
-                                  0.95 if label % 2 == 0 else 0.6)
-        palette.append(tuple(round(255 * value) for value in rgb))
-    return palette
 
 
 @DATASETS.register_module()
@@ -154,10 +141,9 @@ class PanopticDepthDataset(BaseDetDataset):
                                              or not own_palette):
             # a class that METAINFO has too keeps its colour
             known = dict(zip(own_classes, own_palette, strict=False))
-            generated = make_palette(len(classes))
             merged['palette'] = [
-                known.get(name, color)
-                for name, color in zip(classes, generated, strict=True)
+                known.get(name, color) for name, color in zip(
+                    classes, default_palette(classes), strict=True)
             ]
         if len(merged['palette']) != len(classes):
             raise InputError('config', f'{len(merged["palette"])} colours',

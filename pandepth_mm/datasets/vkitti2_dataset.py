@@ -1,14 +1,17 @@
 """Virtual KITTI 2, as data_converters/vkitti2.py writes it."""
+from pandepth_mm.palette import default_palette
 from pandepth_mm.registry import DATASETS
-from pandepth_mm.vkitti2_meta import (CLASS_COLORS, CLASSES, STUFF_CLASSES,
-                                      THING_CLASSES)
+from pandepth_mm.vkitti2_meta import CLASSES, STUFF_CLASSES, THING_CLASSES
 
 from .panoptic_depth_dataset import PanopticDepthDataset
 
 
 @DATASETS.register_module()
 class VKITTI2Dataset(PanopticDepthDataset):
-    """Virtual KITTI 2: three things, eleven stuff classes, its own colours.
+    """Virtual KITTI 2: three things, eleven stuff classes.
+
+    The palette is for pictures; the data set's own colours, which its files
+    have, are ``vkitti2_meta.CLASS_COLORS``.
 
     Arguments are those of `PanopticDepthDataset`.
     """
@@ -17,4 +20,4 @@ class VKITTI2Dataset(PanopticDepthDataset):
         classes=CLASSES,
         thing_classes=THING_CLASSES,
         stuff_classes=STUFF_CLASSES,
-        palette=[CLASS_COLORS[name] for name in CLASSES])
+        palette=default_palette(CLASSES))

@@ -4,7 +4,6 @@ A class has one colour in every picture. Depth uses a colour map that is
 perceptually uniform and works for colour-blind readers (viridis, near is
 bright).
 """
-import colorsys
 from typing import List, Optional, Sequence, Tuple
 
 import cv2
@@ -13,38 +12,15 @@ import numpy as np
 from mmdet.evaluation import INSTANCE_OFFSET
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.vkitti2_meta import CLASS_COLORS
+from pandepth_mm.palette import BOUNDARY_COLOR, VOID_COLORS
 
 DEPTH_CMAP = 'viridis_r'  # near is bright, and far blends into the black
 NO_DEPTH_COLOR = (0, 0, 0)
-VOID_COLORS = ((0, 0, 0), (96, 96, 96))  # the two stripes of the hatch
-BOUNDARY_COLOR = (255, 255, 255)
 # A boundary inside a smaller segment would hide the segment.
 MIN_BOUNDARY_AREA = 64
 # Lightness of an instance relative to its class colour (0: the colour
 # itself, -1: black, 1: white); neighbours in the list differ most.
 _SHADES = (0.0, -0.4, 0.4, -0.2, 0.2, -0.5, 0.55, -0.3, 0.3, -0.1, 0.1)
-
-
-def default_palette(classes: Sequence[str]) -> List[Tuple[int, int, int]]:
-    """Give each class a colour when the data set states none.
-
-    Virtual KITTI 2's official colour where the name is one of its classes,
-    otherwise hues in golden-ratio steps, which depend on the position only.
-
-    Args:
-        classes: Class names in label order.
-
-    Returns:
-        One RGB tuple a class, 0 to 255.
-    """
-    colors = []
-    for i, name in enumerate(classes):
-        hue = (0.1 + i * 0.618034) % 1.0
-        rgb = colorsys.hsv_to_rgb(hue, 0.75, (0.95, 0.7)[i % 2])
-        colors.append(
-            CLASS_COLORS.get(name, tuple(round(255 * c) for c in rgb)))
-    return colors
 
 
 def as_palette(palette: Sequence[Sequence[int]]) -> np.ndarray:

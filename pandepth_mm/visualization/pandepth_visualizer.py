@@ -1,56 +1,31 @@
 """The visualizer: all panels of a frame in one picture."""
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
-from mmdet.evaluation import INSTANCE_OFFSET
 from mmdet.structures import DetDataSample
 from mmengine.dist import is_main_process
 from mmengine.visualization import Visualizer
 
-from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import atomic_path
+from pandepth_mm.palette import default_palette
 from pandepth_mm.registry import VISUALIZERS
-from pandepth_mm.visualization.colors import (DEPTH_CMAP, as_palette,
-                                              colour_depth, colour_panoptic,
-                                              colour_semantic,
-                                              default_palette, depth_lut,
-                                              depth_range, splat_depth)
+from pandepth_mm.visualization.colors import (DEPTH_CMAP, depth_lut,
+                                              depth_range)
 from pandepth_mm.visualization.frame_maps import (FrameMaps, predicted_maps,
                                                   sparse_input, truth_maps)
-from pandepth_mm.visualization.instances import draw_instances
-from pandepth_mm.visualization.panels import (ColorBar, LegendEntry, Panel,
-                                              arrange, arrange_pairs,
-                                              compose_panels,
-                                              no_depth_legend, panel_scale)
+from pandepth_mm.visualization.frame_picture import as_image, frame_picture
 from pandepth_mm.vkitti2_meta import CLASSES
-
-# FrameMaps' fields in the order of the paper's Figure 5, with their titles.
-TITLES = dict(
-    semantic='Semantic',
-    instances='Instances',
-    panoptic='Panoptic',
-    depth='Depth')
-
-
-class _Style(NamedTuple):
-    """What all panels of a frame share."""
-    image: np.ndarray  # at panel size
-    classes: Sequence[str]
-    palette: np.ndarray
-    colorbar: ColorBar
-    score_thr: float
 
 
 @VISUALIZERS.register_module()
 class PanDepthVisualizer(Visualizer):
     """Draws image, sparse input, semantic, instance, panoptic and depth.
 
-    As the paper's Figure 5, rows (a) to (e), and beside each prediction its
-    ground truth where the sample has one. Only the panels that exist are
-    drawn, so that single-task models need no other settings. Colours and
-    class names come from ``dataset_meta`` (``classes``, ``palette``); the
-    classes of Virtual KITTI 2 are the fallback.
+    See :func:`frame_picture`. Only the panels that exist are drawn, so that
+    single-task models need no other settings. Class names and colours come
+    from ``dataset_meta`` (``classes``, ``palette``); without a palette it is
+    :func:`default_palette`, without classes those of Virtual KITTI 2.
 
     Args:
         name: Name of the instance.
@@ -98,23 +73,14 @@ class PanDepthVisualizer(Visualizer):
     def dataset_meta(self, dataset_meta: dict) -> None:
         self._dataset_meta = dataset_meta
 
-    def classes_and_palette(self) -> Tuple[Sequence[str], np.ndarray]:
-        """Class names and their colours, uint8 (num_classes, 3), RGB.
-
-        Raises:
-            InputError: The data set states another number of colours than
-                classes.
-        """
+    def classes_and_palette(self) -> Tuple[Sequence[str], Sequence]:
+        """Class names, and one (R, G, B) a class."""
         meta = self._dataset_meta or {}
         classes = meta.get('classes') or CLASSES
         palette = meta.get('palette')
         if palette is None or isinstance(palette, str):
             palette = default_palette(classes)
-        if len(palette) != len(classes):
-            raise InputError("dataset_meta['palette']",
-                             f'{len(palette)} colours',
-                             f'one for each of the {len(classes)} classes')
-        return classes, as_palette(palette)
+        return classes, palette
 
     def render(self,
                image: np.ndarray,
@@ -139,9 +105,7 @@ class PanDepthVisualizer(Visualizer):
         Raises:
             InputError: A map of another size than the image.
         """
-        image = np.ascontiguousarray(np.clip(image, 0, 255), dtype=np.uint8)
-        if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise InputError('image', f'shape {image.shape}', '(H, W, 3)')
+        image = as_image(image)
         classes, palette = self.classes_and_palette()
         size = image.shape[:2]
         pred, truth, sparse = FrameMaps(), FrameMaps(), None
@@ -151,39 +115,18 @@ class PanDepthVisualizer(Visualizer):
             if draw_gt:
                 truth = truth_maps(data_sample, size, len(classes))
             sparse = sparse_input(data_sample)
-        if any(field is not None for field in pred):
-            # the truth of a branch that the model lacks is left out
-            truth = truth._replace(**{
-                key: None
-                for key, value in pred._asdict().items() if value is None
-            })
-
-        measured = [d for d in (sparse, truth.depth) if d is not None]
-        predicted = [] if pred.depth is None else [pred.depth]
-        scale = panel_scale(size[1], self.min_panel_width,
-                            self.max_panel_width)
-        style = _Style(
-            _resize(image, scale, cv2.INTER_CUBIC if scale > 1 else
-                    cv2.INTER_AREA), classes, palette,
-            self._colorbar(measured, predicted), pred_score_thr)
-
-        inputs = [Panel('Image', style.image)]
-        if sparse is not None:
-            inputs.append(_sparse_panel(sparse, style))
-        grid = _layout(inputs, _draw_maps(pred, scale, style),
-                       _draw_maps(truth, scale, style, is_truth=True))
-        legend = _legend(pred, truth, classes, palette, pred_score_thr)
-        if sparse is not None:
-            legend.append(no_depth_legend())
-        return compose_panels(grid, legend)
-
-    def _colorbar(self, measured: List[np.ndarray],
-                  predicted: List[np.ndarray]) -> ColorBar:
-        """One depth scale for all maps of a frame."""
-        # a wild prediction must not change the scale of the measurements
-        vmin, vmax = depth_range(measured or predicted, self.max_depth)
-        clipped = any((depth > vmax).any() for depth in measured + predicted)
-        return ColorBar(vmin, vmax, self.depth_cmap, clipped)
+        return frame_picture(
+            image,
+            pred,
+            truth,
+            sparse,
+            classes=classes,
+            palette=palette,
+            max_depth=self.max_depth,
+            depth_cmap=self.depth_cmap,
+            score_thr=pred_score_thr,
+            min_panel_width=self.min_panel_width,
+            max_panel_width=self.max_panel_width)
 
     def add_datasample(self,
                        name: str,
@@ -230,94 +173,3 @@ class PanDepthVisualizer(Visualizer):
         elif not show:
             self.add_image(name, picture, step)
 
-
-def _resize(array: np.ndarray, scale: float,
-            interpolation: int = cv2.INTER_NEAREST) -> np.ndarray:
-    """Resize (H, W) or (H, W, 3) by a factor."""
-    if scale == 1:
-        return array
-    height, width = array.shape[:2]
-    return cv2.resize(
-        array, (max(1, round(width * scale)), max(1, round(height * scale))),
-        interpolation=interpolation)
-
-
-def _sparse_panel(sparse: np.ndarray, style: _Style) -> Panel:
-    """Panel of the sparse input, its points as dots."""
-    share = 100.0 * np.count_nonzero(sparse > 0) / sparse.size
-    return Panel(
-        f'Sparse depth, {share:.1f} %',
-        colour_depth(
-            splat_depth(sparse, style.image.shape[:2]), *style.colorbar[:3]),
-        style.colorbar)
-
-
-def _draw_maps(maps: FrameMaps,
-               scale: float,
-               style: _Style,
-               is_truth: bool = False) -> dict:
-    """Draw what a frame has.
-
-    Args:
-        maps: Predictions or ground truth.
-        scale: From the image to the panel.
-        style: Shared by the panels.
-        is_truth: Say so in the titles, and draw depth as dots where it is
-            sparse.
-
-    Returns:
-        A panel for each field of ``maps`` that is not None.
-    """
-    panels = {}
-    if maps.semantic is not None:
-        labels = _resize(maps.semantic.astype(np.int32), scale)
-        panels['semantic'] = colour_semantic(labels, style.palette)
-    if maps.instances is not None:
-        found = maps.instances
-        panels['instances'] = draw_instances(
-            style.image, found.bboxes * scale, found.labels, found.scores,
-            found.masks, style.classes, style.palette, style.score_thr)
-    if maps.panoptic is not None:
-        ids = _resize(maps.panoptic.astype(np.int32), scale)
-        panels['panoptic'] = colour_panoptic(ids, style.palette)
-    if maps.depth is not None:
-        depth = maps.depth.astype(np.float32)
-        depth = splat_depth(depth, style.image.shape[:2]) if is_truth else \
-            _resize(depth, scale)
-        panels['depth'] = colour_depth(depth, *style.colorbar[:3])
-    return {
-        key: Panel(TITLES[key] + (', ground truth' if is_truth else ''),
-                   picture, style.colorbar if key == 'depth' else None)
-        for key, picture in panels.items()
-    }
-
-
-def _layout(inputs: List[Panel], pred: dict, truth: dict):
-    """Grid of panels: pairs where there is a prediction and a truth."""
-    if not pred or not truth:
-        return arrange(inputs + list((pred or truth).values()))
-    pairs = [tuple(inputs) if len(inputs) == 2 else (inputs[0], None)]
-    pairs += [(panel, truth.get(key)) for key, panel in pred.items()]
-    return arrange_pairs(pairs)
-
-
-def _legend(pred: FrameMaps, truth: FrameMaps, classes: Sequence[str],
-            palette: np.ndarray, score_thr: float) -> List[LegendEntry]:
-    """Classes that the panels of a frame show, in label order, then void."""
-    shown = set()
-    for maps in (pred, truth):
-        for array in (maps.semantic, maps.panoptic):
-            if array is not None:
-                # panoptic ids are label + 1000 * instance
-                shown |= {i % INSTANCE_OFFSET if i >= 0 else i
-                          for i in np.unique(array).tolist()}
-        if maps.instances is not None:
-            labels, scores = maps.instances.labels, maps.instances.scores
-            if scores is not None:
-                labels = labels[scores >= score_thr]
-            shown |= set(labels.tolist())
-    legend = [(name, tuple(palette[i].tolist()))
-              for i, name in enumerate(classes) if i in shown]
-    if any(not 0 <= i < len(classes) for i in shown):
-        legend.append(('void', None))
-    return legend

@@ -8,12 +8,12 @@ import pytest
 from pycocotools.coco import COCO
 from tiny_dataset import make_tiny_dataset, tiny_config
 
-from pandepth_mm.datasets.panoptic_depth_dataset import (
-    PanopticDepthDataset, make_palette)
+from pandepth_mm.datasets.panoptic_depth_dataset import PanopticDepthDataset
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
+from pandepth_mm.palette import default_palette
 from pandepth_mm.registry import DATASETS
-from pandepth_mm.vkitti2_meta import CLASS_COLORS, CLASSES
+from pandepth_mm.vkitti2_meta import CLASSES
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_metainfo_carries_what_metrics_need(root):
     meta = build(root).metainfo
     assert meta['classes'] == CLASSES
     assert meta['thing_classes'] + meta['stuff_classes'] == CLASSES
-    assert meta['palette'][1] == CLASS_COLORS['Car']
+    assert meta['palette'] == default_palette(CLASSES)
     assert meta['panoptic_ann_file'] == str(root /
                                             'annotations/panoptic_train.json')
     assert meta['instances_ann_file'] == str(root /
@@ -165,20 +165,17 @@ def test_custom_classes(tmp_path):
     cfg['type'] = 'PanopticDepthDataset'
     custom = DATASETS.build(cfg)
     assert custom.metainfo['classes'] == things + stuff
-    assert custom.metainfo['palette'] == make_palette(4)
-    assert len(set(make_palette(60))) == 60
+    assert custom.metainfo['palette'] == default_palette(things + stuff)
     categories = {
         s['category']
         for i in range(len(custom))
         for s in custom.get_data_info(i)['segments_info']
     }
     assert categories == {0, 1, 3}
-    # the same through a config that inherits the VKITTI2 type: the colours
-    # of the classes it has in common stay
+    # the same through a config that inherits the VKITTI2 type
     inherited = build(root, metainfo=meta).metainfo
     assert inherited['classes'] == things + stuff
-    assert inherited['palette'][1] == CLASS_COLORS['Sky']
-    assert inherited['palette'][0] == make_palette(4)[0]
+    assert inherited['palette'] == custom.metainfo['palette']
     colors = [(1, 2, 3)] * 4
     assert build(root, metainfo=dict(meta, palette=colors)).metainfo[
         'palette'] == colors
@@ -196,6 +193,11 @@ def test_subclass_with_its_own_metainfo(root):
     del cfg['type']
     assert Own(**cfg).metainfo['palette'][13] == (13, 13, 13)
     assert Own(**cfg).metainfo['classes'] == CLASSES
+    # with other classes those that it has in common keep their colours
+    other = dict(thing_classes=('Cow', ), stuff_classes=CLASSES[3:])
+    palette = Own(**cfg, metainfo=other, lazy_init=True).metainfo['palette']
+    assert palette[1:] == Own.METAINFO['palette'][3:]
+    assert palette[0] == default_palette(('Cow', *CLASSES[3:]))[0]
     Own.METAINFO = dict(Own.METAINFO, palette=[(0, 0, 0)])
     with pytest.raises(InputError, match='palette'):
         Own(**cfg)

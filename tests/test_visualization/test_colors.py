@@ -160,11 +160,3 @@ def test_splat_of_dense_and_of_empty_maps():
     out = colors.splat_depth(half, (80, 120))
     assert np.array_equal(out, half.repeat(2, 0).repeat(2, 1))
     assert not colors.splat_depth(np.zeros((3, 4)), (6, 8)).any()
-
-
-def test_default_palette_knows_virtual_kitti_and_tells_others_apart():
-    names = ['Car', 'Person', 'Road', 'Bicycle', 'Wall']
-    palette = colors.default_palette(names)
-    assert palette[0] == (255, 127, 80) and palette[2] == (100, 60, 100)
-    assert len(set(palette)) == 5
-    assert palette == colors.default_palette(names)

@@ -11,7 +11,7 @@ from visual_samples import (CAR, META, PREDICTIONS, ROAD, SKY, VOID,
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import VISUALIZERS
 from pandepth_mm.visualization import PanDepthVisualizer
-from pandepth_mm.visualization import pandepth_visualizer as module
+from pandepth_mm.visualization import frame_picture as module
 from pandepth_mm.visualization.colors import colour_depth, instance_shade
 
 

@@ -5,10 +5,10 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData, PixelData
 
-from pandepth_mm.vkitti2_meta import CLASS_COLORS, CLASSES
+from pandepth_mm.palette import default_palette
+from pandepth_mm.vkitti2_meta import CLASSES
 
-META = dict(
-    classes=CLASSES, palette=[CLASS_COLORS[name] for name in CLASSES])
+META = dict(classes=CLASSES, palette=default_palette(CLASSES))
 CAR, SKY, ROAD, VOID = 1, 4, 8, 14
 PREDICTIONS = ('pred_sem_seg', 'pred_instances', 'pred_panoptic_seg',
                'pred_depth_map')
