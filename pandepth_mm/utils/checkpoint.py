@@ -96,7 +96,8 @@ def _refusal(filename: str, error: Exception) -> InputError:
     what = f' (it names {name.group(1)})' if name else ''
     return InputError(
         filename, f'a checkpoint that could run code on loading{what}',
-        f'weights only; if you trust the file, add {TRUST_FLAG}')
+        f'weights only; if you trust the file, add {TRUST_FLAG} '
+        '(in Python: trust_checkpoint=True)')
 
 
 def _load_weights_only(load: Callable) -> Callable:
@@ -170,6 +171,63 @@ def set_checkpoint_trust(trust: bool) -> None:
             prefixes=prefixes,
             loader=full if trust else _load_weights_only(weights_only),
             force=True)
+
+
+def read_checkpoint(path: str, trust: bool = False) -> dict:
+    """Read one checkpoint into the CPU's memory.
+
+    Unlike :func:`set_checkpoint_trust` it changes nothing for the process.
+
+    Args:
+        path: A local file, or an http(s) address, of which a copy is kept in
+            torch's cache.
+        trust: Unpickle everything, which runs whatever code the file holds.
+
+    Raises:
+        InputError: The file is missing or broken, or asks for more than
+            tensors and numbers without ``trust``.
+    """
+
+    def load(filename, map_location):
+        options = dict(map_location=map_location, weights_only=not trust)
+        if filename.startswith(('http://', 'https://')):
+            return torch.hub.load_state_dict_from_url(filename, **options)
+        return torch.load(filename, **options)
+
+    with torch.serialization.safe_globals(_safe_globals()):
+        return _load_weights_only(load)(path, 'cpu')
+
+
+def check_state_dict(checkpoint: dict, model: torch.nn.Module,
+                     source: str) -> None:
+    """Check that a checkpoint fills every weight of a model.
+
+    Args:
+        checkpoint: ``state_dict``, or the weights themselves.
+        model: The model.
+        source: Name of the file, for the message.
+
+    Raises:
+        InputError: A weight is missing or has another shape.
+    """
+    wanted = model.state_dict()
+    found = checkpoint.get('state_dict', checkpoint)
+    if not isinstance(found, dict):
+        raise InputError(source, type(found).__name__, 'a dict of weights',
+                         'state_dict')
+    found = {key.removeprefix('module.'): v for key, v in found.items()}
+    for key, value in wanted.items():
+        if key not in found:
+            known = sum(k in found for k in wanted)
+            raise InputError(
+                source, f'{known} of the {len(wanted)} weights '
+                f'of the model ({key} is missing)',
+                'a checkpoint of this config')
+        shape = tuple(getattr(found[key], 'shape', ()))
+        if shape != tuple(value.shape):
+            raise InputError(source, f'shape {shape}',
+                             f'{tuple(value.shape)}, as this config builds it',
+                             key)
 
 
 class AtomicLocalBackend(LocalBackend):

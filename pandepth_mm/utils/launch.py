@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.prediction_files import DATASET_KEYS, METRICS
+from pandepth_mm.package_files import find_config
 from pandepth_mm.utils.checkpoint import (TRUST_FLAG, find_resumable,
                                           save_atomically,
                                           set_checkpoint_trust)
@@ -63,8 +64,7 @@ def load_config(args: Namespace) -> Config:
             that nothing reads.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if not os.path.isfile(args.config):
-        raise InputError(args.config, 'no such file', 'a config file')
+    args.config = str(find_config(args.config).config)
     try:
         cfg = Config.fromfile(args.config)
     except Exception as e:  # a config is Python: anything can be wrong in it

@@ -5,6 +5,7 @@ from mmengine.runner import Runner
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import HOOKS
+from pandepth_mm.utils.checkpoint import check_state_dict
 
 
 @HOOKS.register_module()
@@ -47,21 +48,4 @@ class CheckWeightsHook(Hook):
         model = runner.model
         if is_model_wrapper(model):
             model = model.module
-        wanted = model.state_dict()
-        found = checkpoint.get('state_dict', checkpoint)
-        if not isinstance(found, dict):
-            raise InputError(self.checkpoint, type(found).__name__,
-                             'a dict of weights', 'state_dict')
-        found = {key.removeprefix('module.'): v for key, v in found.items()}
-        for key, value in wanted.items():
-            if key not in found:
-                known = sum(k in found for k in wanted)
-                raise InputError(
-                    self.checkpoint, f'{known} of the {len(wanted)} weights '
-                    f'of the model ({key} is missing)',
-                    'a checkpoint of this config')
-            shape = tuple(getattr(found[key], 'shape', ()))
-            if shape != tuple(value.shape):
-                raise InputError(
-                    self.checkpoint, f'shape {shape}',
-                    f'{tuple(value.shape)}, as this config builds it', key)
+        check_state_dict(checkpoint, model, self.checkpoint)
