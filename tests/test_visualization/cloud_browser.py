@@ -1,0 +1,79 @@
+"""A real browser without a network, for the tests of pages."""
+import contextlib
+import io
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+# software WebGL, as a machine without a GPU has
+FLAGS = ('--no-sandbox', '--disable-background-networking', '--use-gl=angle',
+         '--use-angle=swiftshader', '--enable-unsafe-swiftshader')
+
+
+def find_browser():
+    """Path of Chromium or Chrome, or None."""
+    names = (os.environ.get('CHROMIUM'), 'chromium', 'chromium-browser',
+             'google-chrome')
+    return next((p for p in map(shutil.which, filter(None, names)) if p),
+                None)
+
+
+@contextlib.contextmanager
+def launch_browser():
+    """A browser, or a skip where none is installed."""
+    executable = find_browser()
+    if executable is None:
+        pytest.skip('no Chromium: apt install chromium')
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def open_page(browser, path, width=1280, height=800, touch=False):
+    """A page of a local file; fails on any error and any other request."""
+    context = browser.new_context(
+        viewport=dict(width=width, height=height), has_touch=touch)
+    context.set_offline(True)
+    page = context.new_page()
+    requests, errors = [], []
+    page.on('request', lambda request: requests.append(request.url))
+    page.on('pageerror', lambda error: errors.append(str(error)))
+    page.on('console', lambda message: errors.append(message.text)
+            if message.type == 'error' else None)
+    page.goto(path.as_uri())
+    page.wait_for_selector('body[data-ready]')
+    yield page
+    context.close()
+    assert requests == [path.as_uri()]
+    assert errors == []
+
+
+def plot_picture(page):
+    """The plot as it is seen, uint8 (H, W, 3), once it stands still."""
+    page.evaluate('new Promise((done) => requestAnimationFrame('
+                  '() => requestAnimationFrame(done)))')
+    before = None
+    for _ in range(50):
+        shot = page.screenshot(clip=page.locator('#plot').bounding_box())
+        if shot == before:
+            return np.asarray(Image.open(io.BytesIO(shot)).convert('RGB'))
+        before = shot
+        page.wait_for_timeout(100)
+    raise AssertionError('the picture does not come to rest')
+
+
+def count_color(picture, color, tolerance=4):
+    """Number of pixels that have a colour."""
+    return int(where_color(picture, color, tolerance).sum())
+
+
+def where_color(picture, color, tolerance=4):
+    """Pixels that have a colour, bool (H, W)."""
+    return (abs(picture.astype(int) - np.array(color)) <= tolerance).all(-1)
