@@ -6,7 +6,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-CARRIED = ('configs', 'tools', 'model-index.yml')
+CARRIED = ('configs', 'demo', 'tools', 'model-index.yml')
 
 
 class BuildPyWithMim(build_py):
@@ -25,7 +25,8 @@ class BuildPyWithMim(build_py):
                 shutil.copytree(
                     ROOT / name,
                     mim / name,
-                    ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
+                    ignore=shutil.ignore_patterns('__pycache__', '*.pyc',
+                                                  '.ipynb_checkpoints'))
             else:
                 shutil.copy2(ROOT / name, mim / name)
 

@@ -14,13 +14,13 @@
 #     TORCH    what to install where no torch is found (torch==2.13.0); a
 #              torch that is there is kept. For another build of torch install
 #              it first, or set pip's own PIP_INDEX_URL / PIP_EXTRA_INDEX_URL
-#     EXTRAS   extras of pyproject.toml (test,demo,lint)
+#     EXTRAS   extras of pyproject.toml (test,demo,lint,docs,onnx)
 #     PANDEPTH_WHEELS  cache of the mmcv wheels that were built here
 #     CXX, CFLAGS, MAX_JOBS, TORCH_CUDA_ARCH_LIST  as usual, for that build
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 STACK=${STACK:-onedl}
-EXTRAS=${EXTRAS-test,demo,lint}
+EXTRAS=${EXTRAS-test,demo,lint,docs,onnx}
 TORCH=${TORCH:-torch==2.13.0}
 
 fail() {

@@ -66,7 +66,8 @@ def test_bad_input(run_tool, folder, tmp_path):
         ([folder], 'a.mp4', 'frame_3.png: found a file that cannot'),
         ([folder / 'sub'], 'a.mp4', 'sub: found no picture'),
         ([tmp_path / 'none'], 'a.mp4', 'none: found no such file'),
-        ([first, tmp_path / 'small.png'], 'a.mp4', 'small.png: found a width of 9 pixels'),
+        ([first, tmp_path / 'small.png'], 'a.mp4',
+         'small.png: found a width of 9 pixels'),
         ([first], 'a.avi', "a.avi: found suffix '.avi'"),
         ([first, '--fps', '-1'], 'a.mp4', 'fps'),
     ]:

@@ -1,5 +1,6 @@
 """The wheel, the set-up script's messages and the Makefile."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,11 +28,14 @@ def run(*command, cwd=ROOT, **env):
         timeout=300)
 
 
-def test_wheel_carries_configs(tmp_path):
+@pytest.fixture(scope='module')
+def installed(tmp_path_factory):
+    """The wheel, unpacked into a folder as pip would."""
     # built from a copy: a build leaves folders in the source tree
+    tmp_path = tmp_path_factory.mktemp('wheel')
     source = tmp_path / 'source'
     source.mkdir()
-    for name in ('pandepth_mm', 'configs', 'tools'):
+    for name in ('pandepth_mm', 'configs', 'demo', 'tools'):
         shutil.copytree(
             ROOT / name,
             source / name,
@@ -45,14 +49,18 @@ def test_wheel_carries_configs(tmp_path):
     assert result.returncode == 0, result.stderr
     wheel, = tmp_path.glob('pandepth_mm-*.whl')
     with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
         archive.extractall(tmp_path / 'installed')
-    mim = tmp_path / 'installed' / 'pandepth_mm' / '.mim'
-    assert 'pandepth_mm/__init__.py' in names
+    return tmp_path / 'installed'
+
+
+def test_wheel_carries_configs(installed):
+    mim = installed / 'pandepth_mm' / '.mim'
+    assert (installed / 'pandepth_mm/__init__.py').is_file()
     weights = 'pandepth_mm/weights/pandepth_effb0_minivkitti_long.pth'
-    assert weights in names
-    assert any(name.endswith('LICENSE') for name in names)
+    assert (installed / weights).is_file()
+    assert list(installed.rglob('LICENSE'))
     assert (mim / 'tools' / 'train.py').is_file()
+    assert (mim / 'demo' / 'frame' / 'points.bin').is_file()
     # every config that the index names came along and can be read there
     index = yaml.safe_load((mim / 'model-index.yml').read_text())
     models = []
@@ -62,8 +70,71 @@ def test_wheel_carries_configs(tmp_path):
     for model in models:
         assert 'model' in Config.fromfile(mim / model['Config'])
     # nothing else is put into site-packages
-    tops = {name.split('/')[0] for name in names}
+    tops = {path.name for path in installed.iterdir()}
     assert all(top.startswith('pandepth_mm') for top in tops), tops
+
+
+def test_tools_run_from_the_wheel(installed, tmp_path):
+    """Without a checkout: configs, weights and tools come from the wheel."""
+    env = dict(PYTHONPATH=str(installed), OMP_NUM_THREADS='1')
+    frame = installed / 'pandepth_mm/.mim/demo/frame'
+    result = run(
+        sys.executable, '-m', 'pandepth_mm', 'infer', frame / 'image.jpg',
+        '--points', frame / 'points.bin', '--calib', frame / 'calib.txt',
+        '--out', tmp_path / 'out', '--save', 'panels', 'cloud',
+        cwd=tmp_path, **env)
+    assert result.returncode == 0, result.stderr
+    assert sorted(p.name for p in (tmp_path / 'out/image').iterdir()) == [
+        'cloud.ply', 'panels.png', 'result.json']
+    where = run(
+        sys.executable, '-c', 'from pandepth_mm.package_files import *; '
+        'import pandepth_mm.package_files as p; print(p.root()); '
+        'print(*p.find_config("pandepth_effb0_minivkitti_long"))',
+        cwd=tmp_path, **env).stdout
+    assert where.count(str(installed)) == 3 and str(ROOT) not in where
+    scripts = (installed.glob('*.dist-info/entry_points.txt'))
+    text = next(scripts).read_text()
+    for script in ('infer', 'test'):
+        assert f'pandepth-{script} = pandepth_mm.__main__:{script}' in text
+        result = run(
+            sys.executable, '-c', 'from pandepth_mm.__main__ import '
+            f'{script}; {script}()', '--help', cwd=tmp_path, **env)
+        assert f'usage: pandepth-{script} ' in result.stdout
+
+
+@pytest.mark.parametrize('args, code, message', [
+    (['--help'], 0, 'usage: python -m pandepth_mm {infer,test,'),
+    ([], 2, 'error: found no tool; expected one of infer, test, '),
+    (['fly'], 2, "error: found 'fly'; expected one of infer, test, "),
+    (['test', 'nope', 'x.pth'], 2, 'error: nope: found no such file; expec'),
+])
+def test_the_package_as_a_program(tmp_path, args, code, message):
+    result = run(sys.executable, '-m', 'pandepth_mm', *args, cwd=tmp_path)
+    assert result.returncode == code
+    assert message in result.stdout + result.stderr
+
+
+def test_every_tool_of_the_program_exists():
+    from pandepth_mm.__main__ import TOOLS
+    assert all((ROOT / 'tools' / f'{name}.py').is_file() for name in TOOLS)
+
+
+def test_commands_of_the_dockerfile_are_shell():
+    """Docker is not there to build it; its parts can be looked at."""
+    text = (ROOT / 'docker' / 'Dockerfile').read_text()
+    lines = re.sub(r'\\\n', '', text).splitlines()
+    commands = [x[4:] for x in lines if x.startswith('RUN ')]
+    assert len(commands) == 5
+    for command in commands:
+        result = run('sh', '-n', '-c', command)
+        assert result.returncode == 0, f'{command}: {result.stderr}'
+    known = {'FROM', 'ARG', 'RUN', 'ENV', 'WORKDIR', 'COPY', 'ENTRYPOINT'}
+    rest = [x for x in lines if x and not x.startswith('#')]
+    assert {x.split()[0] for x in rest} == known
+    # what is built there is what the package asks for
+    pyproject = (ROOT / 'pyproject.toml').read_text()
+    version = re.search(r'ARG MMCV=onedl-mmcv==(\S+)', text)[1]
+    assert f'"onedl-mmcv>={version},' in pyproject
 
 
 def test_extras_never_mix_stacks():
@@ -151,9 +222,10 @@ def test_make_demo_runs_every_step():
 
 
 def test_ci_runs_the_tests_and_keeps_the_exit_code(tmp_path):
-    make = tmp_path / 'make'
-    make.write_text('#!/bin/sh\necho "make $@"\nexit 7\n')
-    make.chmod(0o755)
+    for name in ('make', 'chromium'):  # a browser, so that none is installed
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho "{name} $@"\nexit 7\n')
+        program.chmod(0o755)
     result = run(ROOT / '.ci' / 'run',
                  PATH=f'{tmp_path}{os.pathsep}{os.environ["PATH"]}')
     assert result.stdout == 'make test\n'

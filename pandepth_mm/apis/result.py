@@ -1,0 +1,332 @@
+"""What one frame gives, and the files and pictures made of it."""
+import dataclasses
+import functools
+import io
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+from mmdet.evaluation import INSTANCE_OFFSET
+from PIL import Image
+
+from pandepth_mm.apis.frames import Frame
+from pandepth_mm.errors import InputError
+from pandepth_mm.evaluation.coco_results import coco_results
+from pandepth_mm.evaluation.functional.panoptic import decode_panoptic
+from pandepth_mm.fileio import (KITTI_DEPTH_SCALE, PathLike, atomic_path,
+                                fit_depth_png, write_depth_png, write_json,
+                                write_label_png, write_panoptic_png)
+from pandepth_mm.visualization.cloud_page import write_cloud_page
+from pandepth_mm.visualization.cloud_ply import write_ply
+from pandepth_mm.visualization.frame_maps import FrameMaps, InstanceArrays
+from pandepth_mm.visualization.frame_picture import frame_picture
+from pandepth_mm.visualization.panoptic_cloud import (PanopticCloud,
+                                                      panoptic_cloud)
+
+# The files of `save`, by kind, in the order in which they are written.
+FILES = dict(
+    panels='panels.png',
+    panoptic='panoptic.png',
+    semantic='semantic.png',
+    depth='depth.png',
+    instances='instances.json',
+    cloud='cloud.ply',
+    page='cloud.html')
+SUMMARY = 'result.json'
+_NOTEBOOK_WIDTH = 1200  # pixels; each picture is kept in the notebook's file
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class PanDepthResult:
+    """The prediction for one image, at the image's size (H, W).
+
+    What a model has no branch for is None.
+
+    Attributes:
+        name: Of the frame.
+        image: uint8 (H, W, 3), RGB.
+        sparse_depth: The input, float32 (H, W), metres, 0 = no measurement.
+        cam2img: Intrinsics, float64 (3, 3), pixels; None if the call gave no
+            calibration.
+        classes: Class names, things first; a label is a position in it.
+        palette: RGB of each class, uint8 (num_classes, 3).
+        num_things: Number of thing classes.
+        max_depth: Depth range of the model, metres.
+        panoptic: Segment ids 1..n, int32 (H, W), 0 = void.
+        segments_info: The n segments: ``id``, ``category_id`` (the label),
+            ``category`` (its name), ``isthing``, ``instance_id`` (0 for
+            stuff), ``area`` in pixels.
+        semantic: Labels, int32 (H, W).
+        instances: ``bboxes`` (n, 4) as x1, y1, x2, y2 in pixels, ``labels``
+            (n,), ``scores`` (n,), ``masks`` bool (n, H, W); also those that
+            the panoptic fusion did not take.
+        depth: float32 (H, W), metres along the camera's z axis.
+    """
+    name: str
+    image: np.ndarray
+    sparse_depth: np.ndarray
+    cam2img: Optional[np.ndarray]
+    classes: Tuple[str, ...]
+    palette: np.ndarray
+    num_things: int
+    max_depth: float
+    panoptic: Optional[np.ndarray]
+    segments_info: Optional[List[dict]]
+    semantic: Optional[np.ndarray]
+    instances: Optional[InstanceArrays]
+    depth: Optional[np.ndarray]
+
+    @property
+    def depth_is_guess(self) -> bool:
+        """Whether there was no measurement: the depth is then a guess."""
+        return not (self.sparse_depth > 0).any()
+
+    @functools.cached_property
+    def points(self) -> PanopticCloud:
+        """The panoptic cloud, in the camera's frame.
+
+        Made when first asked for. The sky, depths at the end of the model's
+        range and flying pixels are left out, see
+        :func:`pandepth_mm.visualization.panoptic_cloud.panoptic_cloud`.
+
+        Raises:
+            InputError: No calibration was given, or the model lacks depth or
+                semantics.
+        """
+        if self.cam2img is None:
+            raise InputError(self.name, 'no calibration',
+                             'calib in the call of the inferencer, since a '
+                             'cloud needs the intrinsics', 'points')
+        if self.depth is None or self.semantic is None:
+            raise InputError(self.name, 'a model without depth or semantics',
+                             'one with both', 'points')
+        panoptic = self._mmdet_panoptic()
+        return panoptic_cloud(
+            self.depth,
+            self.cam2img,
+            self.image,
+            self.semantic if panoptic is None else panoptic,
+            len(self.classes),
+            # where the range ends, the depth is cut off
+            max_depth=0.99 * self.max_depth,
+            skip_labels=[
+                label for label, name in enumerate(self.classes)
+                if name.lower() == 'sky'
+            ])
+
+    def picture(self, score_thr: float = 0.3) -> np.ndarray:
+        """All panels in one picture, uint8 RGB.
+
+        Args:
+            score_thr: Least score in the instance panel.
+        """
+        return frame_picture(
+            self.image,
+            FrameMaps(self.semantic, self.instances, self._mmdet_panoptic(),
+                      self.depth),
+            sparse=None if self.depth is None else self.sparse_depth,
+            classes=self.classes,
+            palette=self.palette,
+            score_thr=score_thr)
+
+    def show(self) -> None:
+        """Show the panels: below the cell of a notebook, else in a window.
+
+        Raises:
+            InputError: There is no display.
+        """
+        picture = Image.fromarray(self.picture())
+        if _in_notebook():
+            from IPython import display
+            picture.thumbnail((_NOTEBOOK_WIDTH, _NOTEBOOK_WIDTH))
+            content = io.BytesIO()
+            picture.save(content, format='PNG')
+            display.display(display.Image(content.getvalue()))
+            return
+        from matplotlib import pyplot as plt
+        figure = plt.figure(self.name, frameon=False)
+        axes = figure.add_axes([0, 0, 1, 1])
+        axes.imshow(picture)
+        axes.set_axis_off()
+        if plt.get_backend().lower() == 'agg':
+            plt.close(figure)
+            raise InputError('show', 'no display',
+                             'a notebook or a screen; save(dir) writes files')
+        plt.show()
+
+    def save(self,
+             out_dir: PathLike,
+             kinds: Optional[Sequence[str]] = None) -> Dict[str, Path]:
+        """Write the result as files of the usual formats.
+
+        ``panels`` (PNG), ``panoptic`` (COCO panoptic PNG, ids R + 256 G +
+        65536 B), ``semantic`` (8-bit PNG of labels), ``depth`` (16-bit PNG,
+        1/256 m), ``instances`` (COCO results), ``cloud`` (binary PLY),
+        ``page`` (HTML that shows the cloud), and last ``result.json`` with
+        ``segments_info``, classes, colours and intrinsics. Each file is
+        written under a temporary name and renamed.
+
+        Args:
+            out_dir: Folder, made where it is missing.
+            kinds: Which of them. By default all that this result has: no
+                cloud without a calibration.
+
+        Returns:
+            Path of each file, ``result`` among them.
+
+        Raises:
+            InputError: An unknown kind, one that this result cannot have, or
+                a folder that is a file.
+        """
+        out_dir = Path(out_dir)
+        if out_dir.exists() and not out_dir.is_dir():
+            raise InputError(out_dir, 'a file', 'a folder')
+        if kinds is None:
+            kinds = [kind for kind in FILES if self._has(kind)]
+        for kind in kinds:
+            if kind not in FILES:
+                raise InputError('kinds', repr(kind), f'out of {list(FILES)}')
+            if not self._has(kind):
+                raise InputError(
+                    self.name, 'no calibration or no such branch in the '
+                    'model', f'what {kind} is made of', f'kinds: {kind}')
+        paths = {kind: out_dir / FILES[kind] for kind in FILES
+                 if kind in kinds}
+        for kind, path in paths.items():
+            getattr(self, f'_write_{kind}')(path)
+        paths['result'] = out_dir / SUMMARY
+        write_json(paths['result'], self.summary())
+        return paths
+
+    def summary(self) -> dict:
+        """What is no map, as JSON can hold it."""
+        return dict(
+            name=self.name,
+            height=self.image.shape[0],
+            width=self.image.shape[1],
+            classes=list(self.classes),
+            palette=self.palette.tolist(),
+            num_things=self.num_things,
+            segments_info=self.segments_info,
+            cam2img=None if self.cam2img is None else self.cam2img.tolist(),
+            max_depth=self.max_depth,
+            depth_scale=KITTI_DEPTH_SCALE,
+            measured_pixels=int((self.sparse_depth > 0).sum()))
+
+    def __repr__(self) -> str:
+        """Say what is there, without the arrays."""
+        height, width = self.image.shape[:2]
+        parts = [f'{self.name!r}, {width}x{height}']
+        if self.segments_info is not None:
+            parts.append(f'{len(self.segments_info)} segments')
+        if self.instances is not None:
+            parts.append(f'{len(self.instances.labels)} instances')
+        if self.depth is not None:
+            parts.append('depth of no measurement (a guess)' if self.
+                         depth_is_guess else 'depth')
+        return f'PanDepthResult({", ".join(parts)})'
+
+    def _has(self, kind: str) -> bool:
+        """Whether a file of this kind can be written."""
+        if kind in ('cloud', 'page'):
+            return not (self.cam2img is None or self.depth is None
+                        or self.semantic is None)
+        return kind == 'panels' or getattr(self, kind) is not None
+
+    def _mmdet_panoptic(self) -> Optional[np.ndarray]:
+        """The panoptic map as label + 1000 * instance, num_classes = void."""
+        if self.panoptic is None:
+            return None
+        ids = np.array([len(self.classes)] + [
+            s['category_id'] + INSTANCE_OFFSET * s['instance_id']
+            for s in self.segments_info
+        ])
+        return ids[self.panoptic]
+
+    def _write_panels(self, path: Path) -> None:
+        with atomic_path(path) as tmp:
+            Image.fromarray(self.picture()).save(tmp)
+
+    def _write_panoptic(self, path: Path) -> None:
+        write_panoptic_png(path, self.panoptic)
+
+    def _write_semantic(self, path: Path) -> None:
+        write_label_png(path, self.semantic.astype(np.uint8))
+
+    def _write_depth(self, path: Path) -> None:
+        write_depth_png(path, fit_depth_png(self.depth)[0])
+
+    def _write_instances(self, path: Path) -> None:
+        boxes, masks = coco_results(self.name, range(len(self.classes)),
+                                    **self.instances._asdict())
+        write_json(path, [{**box, **mask}
+                          for box, mask in zip(boxes, masks, strict=True)]
+                   if masks else boxes)
+
+    def _write_cloud(self, path: Path) -> None:
+        write_ply(path, self.points, self.classes)
+
+    def _write_page(self, path: Path) -> None:
+        write_cloud_page(
+            path, self.points, self.classes, self.palette, title=self.name)
+
+
+def make_result(frame: Frame, maps: FrameMaps, classes: Sequence[str],
+                palette: np.ndarray, num_things: int,
+                max_depth: float) -> PanDepthResult:
+    """Put a result together.
+
+    Args:
+        frame: The frame as it was given.
+        maps: The model's predictions at the image's size.
+        classes: Class names, things first.
+        palette: RGB of each class.
+        num_things: Number of thing classes.
+        max_depth: Depth range of the model, metres.
+    """
+    panoptic = segments = None
+    if maps.panoptic is not None:
+        panoptic, segments = _segments(maps.panoptic, classes, num_things)
+    return PanDepthResult(
+        name=frame.name,
+        image=np.ascontiguousarray(frame.image[..., ::-1]),
+        sparse_depth=frame.sparse_depth,
+        cam2img=frame.cam2img if frame.calibrated else None,
+        classes=tuple(classes),
+        palette=palette,
+        num_things=num_things,
+        max_depth=max_depth,
+        panoptic=panoptic,
+        segments_info=segments,
+        semantic=None if maps.semantic is None else maps.semantic.astype(
+            np.int32),
+        instances=maps.instances,
+        depth=maps.depth)
+
+
+def _segments(ids: np.ndarray, classes: Sequence[str],
+              num_things: int) -> Tuple[np.ndarray, List[dict]]:
+    """Segment ids and ``segments_info`` of mmdet's panoptic map."""
+    panoptic, segments = decode_panoptic(ids, len(classes), INSTANCE_OFFSET)
+    areas = np.bincount(panoptic.ravel(), minlength=len(segments) + 1)
+    _, first = np.unique(panoptic, return_index=True)
+    numbers = dict(zip(panoptic.flat[first].tolist(),
+                       ids.flat[first].tolist(), strict=True))
+    return panoptic, [
+        dict(
+            id=s['id'],
+            category_id=s['category'],
+            category=classes[s['category']],
+            isthing=s['category'] < num_things,
+            instance_id=numbers[s['id']] // INSTANCE_OFFSET,
+            area=int(areas[s['id']])) for s in segments
+    ]
+
+
+def _in_notebook() -> bool:
+    """Whether this runs in a kernel that shows pictures."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return False
+    return type(get_ipython()).__name__ == 'ZMQInteractiveShell'
