@@ -26,7 +26,7 @@ from pandepth_mm.package_files import find_config
 from pandepth_mm.palette import default_palette
 from pandepth_mm.registry import MODELS, TRANSFORMS
 from pandepth_mm.utils import register_all_modules
-from pandepth_mm.utils.checkpoint import check_state_dict, read_checkpoint
+from pandepth_mm.utils.checkpoint import load_weights
 from pandepth_mm.visualization.colors import as_palette
 from pandepth_mm.visualization.frame_maps import predicted_maps
 
@@ -238,9 +238,7 @@ class PanDepthInferencer(BaseInferencer):
                     device: str) -> nn.Module:
         """Build the model and fill it, without running code of the file."""
         model = MODELS.build(cfg.model)
-        checkpoint = read_checkpoint(weights, self.trust_checkpoint)
-        check_state_dict(checkpoint, model, weights)
-        model.load_state_dict(checkpoint.get('state_dict', checkpoint))
+        checkpoint = load_weights(model, weights, self.trust_checkpoint)
         self.classes = _find_classes(cfg, checkpoint, model.num_classes)
         self.palette = _find_palette(cfg, self.classes)
         return model.to(device).eval()

@@ -230,6 +230,32 @@ def check_state_dict(checkpoint: dict, model: torch.nn.Module,
                              key)
 
 
+def load_weights(model: torch.nn.Module, path: str,
+                 trust: bool = False) -> dict:
+    """Fill a model from a checkpoint.
+
+    Names beyond the model's are fine, as in a test.
+
+    Args:
+        model: Filled in place.
+        path: See :func:`read_checkpoint`.
+        trust: See :func:`read_checkpoint`.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        InputError: The file cannot be read, or does not fill the model.
+    """
+    checkpoint = read_checkpoint(path, trust)
+    check_state_dict(checkpoint, model, path)
+    weights = checkpoint.get('state_dict', checkpoint)
+    model.load_state_dict(
+        {name.removeprefix('module.'): v for name, v in weights.items()},
+        strict=False)
+    return checkpoint
+
+
 class AtomicLocalBackend(LocalBackend):
     """Local files that are either the old one or the new one, never half.
 

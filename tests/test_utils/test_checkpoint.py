@@ -12,7 +12,7 @@ from mmengine.runner.checkpoint import CheckpointLoader, save_checkpoint
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.utils.checkpoint import (AtomicLocalBackend, find_resumable,
-                                          set_checkpoint_trust)
+                                          load_weights, set_checkpoint_trust)
 
 
 @pytest.fixture(autouse=True)
@@ -248,3 +248,29 @@ def test_find_resumable(tmp_path):
     # the folder was moved
     pointer.write_text('/somewhere/else/epoch_1.pth')
     assert find_resumable(tmp_path) == str(files[0])
+
+
+def test_load_weights_fills_a_model(tmp_path):
+    """From weights alone, of a distributed run, and with names beyond."""
+    source, path = torch.nn.Linear(3, 2), tmp_path / 'w.pth'
+    weights = source.state_dict()
+    for content in (weights, dict(state_dict=weights, meta=dict(iter=3)), {
+            f'module.{name}': value for name, value in weights.items()
+    }, {**weights, 'other.weight': torch.zeros(1)}):
+        torch.save(content, path)
+        model = torch.nn.Linear(3, 2)
+        before = dict(os.environ)
+        checkpoint = load_weights(model, str(path))
+        assert checkpoint.keys() == content.keys()
+        assert all(torch.equal(a, b) for a, b in zip(
+            model.parameters(), source.parameters(), strict=True))
+        assert dict(os.environ) == before  # nothing for the whole process
+    torch.save(dict(weight=weights['weight']), path)
+    with pytest.raises(InputError, match=r'1 of the 2 weights .*bias is mis'):
+        load_weights(torch.nn.Linear(3, 2), str(path))
+    torch.save(weights, path)
+    with pytest.raises(InputError, match=r'weight: found shape \(2, 3\)'):
+        load_weights(torch.nn.Linear(4, 2), str(path))
+    torch.save(dict(state_dict=Reduced(print, ('this ran', ))), path)
+    with pytest.raises(InputError, match='could run code on loading'):
+        load_weights(torch.nn.Linear(3, 2), str(path))

@@ -205,23 +205,44 @@ class FuseBlockDepthHead(BaseModule):
             raise ValueError('this depth head reads semantic logits '
                              f'({self.num_classes} classes), got None')
         with torch.autocast(img.device.type, enabled=False):
-            return self._forward_float(
-                img.float(), sparse_depth.detach().float(), cam2img.float(),
-                None if logits is None else logits.float())
+            sparse_depth = self.in_range(sparse_depth.detach().float())
+            graph = build_point_graph(sparse_depth, cam2img.float(), self.k)
+            fill = None
+            if self.residual is not None:
+                fill = nearest_fill(sparse_depth, default=self.max_depth / 2)
+            return self.complete(img.float(), sparse_depth, graph, fill,
+                                 None if logits is None else logits.float())
 
-    def _forward_float(self, img: Tensor, sparse_depth: Tensor,
-                       cam2img: Tensor, logits: Tensor | None) -> Tensor:
-        """See :meth:`forward`; all inputs in float32."""
-        sparse_depth = self._in_range(sparse_depth)
+    def complete(self,
+                 img: Tensor,
+                 sparse_depth: Tensor,
+                 graph: PointGraph,
+                 fill: Tensor | None = None,
+                 logits: Tensor | None = None) -> Tensor:
+        """Complete the depth from what :meth:`forward` prepares.
+
+        What depends on the data (neighbours, fill) comes from outside, so
+        that the rest can be exported. All inputs are float32.
+
+        Args:
+            img: See :meth:`forward`.
+            sparse_depth: (B, 1, H, W), metres, after :meth:`in_range`.
+            graph: Points of the batch on the input's grid. In evaluation
+                mode there may be padding among them, with row -1.
+            fill: Nearest measurement of each pixel, (B, 1, H, W), metres,
+                > 0; read with ``residual`` only.
+            logits: See :meth:`forward`.
+
+        Returns:
+            See :meth:`forward`.
+        """
         size = img.shape[-2:]
         work_size = tuple(math.ceil(side / self.stride) for side in size)
-        graph = self._to_grid(
-            build_point_graph(sparse_depth, cam2img, self.k))
+        graph = self._to_grid(graph)
 
         depth_input = sparse_depth / self.max_depth
-        fill = None
         if self.residual is not None:
-            fill = nearest_fill(depth_input, default=0.5)
+            fill = fill / self.max_depth
             depth_input = torch.cat([depth_input, fill], dim=1)
         image_input = img
         if self.semantics is not None:
@@ -238,14 +259,14 @@ class FuseBlockDepthHead(BaseModule):
         if work_size != size:
             x = F.interpolate(
                 x, size=size, mode='bilinear', align_corners=False)
-        if fill is not None:
+        if self.residual is not None:
             x = x + inverse_positive(fill)
         depth = positive(x) * self.max_depth
         if not self.training:
             depth = depth.clamp(min=_MIN_DEPTH, max=self.max_depth)
         return depth
 
-    def _in_range(self, depth: Tensor) -> Tensor:
+    def in_range(self, depth: Tensor) -> Tensor:
         """Set what is not a depth in (0, max_depth] to 0 (none)."""
         valid = (depth > 0) & (depth <= self.max_depth)
         return torch.where(valid, depth, torch.zeros_like(depth))
@@ -280,5 +301,5 @@ class FuseBlockDepthHead(BaseModule):
             raise ValueError(f'depth truth {tuple(gt_depth.shape)} does not '
                              f'fit prediction {tuple(pred_depth.shape)}')
         with torch.autocast(pred_depth.device.type, enabled=False):
-            target = self._in_range(gt_depth.float())
+            target = self.in_range(gt_depth.float())
             return dict(loss_depth=self.loss_depth(pred_depth.float(), target))

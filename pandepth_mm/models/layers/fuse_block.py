@@ -1,4 +1,5 @@
 """2D-3D fuse block: image features and point features in one map."""
+import torch
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -17,9 +18,10 @@ def gather_points(x: Tensor, graph: PointGraph) -> Tensor:
         graph: Point graph whose ``row`` and ``col`` are pixels of ``x``.
 
     Returns:
-        (N, C), row n belongs to point n.
+        (N, C), row n belongs to point n. Padding (row and column -1) reads
+        the first pixel, which reaches no point.
     """
-    return x[graph.batch, :, graph.row, graph.col]
+    return x[graph.batch, :, graph.row.clamp(min=0), graph.col.clamp(min=0)]
 
 
 def scatter_points(feats: Tensor, graph: PointGraph, batch_size: int,
@@ -28,7 +30,8 @@ def scatter_points(feats: Tensor, graph: PointGraph, batch_size: int,
 
     Args:
         feats: Features, (N, C).
-        graph: Point graph whose ``row`` and ``col`` are pixels of the map.
+        graph: Point graph whose ``row`` and ``col`` are pixels of the map;
+            what has row -1 is padding and is left out.
         batch_size: B.
         size: (H, W).
 
@@ -39,11 +42,17 @@ def scatter_points(feats: Tensor, graph: PointGraph, batch_size: int,
     height, width = size
     cell = (graph.batch * height + graph.row) * width + graph.col
     cells = batch_size * height * width
-    count = feats.new_zeros(cells).index_add(0, cell,
-                                             feats.new_ones(len(feats)))
+    # one cell more, for the padding
+    cell = torch.where(graph.row < 0, cells, cell)
+    # no index_add: it becomes ONNX's ScatterND, and onnxruntime adds several
+    # points of a cell by several threads at once there, and loses some
+    count = feats.new_zeros(cells + 1).scatter_add(0, cell,
+                                                   feats.new_ones(len(feats)))
     feats = feats / count[cell][:, None]
-    grid = feats.new_zeros(cells, feats.shape[1]).index_add(0, cell, feats)
-    return grid.view(batch_size, height, width, -1).permute(0, 3, 1, 2)
+    grid = feats.new_zeros(cells + 1, feats.shape[1]).scatter_add(
+        0, cell[:, None].expand_as(feats), feats)
+    return grid[:cells].view(batch_size, height, width,
+                             -1).permute(0, 3, 1, 2)
 
 
 class FuseBlock(BaseModule):
