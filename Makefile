@@ -1,4 +1,4 @@
-# make demo | test | setup | lint | clean; variables stand below.
+# make demo | test | setup | lint | docs | clean; variables stand below.
 STACK ?= onedl
 ARGS ?=
 export STACK
@@ -13,7 +13,7 @@ WORK_DIR = work_dirs/demo
 
 PY = $$(bash tools/setup_env.sh --python)
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint docs clean
 
 setup:
 	@bash tools/setup_env.sh
@@ -32,8 +32,12 @@ test: setup
 
 lint: setup
 	$(PY) -m ruff check .
-	$(PY) -m codespell_lib pandepth_mm data_converters configs tools tests docs README.md
+	$(PY) -m codespell_lib pandepth_mm data_converters configs demo tools tests docs README.md
+
+# the documentation site, in site/; warnings are errors
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache work_dirs
+	rm -rf build dist site *.egg-info .pytest_cache .ruff_cache work_dirs
 	find pandepth_mm data_converters tests tools -name __pycache__ -prune -exec rm -rf {} +
