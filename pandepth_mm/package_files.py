@@ -77,6 +77,16 @@ def find_config(config: str) -> ShippedModel:
                      f'{names}')
 
 
+def config_of_weights(weights: str) -> Optional[Path]:
+    """Config of weights that come along; None of any others."""
+    for model in shipped_models().values():
+        if model.weights is not None and os.path.isfile(model.weights) and \
+                os.path.isfile(weights) and os.path.samefile(
+                    model.weights, weights):
+            return model.config
+    return None
+
+
 def _weights_of(path: Path) -> Optional[str]:
     """Weights of a config file that is one of the shipped ones."""
     for model in shipped_models().values():

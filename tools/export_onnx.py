@@ -17,7 +17,8 @@ from pandepth_mm.export.onnx_file import OPSETS, TOLERANCE, export_onnx
 from pandepth_mm.models.detectors import PanDepth
 from pandepth_mm.registry import MODELS
 from pandepth_mm.utils import cli_main, set_default_scope
-from pandepth_mm.utils.checkpoint import TRUST_FLAG, load_weights
+from pandepth_mm.utils.checkpoint import (TRUST_FLAG, fill_model,
+                                          read_checkpoint)
 from pandepth_mm.utils.launch import load_config
 
 
@@ -98,7 +99,8 @@ def main() -> None:
     if num_points is None:
         num_points = max(size[0] * size[1] // 10, 1)
     model = build_model(cfg, args.config)
-    checkpoint = load_weights(model, args.checkpoint, args.trust_checkpoint)
+    checkpoint = read_checkpoint(args.checkpoint, args.trust_checkpoint)
+    fill_model(model, checkpoint, args.checkpoint)
     meta = checkpoint.get('meta') or {}
     differences = export_onnx(
         model,

@@ -15,7 +15,7 @@ import os
 import time
 from collections import Counter
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 from tqdm import tqdm
 
@@ -55,7 +55,8 @@ def parse_args() -> argparse.Namespace:
         help='units per metre of depth PNGs (default: 256, as KITTI)')
     parser.add_argument(
         '--config', metavar='C',
-        help='config file, or the name of one that comes along')
+        help='config file, or the name of one that comes along (default: the '
+        'one that is stored in the weights)')
     parser.add_argument(
         '--weights', metavar='W',
         help='checkpoint (default: what comes along for the config; without '
@@ -87,20 +88,15 @@ def parse_args() -> argparse.Namespace:
 def choose_model(args: argparse.Namespace) -> None:
     """Complete ``--config`` and ``--weights``.
 
+    Weights alone are enough where they come along, or hold their config.
+
     Raises:
-        InputError: Weights without a config, or no weights.
+        InputError: No such config, or no weights for it.
     """
-    if args.config is None and args.weights is not None:
-        shipped = find_config(DEMO_MODEL).weights
-        if not (os.path.isfile(args.weights)
-                and os.path.samefile(args.weights, shipped)):
-            beside = sorted(Path(args.weights).parent.glob('*.py'))
-            hint = f', {beside[0]} say' if beside else ''
-            raise InputError(
-                '--config', 'none', 'the config that the weights were '
-                f'trained with{hint} (a training writes it beside them)')
-    if args.config is None:
+    if args.config is None and args.weights is None:
         args.config = DEMO_MODEL
+    if args.config is None:
+        return
     model = find_config(args.config)
     args.weights = args.weights or model.weights
     if args.weights is None:
@@ -176,9 +172,9 @@ def check_run(args: argparse.Namespace, kinds: List[str]) -> None:
     write_json(file, settings)
 
 
-def _digest(path: str) -> str:
+def _digest(path: Optional[str]) -> Optional[str]:
     """SHA-256 of a file; an address stands for itself."""
-    if not os.path.isfile(path):
+    if path is None or not os.path.isfile(path):
         return path
     digest = hashlib.sha256()
     with open(path, 'rb') as f:

@@ -22,11 +22,12 @@ from pandepth_mm.apis.sources import FrameSource, list_frames
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import KITTI_DEPTH_SCALE
 from pandepth_mm.geometry import points_to_depth
-from pandepth_mm.package_files import find_config
+from pandepth_mm.package_files import config_of_weights, find_config
 from pandepth_mm.palette import default_palette
 from pandepth_mm.registry import MODELS, TRANSFORMS
 from pandepth_mm.utils import register_all_modules
-from pandepth_mm.utils.checkpoint import load_weights
+from pandepth_mm.utils.checkpoint import fill_model, read_checkpoint
+from pandepth_mm.utils.stored_config import read_stored_config
 from pandepth_mm.visualization.colors import as_palette
 from pandepth_mm.visualization.frame_maps import predicted_maps
 
@@ -48,7 +49,10 @@ class PanDepthInferencer(BaseInferencer):
 
     Args:
         model: Config file, name of a config that comes along
-            ('pandepth_effb0_minivkitti_long' has weights), or a Config.
+            ('pandepth_effb0_minivkitti_long' has weights), or a Config. By
+            default the config that the training stored in the weights, as
+            far as it is made of the parts that the package's configs use;
+            that one is read as data, not run.
         weights: Checkpoint, a file or an http(s) address. By default what
             the metafile names for the config.
         device: 'cpu', 'cuda', 'cuda:1', ... By default the GPU where there
@@ -77,7 +81,7 @@ class PanDepthInferencer(BaseInferencer):
     """
 
     def __init__(self,
-                 model: Union[str, Config, ConfigDict],
+                 model: Union[str, Config, ConfigDict, None] = None,
                  weights: Optional[str] = None,
                  device: Optional[str] = None,
                  precision: str = 'fp32',
@@ -93,17 +97,23 @@ class PanDepthInferencer(BaseInferencer):
         self.depth_resize = depth_resize
         self.device = _check_device(device or get_device(), precision)
         self.precision = precision
-        self.trust_checkpoint = trust_checkpoint
         register_all_modules()
-        if not isinstance(model, (Config, ConfigDict)):
+        if model is None and weights is not None:
+            model = config_of_weights(str(weights))
+        elif model is None:
+            raise InputError('model, weights', 'neither', 'one of them')
+        if not isinstance(model, (Config, ConfigDict, type(None))):
             model, shipped = _read_config(model)
             weights = weights or shipped
-        if not isinstance(model.get('model'), dict):
+        if model is not None and not isinstance(model.get('model'), dict):
             raise InputError('config', 'no dict "model"', 'a runner config')
         if weights is None:
             raise InputError(
                 'weights', 'None', 'a checkpoint: no weights come along for '
                 'this config')
+        self._checkpoint = read_checkpoint(str(weights), trust_checkpoint)
+        if model is None:
+            model = read_stored_config(self._checkpoint, str(weights))
         super().__init__(
             model=model,
             weights=str(weights),
@@ -236,9 +246,10 @@ class PanDepthInferencer(BaseInferencer):
 
     def _init_model(self, cfg: Config, weights: str,
                     device: str) -> nn.Module:
-        """Build the model and fill it, without running code of the file."""
+        """Build the model and fill it with what was read already."""
         model = MODELS.build(cfg.model)
-        checkpoint = load_weights(model, weights, self.trust_checkpoint)
+        checkpoint, self._checkpoint = self._checkpoint, None
+        fill_model(model, checkpoint, weights)
         self.classes = _find_classes(cfg, checkpoint, model.num_classes)
         self.palette = _find_palette(cfg, self.classes)
         return model.to(device).eval()

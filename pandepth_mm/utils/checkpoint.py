@@ -230,30 +230,24 @@ def check_state_dict(checkpoint: dict, model: torch.nn.Module,
                              key)
 
 
-def load_weights(model: torch.nn.Module, path: str,
-                 trust: bool = False) -> dict:
-    """Fill a model from a checkpoint.
+def fill_model(model: torch.nn.Module, checkpoint: dict, source: str) -> None:
+    """Fill a model with the weights of a checkpoint.
 
     Names beyond the model's are fine, as in a test.
 
     Args:
         model: Filled in place.
-        path: See :func:`read_checkpoint`.
-        trust: See :func:`read_checkpoint`.
-
-    Returns:
-        The checkpoint.
+        checkpoint: ``state_dict``, or the weights themselves.
+        source: Name of the file, for messages.
 
     Raises:
-        InputError: The file cannot be read, or does not fill the model.
+        InputError: A weight is missing or has another shape.
     """
-    checkpoint = read_checkpoint(path, trust)
-    check_state_dict(checkpoint, model, path)
+    check_state_dict(checkpoint, model, source)
     weights = checkpoint.get('state_dict', checkpoint)
     model.load_state_dict(
         {name.removeprefix('module.'): v for name, v in weights.items()},
         strict=False)
-    return checkpoint
 
 
 class AtomicLocalBackend(LocalBackend):

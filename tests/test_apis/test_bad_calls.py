@@ -1,4 +1,5 @@
 """Calls that cannot be answered: one clear error each, before long work."""
+import os
 import re
 
 import cv2
@@ -291,7 +292,9 @@ def test_trusted_weights_may_run_code(tmp_path, capsys):
     assert 'this ran' in capsys.readouterr().out
 
 
-def test_reading_weights_changes_nothing_for_the_process(monkeypatch):
-    before = torch.serialization.get_safe_globals()
+def test_reading_weights_changes_nothing_for_the_process():
+    before = set(torch.serialization.get_safe_globals())
+    environment = dict(os.environ)
     PanDepthInferencer(MODEL)
-    assert torch.serialization.get_safe_globals() == before
+    assert set(torch.serialization.get_safe_globals()) == before
+    assert dict(os.environ) == environment

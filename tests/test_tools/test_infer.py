@@ -121,7 +121,7 @@ def test_sparse_depth_and_no_depth(run_tool, tmp_path):
     ((FRAME / 'image.jpg', *LIDAR, '--device', 'cuda:99'),
      "device: found 'cuda:99', and torch sees"),
     ((FRAME / 'image.jpg', '--weights', 'w.pth'),
-     '--config: found none; expected the config that the weights were'),
+     'w.pth: found no such file; expected a checkpoint'),
     ((FRAME / 'image.jpg', '--config', 'pandepth_effb5_vkitti2'),
      '--weights: found none; expected a checkpoint: none comes along'),
     ((FRAME / 'image.jpg', '--config', 'nope'), 'nope: found no such file'),

@@ -11,8 +11,10 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader, save_checkpoint
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.utils.checkpoint import (AtomicLocalBackend, find_resumable,
-                                          load_weights, set_checkpoint_trust)
+from pandepth_mm.utils.checkpoint import (AtomicLocalBackend, fill_model,
+                                          find_resumable,
+                                          read_checkpoint,
+                                          set_checkpoint_trust)
 
 
 @pytest.fixture(autouse=True)
@@ -250,7 +252,13 @@ def test_find_resumable(tmp_path):
     assert find_resumable(tmp_path) == str(files[0])
 
 
-def test_load_weights_fills_a_model(tmp_path):
+def read_into(model, path):
+    checkpoint = read_checkpoint(str(path))
+    fill_model(model, checkpoint, str(path))
+    return checkpoint
+
+
+def test_a_checkpoint_fills_a_model(tmp_path):
     """From weights alone, of a distributed run, and with names beyond."""
     source, path = torch.nn.Linear(3, 2), tmp_path / 'w.pth'
     weights = source.state_dict()
@@ -260,17 +268,17 @@ def test_load_weights_fills_a_model(tmp_path):
         torch.save(content, path)
         model = torch.nn.Linear(3, 2)
         before = dict(os.environ)
-        checkpoint = load_weights(model, str(path))
+        checkpoint = read_into(model, path)
         assert checkpoint.keys() == content.keys()
         assert all(torch.equal(a, b) for a, b in zip(
             model.parameters(), source.parameters(), strict=True))
         assert dict(os.environ) == before  # nothing for the whole process
     torch.save(dict(weight=weights['weight']), path)
     with pytest.raises(InputError, match=r'1 of the 2 weights .*bias is mis'):
-        load_weights(torch.nn.Linear(3, 2), str(path))
+        read_into(torch.nn.Linear(3, 2), path)
     torch.save(weights, path)
     with pytest.raises(InputError, match=r'weight: found shape \(2, 3\)'):
-        load_weights(torch.nn.Linear(4, 2), str(path))
+        read_into(torch.nn.Linear(4, 2), path)
     torch.save(dict(state_dict=Reduced(print, ('this ran', ))), path)
     with pytest.raises(InputError, match='could run code on loading'):
-        load_weights(torch.nn.Linear(3, 2), str(path))
+        read_into(torch.nn.Linear(3, 2), path)
