@@ -14,9 +14,8 @@ from mmengine.config import Config, DictAction
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.export.onnx_file import OPSETS, TOLERANCE, export_onnx
-from pandepth_mm.models.detectors import PanDepth
-from pandepth_mm.registry import MODELS
-from pandepth_mm.utils import cli_main, set_default_scope
+from pandepth_mm.models.build import build_pandepth
+from pandepth_mm.utils import cli_main
 from pandepth_mm.utils.checkpoint import (TRUST_FLAG, fill_model,
                                           read_checkpoint)
 from pandepth_mm.utils.launch import load_config
@@ -73,20 +72,6 @@ def input_size(cfg: Config, size: Optional[str],
     return tuple(dataset['img_scale'])
 
 
-def build_model(cfg: Config, source: str) -> PanDepth:
-    """Build the model of a config without its weights.
-
-    Raises:
-        InputError: It is another model than PanDepth.
-    """
-    set_default_scope()
-    model = MODELS.build(cfg.model)
-    if not isinstance(model, PanDepth):
-        raise InputError(source, type(model).__name__, 'PanDepth',
-                         'model.type')
-    return model
-
-
 @cli_main
 def main() -> None:
     """Export."""
@@ -98,7 +83,7 @@ def main() -> None:
     num_points = args.points
     if num_points is None:
         num_points = max(size[0] * size[1] // 10, 1)
-    model = build_model(cfg, args.config)
+    model = build_pandepth(cfg, args.config)
     checkpoint = read_checkpoint(args.checkpoint, args.trust_checkpoint)
     fill_model(model, checkpoint, args.checkpoint)
     meta = checkpoint.get('meta') or {}

@@ -22,9 +22,10 @@ from pandepth_mm.apis.sources import FrameSource, list_frames
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import KITTI_DEPTH_SCALE
 from pandepth_mm.geometry import points_to_depth
+from pandepth_mm.models.build import build_pandepth
 from pandepth_mm.package_files import config_of_weights, find_config
 from pandepth_mm.palette import default_palette
-from pandepth_mm.registry import MODELS, TRANSFORMS
+from pandepth_mm.registry import TRANSFORMS
 from pandepth_mm.utils import register_all_modules
 from pandepth_mm.utils.checkpoint import fill_model, read_checkpoint
 from pandepth_mm.utils.stored_config import read_stored_config
@@ -247,7 +248,7 @@ class PanDepthInferencer(BaseInferencer):
     def _init_model(self, cfg: Config, weights: str,
                     device: str) -> nn.Module:
         """Build the model and fill it with what was read already."""
-        model = MODELS.build(cfg.model)
+        model = build_pandepth(cfg, 'config')
         checkpoint, self._checkpoint = self._checkpoint, None
         fill_model(model, checkpoint, weights)
         self.classes = _find_classes(cfg, checkpoint, model.num_classes)

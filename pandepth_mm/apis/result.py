@@ -192,6 +192,8 @@ class PanDepthResult:
                     'model', f'what {kind} is made of', f'kinds: {kind}')
         paths = {kind: out_dir / FILES[kind] for kind in FILES
                  if kind in kinds}
+        # stands for a complete result, also where there is an earlier one
+        (out_dir / SUMMARY).unlink(missing_ok=True)
         for kind, path in paths.items():
             getattr(self, f'_write_{kind}')(path)
         paths['result'] = out_dir / SUMMARY

@@ -219,6 +219,19 @@ MODELS = {
     'config without a model':
     (lambda t: dict(model=file(t, 'c.py', b'lr = 1')),
      'found no dict "model"'),
+    'config of another model':
+    (lambda t: dict(model=Config(dict(model=dict(type='mmdet.RPN', backbone=(
+        _config().model.backbone)))), weights=find_config(MODEL).weights),
+     'config: model: found .*; expected types and arguments that exist'),
+    'config with a mistyped argument':
+    (lambda t: dict(model=Config(dict(_config(), model=dict(
+        _config().model, num_thing=3))), weights=find_config(MODEL).weights),
+     "config: model: found TypeError: .*num_thing"),
+    'config with a mistyped type':
+    (lambda t: dict(model=Config(dict(_config(), model=dict(
+        _config().model, type='PanDeph'))),
+        weights=find_config(MODEL).weights),
+     "config: model: found KeyError: .*PanDeph"),
     'weights that no metafile names':
     (lambda t: dict(model='pandepth_effb5_vkitti2'),
      'weights: found None; expected a checkpoint'),

@@ -122,6 +122,18 @@ def test_kinds_that_cannot_be(result, tmp_path):
         result.save(tmp_path / 'file')
 
 
+def test_a_result_that_was_not_finished_is_not_taken_for_one(
+        result, tmp_path, monkeypatch):
+    result.save(tmp_path, ['depth', 'semantic'])
+    monkeypatch.setattr(
+        'pandepth_mm.apis.result.write_depth_png', lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        result.save(tmp_path, ['semantic', 'depth'])
+    assert not (tmp_path / 'result.json').exists()
+    assert {p.name for p in tmp_path.iterdir()} == {'depth.png',
+                                                    'semantic.png'}
+
+
 def test_a_result_is_small_to_print(result):
     assert repr(result) == (
         "PanDepthResult('image', 1242x375, "

@@ -8,6 +8,7 @@ import pytest
 from mmengine.config import Config
 
 from pandepth_mm.errors import InputError
+from pandepth_mm.models.build import build_pandepth
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'analysis_tools' / 'table2.py'
@@ -42,7 +43,7 @@ def table2():
 def build(table2, path, **changes):
     cfg = Config.fromfile(path)
     cfg.model.update(changes)
-    return table2.build_model(cfg, str(path))
+    return build_pandepth(cfg, str(path))
 
 
 @pytest.fixture(scope='module')
@@ -185,7 +186,7 @@ def test_command_line(table2):
     assert result.returncode == 0, result.stderr
     cfg = Config.fromfile(SMALL)
     cfg.model.depth_head.num_blocks = 1
-    assert table2.report(table2.build_model(cfg, '')) in result.stdout
+    assert table2.report(build_pandepth(cfg, '')) in result.stdout
 
 
 def test_bad_configs(table2, tmp_path):
@@ -195,4 +196,4 @@ def test_bad_configs(table2, tmp_path):
     assert 'Traceback' not in result.stderr
     cfg = Config(dict(model=dict(type='mmdet.RPNHead', in_channels=8)))
     with pytest.raises(InputError, match='RPNHead.*PanDepth'):
-        table2.build_model(cfg, 'other.py')
+        build_pandepth(cfg, 'other.py')

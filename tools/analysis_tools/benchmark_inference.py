@@ -26,9 +26,9 @@ from mmengine.config import Config
 from pandepth_mm.apis import PanDepthInferencer
 from pandepth_mm.apis.inferencer import PRECISIONS
 from pandepth_mm.errors import InputError
+from pandepth_mm.models.build import build_pandepth
 from pandepth_mm.package_files import find_config
-from pandepth_mm.registry import MODELS
-from pandepth_mm.utils import cli_main, register_all_modules
+from pandepth_mm.utils import cli_main
 
 MIB = 1 << 20
 
@@ -94,12 +94,12 @@ def measure(args: argparse.Namespace) -> dict:
 
 def random_weights(config: str, folder: str) -> str:
     """Write weights that nothing was learnt by."""
-    register_all_modules()
     torch.manual_seed(0)
-    model = MODELS.build(Config.fromfile(find_config(config).config).model)
-    path = Path(folder) / 'random.pth'
-    torch.save(model.state_dict(), path)
-    return str(path)
+    path = find_config(config).config
+    model = build_pandepth(Config.fromfile(path), str(path))
+    weights = Path(folder) / 'random.pth'
+    torch.save(model.state_dict(), weights)
+    return str(weights)
 
 
 def run_child(args: argparse.Namespace, weights: str, precision: str,

@@ -16,19 +16,18 @@ from typing import Dict, Iterator, List, NamedTuple, Optional
 
 from mmcv.cnn import ConvModule
 from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from torch import nn
 
-from pandepth_mm.errors import InputError
 from pandepth_mm.models.backbones import EfficientNetPS
+from pandepth_mm.models.build import build_pandepth
 from pandepth_mm.models.depth_heads import FuseBlockDepthHead
 from pandepth_mm.models.detectors import PanDepth
 from pandepth_mm.models.instance_heads import SeparableFCNMaskHead
 from pandepth_mm.models.layers import ContinuousConv
 from pandepth_mm.models.semantic_heads import (EfficientPSSemanticHead,
                                                JointHead)
-from pandepth_mm.registry import MODELS
-from pandepth_mm.utils import cli_main, set_default_scope
+from pandepth_mm.utils import cli_main
 from pandepth_mm.utils.launch import load_config
 
 BRANCHES = {
@@ -249,22 +248,6 @@ def _signed(number: int) -> str:
     return f'{number:+,}' if number else '0'
 
 
-def build_model(cfg: Config, source: str) -> PanDepth:
-    """Build the model of a config without its weights.
-
-    Raises:
-        InputError: It is another model than PanDepth.
-    """
-    set_default_scope()
-    if cfg.model.get('backbone') is not None:
-        cfg.model.backbone.init_cfg = None
-    model = MODELS.build(cfg.model)
-    if not isinstance(model, PanDepth):
-        raise InputError(source, type(model).__name__, 'PanDepth',
-                         'model.type')
-    return model
-
-
 @cli_main
 def main() -> None:
     """Count."""
@@ -280,7 +263,7 @@ def main() -> None:
     # load_config reads these also
     parser.set_defaults(work_dir=None, launcher='none', local_rank=0)
     args = parser.parse_args()
-    print(report(build_model(load_config(args), args.config)))
+    print(report(build_pandepth(load_config(args), args.config)))
 
 
 if __name__ == '__main__':
