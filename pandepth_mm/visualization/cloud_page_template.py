@@ -105,10 +105,29 @@ function keepView() {
   if (scene) plot.layout.scene.camera = scene.getCamera();
 }
 
+// One change after the other: plotly draws a scene in several steps, and the
+// end of one would undo a view that was set meanwhile.
+let queue = Promise.resolve();
+let waiting = 0;
+function inTurn(change) {
+  waiting += 1;
+  document.body.dataset.busy = '';
+  queue = queue.catch(() => {}).then(change).finally(() => {
+    waiting -= 1;
+    if (!waiting) delete document.body.dataset.busy;
+  });
+}
+
+function restyle(update) {
+  inTurn(() => {
+    keepView();
+    return Plotly.restyle(plot, update);
+  });
+}
+
 function showMode(name) {
-  keepView();
   const mode = DATA.modes[name];
-  Plotly.restyle(plot, {
+  restyle({
     'marker.color': mode.colors || plot.data.map((trace) => trace[mode.axis]),
     'marker.colorscale': [mode.scale], 'marker.cmin': 0,
     'marker.cmax': mode.max,
@@ -119,8 +138,7 @@ function showMode(name) {
 }
 
 function showClasses(shown) {
-  keepView();
-  Plotly.restyle(plot, {visible: shown});
+  restyle({visible: shown});
   all('#legend button').forEach((button, i) =>
     button.setAttribute('aria-pressed', shown[i]));
 }
@@ -161,7 +179,7 @@ function buildBar() {
 // A tall window shows a narrow part: look from farther away.
 function firstView() {
   const aspect = plot.clientWidth / plot.clientHeight;
-  zoom(Math.min(4, Math.max(1, 1.2 / aspect)), DATA.camera);
+  return zoom(Math.min(4, Math.max(1, 1.2 / aspect)), DATA.camera);
 }
 
 function zoom(factor, camera) {
@@ -170,7 +188,7 @@ function zoom(factor, camera) {
   ['x', 'y', 'z'].forEach((axis) => {
     moved[axis] = center[axis] + factor * (eye[axis] - center[axis]);
   });
-  Plotly.relayout(plot, {'scene.camera': {...camera, eye: moved}});
+  return Plotly.relayout(plot, {'scene.camera': {...camera, eye: moved}});
 }
 
 buildLegend();
@@ -179,15 +197,12 @@ all('#modes button').forEach((button) => {
   button.onclick = () => showMode(button.dataset.mode);
 });
 all('[data-zoom]').forEach((button) => {
-  button.onclick = () => {
+  button.onclick = () => inTurn(() => {
     keepView();
-    zoom(Number(button.dataset.zoom), plot.layout.scene.camera);
-  };
+    return zoom(Number(button.dataset.zoom), plot.layout.scene.camera);
+  });
 });
-document.getElementById('reset').onclick = firstView;
+document.getElementById('reset').onclick = () => inTurn(firstView);
 // the legend has taken room from the plot
-Plotly.Plots.resize(plot).then(() => {
-  firstView();
-  document.body.dataset.ready = 'yes';
-});
+inTurn(() => Plotly.Plots.resize(plot).then(firstView));
 ''')

@@ -48,21 +48,30 @@ def open_page(browser, path, width=1280, height=800, touch=False):
     page.on('console', lambda message: errors.append(message.text)
             if message.type == 'error' else None)
     page.goto(path.as_uri())
-    page.wait_for_selector('body[data-ready]')
+    wait_until_idle(page)
     yield page
     context.close()
     assert requests == [path.as_uri()]
     assert errors == []
 
 
+def wait_until_idle(page):
+    """Wait until the page has done all changes that were asked for."""
+    page.wait_for_selector('#legend', state='attached')
+    page.wait_for_function('!("busy" in document.body.dataset)',
+                           timeout=120_000)
+
+
 def plot_picture(page):
     """The plot as it is seen, uint8 (H, W, 3), once it stands still."""
+    wait_until_idle(page)
     page.evaluate('new Promise((done) => requestAnimationFrame('
                   '() => requestAnimationFrame(done)))')
-    before = None
-    for _ in range(50):
+    before, same = None, 0
+    for _ in range(100):
         shot = page.screenshot(clip=page.locator('#plot').bounding_box())
-        if shot == before:
+        same = same + 1 if shot == before else 0
+        if same == 2:  # one may fall between two frames of a busy machine
             return np.asarray(Image.open(io.BytesIO(shot)).convert('RGB'))
         before = shot
         page.wait_for_timeout(100)
