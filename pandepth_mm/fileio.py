@@ -176,9 +176,10 @@ def check_points_file(path: PathLike) -> None:
     if not path.is_file():
         raise InputError(path, 'a folder' if path.is_dir() else 'no such file',
                          'a point cloud')
-    if path.suffix not in ('.bin', '.npy'):
+    suffix = path.suffix.lower()
+    if suffix not in ('.bin', '.npy'):
         raise InputError(path, f'suffix {path.suffix!r}', '.bin or .npy')
-    if path.suffix == '.bin' and path.stat().st_size % 16:
+    if suffix == '.bin' and path.stat().st_size % 16:
         raise InputError(path, f'{path.stat().st_size} bytes',
                          'float32 x, y, z, reflectance: 16 bytes a point')
 
@@ -198,7 +199,7 @@ def read_points(path: PathLike) -> np.ndarray:
         InputError: Missing, another suffix, or another content.
     """
     check_points_file(path)
-    if Path(path).suffix == '.bin':
+    if Path(path).suffix.lower() == '.bin':
         return np.fromfile(path, dtype='<f4').reshape(-1, 4)[:, :3]
     return check_points(read_npy(path), path)
 

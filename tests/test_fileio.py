@@ -11,8 +11,9 @@ POINTS = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
 
 def test_points_of_both_formats(tmp_path):
     POINTS.tofile(tmp_path / 'scan.bin')
+    POINTS.tofile(tmp_path / 'UPPER.BIN')
     np.save(tmp_path / 'scan.npy', POINTS.astype(np.float64))
-    for name in ('scan.bin', 'scan.npy'):
+    for name in ('scan.bin', 'scan.npy', 'UPPER.BIN'):
         points = read_points(tmp_path / name)
         assert points.dtype == np.float32 and points.shape == (7, 3)
         assert (points == POINTS[:, :3]).all()
