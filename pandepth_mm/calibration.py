@@ -8,6 +8,7 @@ import numpy as np
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import PathLike
 from pandepth_mm.geometry import check_intrinsics, fold_projection
+from pandepth_mm.vkitti2_meta import FOCAL, IMAGE_SIZE
 
 _MAX_BYTES = 1 << 20  # a calibration is a few lines
 
@@ -111,7 +112,7 @@ def guess_calibration(width: int, height: int) -> Calibration:
         width: Of the image, pixels.
         height: Of the image, pixels.
     """
-    focal = width * 725.0087 / 1242
+    focal = width * FOCAL / IMAGE_SIZE[1]
     return Calibration(
         np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2],
                   [0, 0, 1]]))

@@ -19,6 +19,7 @@ from pandepth_mm.errors import InputError
 PathLike = Union[str, Path]
 KITTI_DEPTH_SCALE = 256.0
 DEPTH_PNG_MAX = 65535
+POINT_SUFFIXES = ('.bin', '.npy')
 
 
 @contextlib.contextmanager
@@ -177,8 +178,9 @@ def check_points_file(path: PathLike) -> None:
         raise InputError(path, 'a folder' if path.is_dir() else 'no such file',
                          'a point cloud')
     suffix = path.suffix.lower()
-    if suffix not in ('.bin', '.npy'):
-        raise InputError(path, f'suffix {path.suffix!r}', '.bin or .npy')
+    if suffix not in POINT_SUFFIXES:
+        raise InputError(path, f'suffix {path.suffix!r}',
+                         ' or '.join(POINT_SUFFIXES))
     if suffix == '.bin' and path.stat().st_size % 16:
         raise InputError(path, f'{path.stat().st_size} bytes',
                          'float32 x, y, z, reflectance: 16 bytes a point')

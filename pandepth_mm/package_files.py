@@ -2,9 +2,10 @@
 import functools
 import os
 from pathlib import Path
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional, Tuple
 
 import yaml
+from mmengine.config import Config
 
 from pandepth_mm.errors import InputError
 
@@ -75,6 +76,29 @@ def find_config(config: str) -> ShippedModel:
     raise InputError(config, found,
                      f'a config file, or the name of one that comes along: '
                      f'{names}')
+
+
+def read_config(config: str) -> Tuple[Config, ShippedModel]:
+    """Find a config, and read it.
+
+    Args:
+        config: See :func:`find_config`.
+
+    Returns:
+        tuple: the config, and where it and its weights are.
+
+    Raises:
+        InputError: It is not there, is broken, or has no model.
+    """
+    found = find_config(config)
+    try:
+        cfg = Config.fromfile(found.config)
+    except Exception as e:  # a config is Python: anything can be wrong in it
+        raise InputError(found.config, f'{type(e).__name__}: {e}',
+                         'a config that mmengine can read') from e
+    if not isinstance(cfg.get('model'), dict):
+        raise InputError(found.config, 'no dict "model"', 'a runner config')
+    return cfg, found
 
 
 def config_of_weights(weights: str) -> Optional[Path]:

@@ -51,3 +51,9 @@ TASK_UTILS = _child('TASK_UTILS')
 VISUALIZERS = _child('VISUALIZERS')
 VISBACKENDS = _child('VISBACKENDS')
 LOG_PROCESSORS = _child('LOG_PROCESSORS')
+
+
+def type_name(cfg: dict) -> str:
+    """Name of a config's type, without its scope; the type may be a class."""
+    kind = cfg['type']
+    return (kind if isinstance(kind, str) else kind.__name__).split('.')[-1]

@@ -162,8 +162,10 @@ def load_sparse_depth(depth: ArrayInput, depth_scale: float,
 
 def load_calibration(calib: Optional[CalibInput]) -> Optional[Calibration]:
     """Calibration of a path, matrices, or None."""
-    if calib is None or is_path(calib):
-        return None if calib is None else read_kitti_calibration(calib)
+    if calib is None:
+        return None
+    if is_path(calib):
+        return read_kitti_calibration(calib)
     if isinstance(calib, Calibration):
         return make_calibration(*calib)
     if isinstance(calib, Mapping):

@@ -23,9 +23,9 @@ from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import KITTI_DEPTH_SCALE
 from pandepth_mm.geometry import points_to_depth
 from pandepth_mm.models.build import build_pandepth
-from pandepth_mm.package_files import config_of_weights, find_config
+from pandepth_mm.package_files import config_of_weights, read_config
 from pandepth_mm.palette import default_palette
-from pandepth_mm.registry import TRANSFORMS
+from pandepth_mm.registry import TRANSFORMS, type_name
 from pandepth_mm.utils import register_all_modules
 from pandepth_mm.utils.checkpoint import fill_model, read_checkpoint
 from pandepth_mm.utils.stored_config import read_stored_config
@@ -104,8 +104,8 @@ class PanDepthInferencer(BaseInferencer):
         elif model is None:
             raise InputError('model, weights', 'neither', 'one of them')
         if not isinstance(model, (Config, ConfigDict, type(None))):
-            model, shipped = _read_config(model)
-            weights = weights or shipped
+            model, found = read_config(str(model))
+            weights = weights or found.weights
         if model is not None and not isinstance(model.get('model'), dict):
             raise InputError('config', 'no dict "model"', 'a runner config')
         if weights is None:
@@ -265,8 +265,7 @@ class PanDepthInferencer(BaseInferencer):
                              'test_dataloader.dataset.img_scale')
         transforms = [
             TRANSFORMS.build(t) for t in dataset.get('pipeline') or ()
-            if str(getattr(t['type'], '__name__', t['type'])).split('.')[-1]
-            not in _LOADERS
+            if type_name(t) not in _LOADERS
         ]
         if not transforms:
             raise InputError('config', 'no transform but loaders',
@@ -320,17 +319,6 @@ def _check_device(device: str, precision: str) -> torch.device:
     if checked.type == 'cpu' and precision == 'fp16':
         raise InputError('precision', "'fp16' on a CPU", "'fp32' or 'bf16'")
     return checked
-
-
-def _read_config(name: str) -> tuple:
-    """Read a config by path or name; return it with its shipped weights."""
-    found = find_config(str(name))
-    try:
-        cfg = Config.fromfile(found.config)
-    except Exception as e:  # a config is Python: anything can be wrong in it
-        raise InputError(found.config, f'{type(e).__name__}: {e}',
-                         'a config that mmengine can read') from e
-    return cfg, found.weights
 
 
 def _test_dataset(cfg: Config) -> dict:

@@ -8,12 +8,11 @@ import numpy as np
 
 from pandepth_mm.calibration import Calibration
 from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import PathLike
+from pandepth_mm.fileio import POINT_SUFFIXES, PathLike
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff',
                   '.webp')
 DEPTH_SUFFIXES = ('.npy', '.png')
-POINT_SUFFIXES = ('.bin', '.npy')
 CALIB_SUFFIXES = ('.txt', )
 
 ImageInput = Union[PathLike, np.ndarray]

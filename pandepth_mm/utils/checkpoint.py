@@ -199,13 +199,16 @@ def read_checkpoint(path: str, trust: bool = False) -> dict:
 
 
 def check_state_dict(checkpoint: dict, model: torch.nn.Module,
-                     source: str) -> None:
+                     source: str) -> dict:
     """Check that a checkpoint fills every weight of a model.
 
     Args:
         checkpoint: ``state_dict``, or the weights themselves.
         model: The model.
         source: Name of the file, for the message.
+
+    Returns:
+        The weights of the checkpoint, by the model's names.
 
     Raises:
         InputError: A weight is missing or has another shape.
@@ -228,6 +231,7 @@ def check_state_dict(checkpoint: dict, model: torch.nn.Module,
             raise InputError(source, f'shape {shape}',
                              f'{tuple(value.shape)}, as this config builds it',
                              key)
+    return found
 
 
 def fill_model(model: torch.nn.Module, checkpoint: dict, source: str) -> None:
@@ -243,11 +247,8 @@ def fill_model(model: torch.nn.Module, checkpoint: dict, source: str) -> None:
     Raises:
         InputError: A weight is missing or has another shape.
     """
-    check_state_dict(checkpoint, model, source)
-    weights = checkpoint.get('state_dict', checkpoint)
     model.load_state_dict(
-        {name.removeprefix('module.'): v for name, v in weights.items()},
-        strict=False)
+        check_state_dict(checkpoint, model, source), strict=False)
 
 
 class AtomicLocalBackend(LocalBackend):

@@ -13,7 +13,8 @@ from mmengine.runner import Runner
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.prediction_files import DATASET_KEYS, METRICS
-from pandepth_mm.package_files import find_config
+from pandepth_mm.package_files import read_config
+from pandepth_mm.registry import type_name
 from pandepth_mm.utils.checkpoint import (TRUST_FLAG, find_resumable,
                                           save_atomically,
                                           set_checkpoint_trust)
@@ -64,14 +65,8 @@ def load_config(args: Namespace) -> Config:
             that nothing reads.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    args.config = str(find_config(args.config).config)
-    try:
-        cfg = Config.fromfile(args.config)
-    except Exception as e:  # a config is Python: anything can be wrong in it
-        raise InputError(args.config, f'{type(e).__name__}: {e}',
-                         'a config that mmengine can read') from e
-    if not isinstance(cfg.get('model'), dict):
-        raise InputError(args.config, 'no dict "model"', 'a runner config')
+    cfg, found = read_config(args.config)
+    args.config = str(found.config)
     _merge_options(cfg, args.cfg_options or {})
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -187,7 +182,7 @@ def apply_heuristic_fusion(cfg: Config) -> None:
     metrics = cfg.get('test_evaluator') or []
     metrics = [metrics] if isinstance(metrics, dict) else metrics
     metrics = [
-        m for m in metrics if m['type'].split('.')[-1] == 'PanopticMetric'
+        m for m in metrics if type_name(m) == 'PanopticMetric'
     ]
     fusion = cfg.model.get('panoptic_fusion')
     if fusion is None or not metrics:
@@ -240,9 +235,7 @@ def apply_format_only(cfg: Config, out_dir: str) -> None:
 
 def _named(cfg: dict) -> dict:
     """Copy a config, its type as a plain name."""
-    kind = cfg['type']
-    kind = kind if isinstance(kind, str) else kind.__name__
-    return {**cfg, 'type': kind.split('.')[-1]}
+    return {**cfg, 'type': type_name(cfg)}
 
 
 def add_custom_hook(cfg: Config, hook: dict) -> None:
