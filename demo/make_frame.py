@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from pandepth_mm.fileio import read_depth_png
-from pandepth_mm.geometry import back_project
-from pandepth_mm.scan_lines import beam_elevations, scan_line_mask
-from pandepth_mm.utils import cli_main
-from pandepth_mm.vkitti2_meta import (CX, CY, DEPTH_INVALID, DEPTH_SCALE,
+from pandepth_mm.geometry.camera import back_project
+from pandepth_mm.geometry.lidar import beam_elevations, scan_line_mask
+from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.structures.vkitti2_meta import (CX, CY, DEPTH_INVALID, DEPTH_SCALE,
                                       FOCAL)
 
 MAX_DEPTH = 80.0  # metres

@@ -13,7 +13,7 @@ _LOCATIONS = {
     'TRANSFORMS': ['pandepth_mm.datasets.transforms'],
     'MODELS': ['pandepth_mm.models'],
     'METRICS': ['pandepth_mm.evaluation'],
-    'VISUALIZERS': ['pandepth_mm.visualization'],
+    'VISUALIZERS': ['pandepth_mm.visualization.frame'],
 }
 
 

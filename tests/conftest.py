@@ -8,8 +8,9 @@ import cv2  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from pandepth_mm.utils import set_default_scope  # noqa: E402
+from pandepth_mm.engine.registration import set_default_scope  # noqa: E402
 
+pytest_plugins = ['tool_fixtures']
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
 

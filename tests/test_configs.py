@@ -8,7 +8,7 @@ from random_batch import random_batch
 from tiny_dataset import make_tiny_dataset
 
 from pandepth_mm.registry import DATASETS, MODELS
-from pandepth_mm.vkitti2_meta import STUFF_CLASSES, THING_CLASSES
+from pandepth_mm.structures.vkitti2_meta import STUFF_CLASSES, THING_CLASSES
 
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'pandepth'
 NAMES = sorted(

@@ -257,9 +257,9 @@ def test_links_lead_somewhere(name):
 
 @pytest.mark.parametrize('span', [
     'docs/paper.md',
-    'pandepth_mm/geometry.py::build_point_graph',
-    'pandepth_mm/geometry.py::PointGraph.points',
-    'pandepth_mm/vkitti2_meta.py::VARIATIONS',
+    'pandepth_mm/geometry/camera.py::build_point_graph',
+    'pandepth_mm/geometry/camera.py::PointGraph.points',
+    'pandepth_mm/structures/vkitti2_meta.py::VARIATIONS',
     'pandepth_mm/models/detectors/pandepth.py::PanDepth.loss',
     'tests/test_docs.py::test_good_names',
     'sync_bn',
@@ -276,9 +276,9 @@ def test_good_names(span):
 
 @pytest.mark.parametrize('span', [
     'docs/made_up.md',
-    'pandepth_mm/geometry.py::made_up',
-    'pandepth_mm/geometry.py::PointGraph.made_up',
-    'pandepth_mm/geometry.py::build_point_graph.made_up',
+    'pandepth_mm/geometry/camera.py::made_up',
+    'pandepth_mm/geometry/camera.py::PointGraph.made_up',
+    'pandepth_mm/geometry/camera.py::build_point_graph.made_up',
     'pandepth_mm/made_up.py::PanDepth',
     'docs/paper.md::PanDepth',
     'tests/test_docs.py::test_made_up',
@@ -300,7 +300,7 @@ def test_made_up_names_are_found(span):
     assert span in problem_of(span)
 
 
-ROW = ('| words | `pandepth_mm/geometry.py::knn` | `model.depth_head.k` | '
+ROW = ('| words | `pandepth_mm/geometry/camera.py::knn` | `model.depth_head.k` | '
        '`tests/test_geometry.py::test_few_points` |')
 HEADER = '| The paper says | Here | Config key | Test |\n|---|---|---|---|\n'
 
@@ -315,7 +315,7 @@ def test_good_page():
     ('words', '–', 'an empty cell'),
     ('words |', '', 'not 4 cells'),
     ('mm/geometry.py', 'mm/made_up.py', 'no such file'),
-    ('`pandepth_mm/geometry.py::knn`', 'somewhere', 'no place'),
+    ('`pandepth_mm/geometry/camera.py::knn`', 'somewhere', 'no place'),
     ('`model.depth_head.k`', 'some', 'no config key'),
     ('`tests/test_geometry.py::test_few_points`', 'yes', 'no test'),
     ('test_few_points', 'test_made_up', 'has no test_made_up'),

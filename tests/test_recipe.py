@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from test_tools.tool_toy import ToyModel
+from tool_toy import ToyModel
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 PAPER = CONFIGS / 'pandepth' / 'pandepth_effb5_vkitti2.py'

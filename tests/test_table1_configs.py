@@ -13,7 +13,7 @@ import vkitti2
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
-from synthesis.jobs import synthesize
+from scenes.jobs import synthesize
 from tiny_dataset import make_tiny_dataset
 
 from pandepth_mm.registry import DATASETS, MODELS

@@ -12,7 +12,7 @@ from pycocotools import mask as mask_utils
 
 from pandepth_mm.fileio import (write_depth_png, write_json,
                                 write_panoptic_png)
-from pandepth_mm.vkitti2_meta import STUFF_CLASSES, THING_CLASSES
+from pandepth_mm.structures.vkitti2_meta import STUFF_CLASSES, THING_CLASSES
 
 CAMERA_HEIGHT = 1.5
 MAX_DEPTH = 60.

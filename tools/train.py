@@ -1,40 +1,5 @@
 """Train a model: ``python tools/train.py CONFIG [flags]``."""
-import argparse
-
-from pandepth_mm.utils import cli_main
-from pandepth_mm.utils.launch import (add_common_arguments, apply_train_flags,
-                                      build_runner, load_config)
-
-
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description='Train a model')
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='auto',
-        metavar='CKPT',
-        help='go on from a checkpoint; without a name from the latest one '
-        'in the work dir')
-    parser.add_argument(
-        '--amp', action='store_true', help='mixed precision, on GPUs')
-    parser.add_argument(
-        '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate with the batch size')
-    add_common_arguments(parser)
-    return parser.parse_args()
-
-
-@cli_main
-def main() -> None:
-    """Train."""
-    args = parse_args()
-    cfg = load_config(args)
-    apply_train_flags(cfg, args)
-    build_runner(cfg, args.trust_checkpoint).train()
-
+from pandepth_mm.cli.train import main
 
 if __name__ == '__main__':
     main()

@@ -16,21 +16,21 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 from tqdm import tqdm
 
-from pandepth_mm.apis.frames import Frame, load_frame
+from pandepth_mm.apis.inputs import Frame, load_frame
 from pandepth_mm.apis.result import PanDepthResult, make_result
 from pandepth_mm.apis.sources import FrameSource, list_frames
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import KITTI_DEPTH_SCALE
-from pandepth_mm.geometry import points_to_depth
+from pandepth_mm.geometry.camera import points_to_depth
 from pandepth_mm.models.build import build_pandepth
-from pandepth_mm.package_files import config_of_weights, read_config
-from pandepth_mm.palette import default_palette
+from pandepth_mm.engine.model_zoo import config_of_weights, read_config
+from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.registry import TRANSFORMS, type_name
-from pandepth_mm.utils import register_all_modules
-from pandepth_mm.utils.checkpoint import fill_model, read_checkpoint
-from pandepth_mm.utils.stored_config import read_stored_config
-from pandepth_mm.visualization.colors import as_palette
-from pandepth_mm.visualization.frame_maps import predicted_maps
+from pandepth_mm.engine.registration import register_all_modules
+from pandepth_mm.engine.checkpoint import fill_model, read_checkpoint
+from pandepth_mm.engine.stored_config import read_stored_config
+from pandepth_mm.visualization.frame.colors import as_palette
+from pandepth_mm.structures.frame_maps import predicted_maps
 
 PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 # of a test pipeline: what reads files, which the frame comes with already

@@ -9,18 +9,18 @@ import numpy as np
 from mmdet.evaluation import INSTANCE_OFFSET
 from PIL import Image
 
-from pandepth_mm.apis.frames import Frame
+from pandepth_mm.apis.inputs import Frame
 from pandepth_mm.errors import InputError
-from pandepth_mm.evaluation.coco_results import coco_results
+from pandepth_mm.structures.coco_results import coco_results
 from pandepth_mm.evaluation.functional.panoptic import decode_panoptic
 from pandepth_mm.fileio import (KITTI_DEPTH_SCALE, PathLike, atomic_path,
                                 fit_depth_png, write_depth_png, write_json,
                                 write_label_png, write_panoptic_png)
-from pandepth_mm.visualization.cloud_page import write_cloud_page
-from pandepth_mm.visualization.cloud_ply import write_ply
-from pandepth_mm.visualization.frame_maps import FrameMaps, InstanceArrays
-from pandepth_mm.visualization.frame_picture import frame_picture
-from pandepth_mm.visualization.panoptic_cloud import (PanopticCloud,
+from pandepth_mm.visualization.cloud.page import write_cloud_page
+from pandepth_mm.visualization.cloud.ply import write_ply
+from pandepth_mm.structures.frame_maps import FrameMaps, InstanceArrays
+from pandepth_mm.visualization.frame.picture import frame_picture
+from pandepth_mm.structures.panoptic_cloud import (PanopticCloud,
                                                       panoptic_cloud)
 
 # The files of `save`, by kind, in the order in which they are written.
@@ -87,7 +87,7 @@ class PanDepthResult:
 
         Made when first asked for. The sky, depths at the end of the model's
         range and flying pixels are left out, see
-        :func:`pandepth_mm.visualization.panoptic_cloud.panoptic_cloud`.
+        :func:`pandepth_mm.structures.panoptic_cloud.panoptic_cloud`.
 
         Raises:
             InputError: No calibration was given, or the model lacks depth or

@@ -6,7 +6,7 @@ from typing import (Any, Dict, List, Mapping, NamedTuple, Optional, Sequence,
 
 import numpy as np
 
-from pandepth_mm.calibration import Calibration
+from pandepth_mm.geometry.calibration import Calibration
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import POINT_SUFFIXES, PathLike
 

@@ -1,5 +1,5 @@
-from . import transforms
-from .panoptic_depth_dataset import PanopticDepthDataset
-from .vkitti2_dataset import VKITTI2Dataset
+from pandepth_mm.datasets import transforms
+from pandepth_mm.datasets.panoptic_depth_dataset import PanopticDepthDataset
+from pandepth_mm.datasets.vkitti2_dataset import VKITTI2Dataset
 
 __all__ = ['PanopticDepthDataset', 'VKITTI2Dataset', 'transforms']

@@ -1,12 +1,12 @@
 """Metrics, the pure functions below them, and their table."""
-from .metrics import (
+from pandepth_mm.evaluation.metrics import (
                       DepthMetric,
                       FormatPredictions,
                       InstanceMetric,
                       PanopticMetric,
                       SemanticMetric,
 )
-from .table import format_class_table, format_table
+from pandepth_mm.evaluation.table import format_class_table, format_table
 
 __all__ = [
     'DepthMetric', 'FormatPredictions', 'InstanceMetric', 'PanopticMetric',

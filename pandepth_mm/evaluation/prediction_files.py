@@ -31,7 +31,7 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData, PixelData
 from pycocotools import mask as mask_utils
 
-from pandepth_mm.datasets.annotations import read_annotations
+from pandepth_mm.structures.annotations import read_annotations
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import (
     KITTI_DEPTH_SCALE,
@@ -40,7 +40,7 @@ from pandepth_mm.fileio import (
     read_label_png,
     read_panoptic_png,
 )
-from pandepth_mm.visualization.frame_names import ambiguous_names, frame_name
+from pandepth_mm.structures.frame_names import ambiguous_names, frame_name
 
 INFO = 'info.json'
 FORMAT = 'pandepth_mm predictions, version 1'

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.geometry import PointGraph
+from pandepth_mm.geometry.camera import PointGraph
 from pandepth_mm.models.data_preprocessors import PanDepthDataPreprocessor
 from pandepth_mm.models.detectors import PanDepth
 

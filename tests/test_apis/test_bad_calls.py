@@ -11,7 +11,7 @@ from test_apis.conftest import FRAME, MODEL
 
 from pandepth_mm.apis import PanDepthInferencer
 from pandepth_mm.errors import InputError
-from pandepth_mm.package_files import find_config
+from pandepth_mm.engine.model_zoo import find_config
 
 IMAGE = FRAME / 'image.jpg'
 POINTS = FRAME / 'points.bin'

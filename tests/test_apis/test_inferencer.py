@@ -15,15 +15,15 @@ from test_apis.conftest import FRAME, MODEL
 from tiny_dataset import make_tiny_dataset
 
 from pandepth_mm.apis import Calibration, PanDepthInferencer
-from pandepth_mm.apis.frames import load_frame
+from pandepth_mm.apis.inputs import load_frame
 from pandepth_mm.apis.sources import FrameSource
 from pandepth_mm.datasets import VKITTI2Dataset
 from pandepth_mm.fileio import write_depth_png
-from pandepth_mm.geometry import back_project, resize_intrinsics
-from pandepth_mm.package_files import find_config
-from pandepth_mm.palette import default_palette
-from pandepth_mm.visualization.frame_maps import predicted_maps
-from pandepth_mm.vkitti2_meta import CLASSES
+from pandepth_mm.geometry.camera import back_project, resize_intrinsics
+from pandepth_mm.engine.model_zoo import find_config
+from pandepth_mm.structures.palette import default_palette
+from pandepth_mm.structures.frame_maps import predicted_maps
+from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 ARRAYS = ('image', 'sparse_depth', 'panoptic', 'semantic', 'depth')
 

@@ -15,8 +15,8 @@ from pycocotools import mask as mask_utils
 
 from pandepth_mm.apis.result import FILES
 from pandepth_mm.errors import InputError
-from pandepth_mm.visualization.frame_maps import InstanceArrays
-from pandepth_mm.visualization.panoptic_cloud import flying_pixels
+from pandepth_mm.structures.frame_maps import InstanceArrays
+from pandepth_mm.structures.panoptic_cloud import flying_pixels
 
 
 @pytest.fixture(scope='module')

@@ -18,7 +18,7 @@ from vkitti2_frames import (
     track_image,
     tree,
 )
-from vkitti2_lib.frame import (
+from pandepth_mm.converters.vkitti2.frame import (
     FrameOptions,
     decode_classes,
     draw_depth,
@@ -29,7 +29,7 @@ from vkitti2_lib.frame import (
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
-from pandepth_mm.vkitti2_meta import CLASSES
+from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 
 def test_segments_by_hand():

@@ -4,7 +4,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-import vkitti2
+from pandepth_mm.converters.vkitti2 import command as vkitti2
 from vkitti2_frames import (
     INTRINSIC_HEADER,
     class_image,

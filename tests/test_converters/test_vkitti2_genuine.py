@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 from vkitti2_frames import FOLDERS, GENUINE, load, quiet, source, tree
 
 from pandepth_mm.fileio import read_panoptic_png
-from pandepth_mm.vkitti2_meta import CLASS_COLORS
+from pandepth_mm.structures.vkitti2_meta import CLASS_COLORS
 
 
 @pytest.fixture(scope='module')

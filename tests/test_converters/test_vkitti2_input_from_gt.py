@@ -4,11 +4,11 @@ import json
 import numpy as np
 import pytest
 from vkitti2_frames import load, make_frame, quiet, tree
-from vkitti2_lib.frame import FrameOptions
+from pandepth_mm.converters.vkitti2.frame import FrameOptions
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png
-from pandepth_mm.sparse_draw import draw_nested
+from pandepth_mm.geometry.sampling import draw_nested
 
 NESTED = FrameOptions(input_from_gt=True)
 

@@ -21,7 +21,7 @@ from vkitti2_frames import (
     track_image,
     tree,
 )
-from vkitti2_lib.frame import FrameOptions
+from pandepth_mm.converters.vkitti2.frame import FrameOptions
 
 from pandepth_mm.errors import InputError
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import vkitti2
+from pandepth_mm.converters.vkitti2 import command as vkitti2
 from PIL import Image
 
-from pandepth_mm.vkitti2_meta import CLASS_COLORS, VOID_COLOR
+from pandepth_mm.structures.vkitti2_meta import CLASS_COLORS, VOID_COLOR
 
 REPO = Path(__file__).resolve().parents[2]
 SCRIPT = REPO / 'data_converters' / 'vkitti2.py'

@@ -13,7 +13,7 @@ from tiny_dataset import make_tiny_dataset, tiny_config
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import (read_depth_png, read_panoptic_png,
                                 write_panoptic_png)
-from pandepth_mm.geometry import back_project
+from pandepth_mm.geometry.camera import back_project
 from pandepth_mm.registry import DATASETS, TRANSFORMS
 
 VKITTI2 = (

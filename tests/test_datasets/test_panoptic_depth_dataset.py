@@ -11,9 +11,9 @@ from tiny_dataset import make_tiny_dataset, tiny_config
 from pandepth_mm.datasets.panoptic_depth_dataset import PanopticDepthDataset
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
-from pandepth_mm.palette import default_palette
+from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.registry import DATASETS
-from pandepth_mm.vkitti2_meta import CLASSES
+from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 
 @pytest.fixture

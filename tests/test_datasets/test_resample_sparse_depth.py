@@ -12,7 +12,7 @@ from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.metrics import InputDensityMetric
 from pandepth_mm.fileio import read_depth_png
 from pandepth_mm.registry import DATASETS, TRANSFORMS
-from pandepth_mm.scan_lines import beam_elevations, scan_line_mask
+from pandepth_mm.geometry.lidar import beam_elevations, scan_line_mask
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / 'configs/_base_/datasets/vkitti2_panoptic_depth.py'

@@ -17,8 +17,8 @@ from pandepth_mm.evaluation.functional import (
     resize_bilinear,
 )
 from pandepth_mm.fileio import read_depth_png
-from pandepth_mm.geometry import resize_nearest
-from pandepth_mm.sparse_draw import draw_nested, frame_seed
+from pandepth_mm.geometry.camera import resize_nearest
+from pandepth_mm.geometry.sampling import draw_nested, frame_seed
 
 GENUINE = (
     Path(__file__).resolve().parents[2] / '..' / 'shared' / 'data' /

@@ -2,7 +2,7 @@
 import json
 
 from pandepth_mm.evaluation import format_class_table, format_table
-from pandepth_mm.utils.metrics_file import write_metrics
+from pandepth_mm.evaluation.metrics_file import write_metrics
 
 METRICS = {
     'panoptic/PQ': 0.38449,

@@ -22,7 +22,7 @@ from pandepth_mm.export.parity import (frame_inputs, largest_differences,
                                        random_frame, run_onnx, run_pytorch)
 from pandepth_mm.fileio import write_depth_png
 from pandepth_mm.registry import MODELS
-from pandepth_mm.vkitti2_meta import CLASSES
+from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 N = 600
 SMALL = (96, 64)

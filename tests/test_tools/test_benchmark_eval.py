@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_tools.test_train_test import subprocess_env
+from tool_env import subprocess_env
 
 TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/benchmark_eval.py'
 

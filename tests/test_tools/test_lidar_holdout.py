@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from pandepth_mm.calibration import read_kitti_calibration
+from pandepth_mm.geometry.calibration import read_kitti_calibration
 from pandepth_mm.fileio import read_points
-from pandepth_mm.geometry import (points_to_depth, resize_intrinsics,
+from pandepth_mm.geometry.camera import (points_to_depth, resize_intrinsics,
                                   transform_points)
 
 NAME = 'analysis_tools/lidar_holdout'

@@ -87,8 +87,8 @@ def test_tools_run_from_the_wheel(installed, tmp_path):
     assert sorted(p.name for p in (tmp_path / 'out/image').iterdir()) == [
         'cloud.ply', 'panels.png', 'result.json']
     where = run(
-        sys.executable, '-c', 'from pandepth_mm.package_files import *; '
-        'import pandepth_mm.package_files as p; print(p.root()); '
+        sys.executable, '-c', 'from pandepth_mm.engine.model_zoo import *; '
+        'import pandepth_mm.engine.model_zoo as p; print(p.root()); '
         'print(*p.find_config("pandepth_effb0_minivkitti_long"))',
         cwd=tmp_path, **env).stdout
     assert where.count(str(installed)) == 3 and str(ROOT) not in where

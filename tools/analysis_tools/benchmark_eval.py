@@ -51,7 +51,7 @@ from pandepth_mm.fileio import (
     write_depth_png,
     write_panoptic_png,
 )
-from pandepth_mm.utils import cli_main
+from pandepth_mm.cli.shared import cli_main
 
 LAMBDAS = (0.1, 0.25, 0.5)
 NUM_THINGS, NUM_CLASSES = 3, 14
@@ -299,7 +299,7 @@ def share_of_evaluation(args: argparse.Namespace) -> None:
     """Run a test of a config and print how long its metrics took."""
     import torch
 
-    from pandepth_mm.utils.launch import build_runner, load_config
+    from pandepth_mm.engine.launch import build_runner, load_config
     cfg = load_config(args)
     if args.checkpoint:
         cfg.load_from = args.checkpoint
@@ -344,7 +344,7 @@ def share_of_evaluation(args: argparse.Namespace) -> None:
 @cli_main
 def main() -> None:
     """Run the benchmark."""
-    from pandepth_mm.utils.launch import add_common_arguments
+    from pandepth_mm.engine.launch import add_common_arguments
     parser = argparse.ArgumentParser(description='Time the evaluation')
     parser.add_argument(
         '--frames', type=int,

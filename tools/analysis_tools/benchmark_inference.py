@@ -27,8 +27,8 @@ from pandepth_mm.apis import PanDepthInferencer
 from pandepth_mm.apis.inferencer import PRECISIONS
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.build import build_pandepth
-from pandepth_mm.package_files import find_config
-from pandepth_mm.utils import cli_main
+from pandepth_mm.engine.model_zoo import find_config
+from pandepth_mm.cli.shared import cli_main
 
 MIB = 1 << 20
 

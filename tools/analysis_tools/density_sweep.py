@@ -43,11 +43,12 @@ from pandepth_mm.datasets.transforms.resample_sparse_depth import (
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_json, write_json
 from pandepth_mm.registry import DATASETS, TRANSFORMS
-from pandepth_mm.scan_lines import AZIMUTH_STEP, ELEVATION
-from pandepth_mm.utils import cli_main, set_default_scope
-from pandepth_mm.utils.launch import (add_common_arguments, apply_test_flags,
+from pandepth_mm.geometry.lidar import AZIMUTH_STEP, ELEVATION
+from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.engine.registration import set_default_scope
+from pandepth_mm.engine.launch import (add_common_arguments, apply_test_flags,
                                       build_runner, load_config)
-from pandepth_mm.utils.metrics_file import plain
+from pandepth_mm.evaluation.metrics_file import plain
 
 # key of a metric, title of its column, factor, digits
 COLUMNS = (('input/density', 'density %', 100, 2),
@@ -402,7 +403,7 @@ def main() -> None:
     print(f'results: {out}')
     if args.figure:
         # matplotlib is loaded only where it is used
-        from pandepth_mm.visualization.density_figure import (
+        from pandepth_mm.visualization.figures.density import (
             draw_density_curves)
         draw_density_curves(
             results, f'{os.path.basename(args.checkpoint)}, '

@@ -15,12 +15,12 @@ import argparse
 import numpy as np
 
 from pandepth_mm.apis import PanDepthInferencer
-from pandepth_mm.apis.frames import load_frame
+from pandepth_mm.apis.inputs import load_frame
 from pandepth_mm.apis.sources import list_frames
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.functional import nearest_fill
-from pandepth_mm.geometry import points_to_depth, resize_nearest
-from pandepth_mm.utils import cli_main
+from pandepth_mm.geometry.camera import points_to_depth, resize_nearest
+from pandepth_mm.cli.shared import cli_main
 
 
 def parse_args() -> argparse.Namespace:

@@ -15,7 +15,7 @@ import matplotlib
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import atomic_path
-from pandepth_mm.utils import cli_main
+from pandepth_mm.cli.shared import cli_main
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402

@@ -27,8 +27,8 @@ from pandepth_mm.models.instance_heads import SeparableFCNMaskHead
 from pandepth_mm.models.layers import ContinuousConv
 from pandepth_mm.models.semantic_heads import (EfficientPSSemanticHead,
                                                JointHead)
-from pandepth_mm.utils import cli_main
-from pandepth_mm.utils.launch import load_config
+from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.engine.launch import load_config
 
 BRANCHES = {
     'backbone': ('backbone', ),

@@ -1,9 +1,9 @@
-from .flip_panoptic_depth import FlipPanopticDepth
-from .load_depth_map import LoadDepthMap
-from .load_panoptic_map import LoadPanopticMap
-from .pack_panoptic_depth_inputs import PackPanopticDepthInputs
-from .resample_sparse_depth import ResampleSparseDepth
-from .resize_panoptic_depth import ResizePanopticDepth
+from pandepth_mm.datasets.transforms.flip_panoptic_depth import FlipPanopticDepth
+from pandepth_mm.datasets.transforms.load_depth_map import LoadDepthMap
+from pandepth_mm.datasets.transforms.load_panoptic_map import LoadPanopticMap
+from pandepth_mm.datasets.transforms.pack_panoptic_depth_inputs import PackPanopticDepthInputs
+from pandepth_mm.datasets.transforms.resample_sparse_depth import ResampleSparseDepth
+from pandepth_mm.datasets.transforms.resize_panoptic_depth import ResizePanopticDepth
 
 __all__ = [
     'FlipPanopticDepth', 'LoadDepthMap', 'LoadPanopticMap',

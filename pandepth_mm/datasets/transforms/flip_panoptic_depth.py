@@ -2,10 +2,10 @@
 import numpy as np
 from mmdet.datasets.transforms import RandomFlip
 
-from pandepth_mm.geometry import flip_intrinsics
+from pandepth_mm.geometry.camera import flip_intrinsics
 from pandepth_mm.registry import TRANSFORMS
 
-from .load_depth_map import DEPTH_KEYS
+from pandepth_mm.datasets.transforms.load_depth_map import DEPTH_KEYS
 
 
 @TRANSFORMS.register_module()

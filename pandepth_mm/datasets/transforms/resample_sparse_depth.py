@@ -7,9 +7,9 @@ from mmcv.transforms import BaseTransform
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import DEPTH_PNG_MAX, read_depth_png
 from pandepth_mm.registry import TRANSFORMS
-from pandepth_mm.scan_lines import (AZIMUTH_STEP, ELEVATION, beam_elevations,
+from pandepth_mm.geometry.lidar import (AZIMUTH_STEP, ELEVATION, beam_elevations,
                                     scan_line_mask)
-from pandepth_mm.sparse_draw import draw_count, draw_depth, frame_seed
+from pandepth_mm.geometry.sampling import draw_count, draw_depth, frame_seed
 
 SOURCES = ('dense_depth', 'sparse_depth')
 _MAX_LINES = 256
@@ -28,7 +28,7 @@ class ResampleSparseDepth(BaseTransform):
     are subsets of it.
 
     Scan lines are those of a LiDAR at the camera's place, see
-    ``pandepth_mm.scan_lines``.
+    ``pandepth_mm.geometry.lidar``.
 
     Required keys: ``dense_depth_path``, ``dense_depth_scale``,
     ``sparse_depth_scale``, ``cam2img``, ``img_id``; or, with source

@@ -4,10 +4,10 @@ from mmdet.structures.bbox import autocast_box_type
 from mmdet.structures.mask import BitmapMasks
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.geometry import resize_intrinsics, resize_nearest
+from pandepth_mm.geometry.camera import resize_intrinsics, resize_nearest
 from pandepth_mm.registry import TRANSFORMS
 
-from .load_depth_map import DEPTH_KEYS
+from pandepth_mm.datasets.transforms.load_depth_map import DEPTH_KEYS
 
 
 @TRANSFORMS.register_module()

@@ -5,7 +5,7 @@ from mmengine.runner import Runner
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import HOOKS
-from pandepth_mm.utils.checkpoint import check_state_dict
+from pandepth_mm.engine.checkpoint import check_state_dict
 
 
 @HOOKS.register_module()

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import HOOKS
-from pandepth_mm.visualization.frame_names import ambiguous_names, frame_name
+from pandepth_mm.structures.frame_names import ambiguous_names, frame_name
 
 
 @HOOKS.register_module()

@@ -1,5 +1,5 @@
 """Pure functions on numpy arrays; the metrics are thin classes around."""
-from .depth import (
+from pandepth_mm.evaluation.functional.depth import (
                        ERRORS,
                        MIN_DEPTH,
                        ROW,
@@ -9,14 +9,14 @@ from .depth import (
                        depth_summary,
                        seen_pixels,
 )
-from .depth_fill import classical_fill, nearest_fill, resize_bilinear
-from .depth_legacy import legacy_row, legacy_summary
-from .depth_panoptic import (
+from pandepth_mm.evaluation.functional.depth_fill import classical_fill, nearest_fill, resize_bilinear
+from pandepth_mm.evaluation.functional.depth_legacy import legacy_row, legacy_summary
+from pandepth_mm.evaluation.functional.depth_panoptic import (
                        depth_error_bins,
                        depth_panoptic_stats,
                        depth_panoptic_summary,
 )
-from .panoptic import (
+from pandepth_mm.evaluation.functional.panoptic import (
                        class_confusion,
                        decode_panoptic,
                        match_segments,
@@ -24,7 +24,7 @@ from .panoptic import (
                        panoptic_stats,
                        panoptic_summary,
 )
-from .semantic import confusion_matrix, semantic_summary
+from pandepth_mm.evaluation.functional.semantic import confusion_matrix, semantic_summary
 
 __all__ = [
     'ERRORS', 'MIN_DEPTH', 'ROW', 'class_confusion', 'classical_fill',

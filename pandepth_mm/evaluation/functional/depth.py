@@ -21,7 +21,7 @@ from typing import Dict, Optional, Tuple
 
 import numpy as np
 
-from pandepth_mm.geometry import resize_nearest
+from pandepth_mm.geometry.camera import resize_nearest
 
 # Smallest depth in metres that KITTI's 16-bit PNG (1/256 m) holds. So a
 # prediction has the same errors in memory and when it was written to a file.

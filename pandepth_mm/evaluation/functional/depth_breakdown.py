@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from pandepth_mm.geometry import resize_nearest
+from pandepth_mm.geometry.camera import resize_nearest
 
 # Limits of the groups; a value on a limit belongs to the lower group.
 RANGES = (10, 20, 40, 80)  # true depth, metres

@@ -10,9 +10,9 @@ from typing import Dict
 
 import numpy as np
 
-from pandepth_mm.geometry import resize_nearest
+from pandepth_mm.geometry.camera import resize_nearest
 
-from .depth import clamp
+from pandepth_mm.evaluation.functional.depth import clamp
 
 UNIT = 2.55  # metres
 RANGE = 50.0  # units; truth at or beyond it is none

@@ -19,7 +19,7 @@ from typing import Dict, List, Sequence
 
 import numpy as np
 
-from .panoptic import (
+from pandepth_mm.evaluation.functional.panoptic import (
     FIRST_SEGMENT,
     VOID_ROW,
     match_segments,

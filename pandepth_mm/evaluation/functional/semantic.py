@@ -3,7 +3,7 @@ from typing import Dict
 
 import numpy as np
 
-from .panoptic import find_runs
+from pandepth_mm.evaluation.functional.panoptic import find_runs
 
 
 def confusion_matrix(gt: np.ndarray,

@@ -1,11 +1,11 @@
 """Registered metrics for mmengine's evaluator."""
-from .depth_metric import DepthMetric
-from .format_predictions import FormatPredictions
-from .input_density_metric import InputDensityMetric
-from .instance_metric import InstanceMetric
-from .panoptic_metric import PanopticMetric
-from .per_image_metric import PerImageMetric
-from .semantic_metric import SemanticMetric
+from pandepth_mm.evaluation.metrics.depth_metric import DepthMetric
+from pandepth_mm.evaluation.metrics.format_predictions import FormatPredictions
+from pandepth_mm.evaluation.metrics.input_density_metric import InputDensityMetric
+from pandepth_mm.evaluation.metrics.instance_metric import InstanceMetric
+from pandepth_mm.evaluation.metrics.panoptic_metric import PanopticMetric
+from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric
+from pandepth_mm.evaluation.metrics.semantic_metric import SemanticMetric
 
 __all__ = [
     'DepthMetric', 'FormatPredictions', 'InputDensityMetric', 'InstanceMetric',

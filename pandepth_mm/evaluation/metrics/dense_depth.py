@@ -5,7 +5,7 @@ import numpy as np
 
 from pandepth_mm.fileio import DEPTH_PNG_MAX, read_depth_png
 
-from .per_image_metric import PerImageMetric
+from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric
 
 
 def dense_truth(metric: PerImageMetric,

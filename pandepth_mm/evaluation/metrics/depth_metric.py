@@ -24,11 +24,11 @@ from pandepth_mm.evaluation.functional.depth_legacy import (
     legacy_summary,
 )
 from pandepth_mm.fileio import read_panoptic_png
-from pandepth_mm.geometry import resize_nearest
+from pandepth_mm.geometry.camera import resize_nearest
 from pandepth_mm.registry import METRICS
 
-from .dense_depth import dense_truth
-from .per_image_metric import PerImageMetric
+from pandepth_mm.evaluation.metrics.dense_depth import dense_truth
+from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric
 
 FILLS = dict(nearest_fill=nearest_fill, classical_fill=classical_fill)
 BREAKDOWN = ('range', 'input_distance', 'edge', 'class', 'instance')

@@ -5,7 +5,7 @@ import numpy as np
 
 from pandepth_mm.registry import METRICS
 
-from .per_image_metric import PerImageMetric
+from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric
 
 
 @METRICS.register_module()

@@ -14,7 +14,7 @@ from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_json
 from pandepth_mm.registry import METRICS
 
-from .per_image_metric import PerImageMetric, class_rows, to_numpy
+from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric, class_rows, to_numpy
 
 # COCOeval.stats in its order, under mmdet's names
 _STATS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')

@@ -22,8 +22,8 @@ from pandepth_mm.evaluation.functional.panoptic import (
 from pandepth_mm.fileio import read_panoptic_png
 from pandepth_mm.registry import METRICS
 
-from .dense_depth import dense_truth
-from .per_image_metric import PerImageMetric, class_rows
+from pandepth_mm.evaluation.metrics.dense_depth import dense_truth
+from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric, class_rows
 
 # Predictions by the prefix of their metric names.
 MODEL, HEURISTIC = '', 'heuristic_fusion/'

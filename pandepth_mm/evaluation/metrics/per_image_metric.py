@@ -9,7 +9,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.utils.metrics_file import plain
+from pandepth_mm.evaluation.metrics_file import plain
 
 
 class PerImageMetric(BaseMetric):

@@ -9,7 +9,7 @@ from pandepth_mm.evaluation.functional.semantic import (
 )
 from pandepth_mm.registry import METRICS
 
-from .per_image_metric import PerImageMetric, class_rows
+from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric, class_rows
 
 
 @METRICS.register_module()

@@ -1,3 +1,3 @@
-from .efficientnet_ps import EfficientNetPS
+from pandepth_mm.models.backbones.efficientnet_ps import EfficientNetPS
 
 __all__ = ['EfficientNetPS']

@@ -1,3 +1,3 @@
-from .pandepth_data_preprocessor import PanDepthDataPreprocessor
+from pandepth_mm.models.data_preprocessors.pandepth_data_preprocessor import PanDepthDataPreprocessor
 
 __all__ = ['PanDepthDataPreprocessor']

@@ -1,3 +1,3 @@
-from .fuse_block_depth_head import FuseBlockDepthHead
+from pandepth_mm.models.depth_heads.fuse_block_depth_head import FuseBlockDepthHead
 
 __all__ = ['FuseBlockDepthHead']

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.geometry import PointGraph, build_point_graph
+from pandepth_mm.geometry.camera import PointGraph, build_point_graph
 from pandepth_mm.registry import MODELS
 
 from pandepth_mm.models.layers.fuse_block import FuseBlock

@@ -1,3 +1,3 @@
-from .pandepth import PanDepth
+from pandepth_mm.models.detectors.pandepth import PanDepth
 
 __all__ = ['PanDepth']

@@ -1,4 +1,4 @@
-from .separable_fcn_mask_head import SeparableFCNMaskHead
-from .separable_rpn_head import SeparableRPNHead
+from pandepth_mm.models.instance_heads.separable_fcn_mask_head import SeparableFCNMaskHead
+from pandepth_mm.models.instance_heads.separable_rpn_head import SeparableRPNHead
 
 __all__ = ['SeparableFCNMaskHead', 'SeparableRPNHead']

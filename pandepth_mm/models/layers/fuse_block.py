@@ -5,7 +5,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pandepth_mm.geometry import PointGraph
+from pandepth_mm.geometry.camera import PointGraph
 
 from pandepth_mm.models.layers.continuous_conv import ContinuousConv
 

@@ -1,4 +1,4 @@
-from .hard_pixel_cross_entropy_loss import HardPixelCrossEntropyLoss
-from .masked_mse_loss import MaskedMSELoss
+from pandepth_mm.models.losses.hard_pixel_cross_entropy_loss import HardPixelCrossEntropyLoss
+from pandepth_mm.models.losses.masked_mse_loss import MaskedMSELoss
 
 __all__ = ['HardPixelCrossEntropyLoss', 'MaskedMSELoss']

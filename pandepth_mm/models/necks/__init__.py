@@ -1,3 +1,3 @@
-from .two_way_fpn import TwoWayFPN
+from pandepth_mm.models.necks.two_way_fpn import TwoWayFPN
 
 __all__ = ['TwoWayFPN']

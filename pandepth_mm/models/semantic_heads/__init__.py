@@ -1,4 +1,4 @@
-from .efficientps_semantic_head import EfficientPSSemanticHead
-from .joint_head import JointHead
+from pandepth_mm.models.semantic_heads.efficientps_semantic_head import EfficientPSSemanticHead
+from pandepth_mm.models.semantic_heads.joint_head import JointHead
 
 __all__ = ['EfficientPSSemanticHead', 'JointHead']

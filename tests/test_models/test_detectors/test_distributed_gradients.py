@@ -10,7 +10,7 @@ from torch import distributed as dist
 from torch import multiprocessing as mp
 
 from pandepth_mm.registry import MODELS
-from pandepth_mm.utils import register_all_modules
+from pandepth_mm.engine.registration import register_all_modules
 
 MINI = (
     Path(__file__).parents[3] / 'configs' / 'pandepth' /

@@ -3,7 +3,7 @@ import pytest
 import torch
 from plain_layers import continuous_conv, randomise_norms
 
-from pandepth_mm.geometry import knn
+from pandepth_mm.geometry.camera import knn
 from pandepth_mm.models.layers import ContinuousConv
 
 

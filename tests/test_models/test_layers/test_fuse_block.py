@@ -4,7 +4,7 @@ import torch
 from plain_layers import fuse_block, randomise_norms
 from torch import nn
 
-from pandepth_mm.geometry import PointGraph, build_point_graph
+from pandepth_mm.geometry.camera import PointGraph, build_point_graph
 from pandepth_mm.models.layers import (FuseBlock, gather_points,
                                        scatter_points)
 

@@ -1,0 +1,92 @@
+"""Test a model: ``python tools/test.py CONFIG CKPT [flags]``."""
+import argparse
+import os
+
+from mmengine.dist import is_main_process
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.evaluation.table import format_class_table, format_table
+from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.engine.launch import (add_common_arguments,
+                                      apply_format_only,
+                                      apply_heuristic_fusion,
+                                      apply_test_flags, build_runner,
+                                      load_config)
+from pandepth_mm.evaluation.metrics_file import collect_details, write_metrics
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description='Test a model')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '--out', metavar='FILE', help='write the metrics to a JSON file')
+    parser.add_argument(
+        '--show-dir', metavar='D', help='write one picture a frame there')
+    parser.add_argument(
+        '--figures', metavar='D',
+        help='draw confusion matrices and depth errors there')
+    parser.add_argument(
+        '--heuristic-fusion',
+        action='store_true',
+        help="evaluate mmdet's heuristic fusion of the same heads too")
+    parser.add_argument(
+        '--format-only',
+        metavar='D',
+        help='evaluate nothing, write the predictions there, for '
+        'tools/eval_files.py and others')
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def draw_figures(details: dict, folder: str) -> None:
+    """Draw what the details of the metrics hold."""
+    # matplotlib is loaded only where it is used
+    from pandepth_mm.visualization.figures.confusion import draw_confusion
+    for prefix in details:
+        if 'confusion' in details[prefix]:
+            draw_confusion(details[prefix]['confusion'],
+                           os.path.join(folder, f'{prefix}_confusion.png'))
+    if 'depth' in details:
+        from pandepth_mm.visualization.figures.depth_errors import (
+            draw_depth_errors)
+        draw_depth_errors(details['depth'],
+                          os.path.join(folder, 'depth_errors.png'))
+
+
+@cli_main
+def main() -> None:
+    """Test, print the table, write the metrics."""
+    args = parse_args()
+    if args.out and os.path.isdir(args.out):
+        raise InputError('--out', f'{args.out}, a folder', 'a file name')
+    if args.figures and os.path.isfile(args.figures):
+        raise InputError('--figures', f'{args.figures}, a file', 'a folder')
+    if args.format_only and (args.out or args.figures):
+        raise InputError('--format-only', 'it with --out or --figures',
+                         'one of them: nothing is evaluated')
+    cfg = load_config(args)
+    apply_test_flags(cfg, args)
+    if args.heuristic_fusion:
+        apply_heuristic_fusion(cfg)
+    if args.format_only:
+        apply_format_only(cfg, args.format_only)
+    runner = build_runner(cfg, args.trust_checkpoint)
+    metrics = runner.test()
+    if is_main_process() and args.format_only:
+        print(f'predictions: {args.format_only}')
+    elif is_main_process():
+        print(format_table(metrics))
+        by_class = format_class_table(metrics)  # '' where nothing asks for it
+        if by_class:
+            print(f'\n{by_class}')
+        details = collect_details(runner.test_loop.evaluator.metrics)
+        if args.out:
+            write_metrics(args.out, metrics, details)
+            print(f'metrics: {args.out}')
+        if args.figures:
+            draw_figures(details, args.figures)
+            print(f'figures: {args.figures}')
+    if is_main_process() and args.show_dir:
+        print(f'pictures: {args.show_dir}')

@@ -1,0 +1,67 @@
+"""Make a video of pictures: ``make_video.py FOLDER --out FILE.mp4``.
+
+A folder's pictures come in natural order (frame_2 before frame_10), single
+files in the order given. A gif (``--out FILE.gif``) plays in a browser.
+"""
+import argparse
+import re
+from pathlib import Path
+from typing import List
+
+from tqdm import tqdm
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.visualization.frame.video import (check_video_path, read_pictures,
+                                             write_video)
+
+SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+
+
+def natural_key(path: Path) -> list:
+    """Sorts names with numbers by the numbers' values."""
+    parts = re.split(r'(\d+)', path.name)
+    return [int(p) if p.isdecimal() else p for p in parts] + [path.name]
+
+
+def find_pictures(sources: List[str]) -> List[Path]:
+    """Files of pictures.
+
+    Args:
+        sources: Folders, of which the pictures directly inside count, and
+            files.
+
+    Raises:
+        InputError: A source is missing, or a folder has no picture.
+    """
+    paths = []
+    for source in map(Path, sources):
+        if source.is_dir():
+            found = [p for p in source.iterdir()
+                     if p.suffix.lower() in SUFFIXES and p.name[0] != '.']
+            if not found:
+                raise InputError(source, 'no picture',
+                                 'files ' + ', '.join(SUFFIXES))
+            paths += sorted(found, key=natural_key)
+        elif source.is_file():
+            paths.append(source)
+        else:
+            raise InputError(source, 'no such file or folder', 'pictures')
+    return paths
+
+
+@cli_main
+def main() -> None:
+    """Make the video."""
+    parser = argparse.ArgumentParser(description='Make a video of pictures')
+    parser.add_argument('pictures', nargs='+', help='folder, or files')
+    parser.add_argument('--out', required=True, help='.mp4 or .gif to write')
+    parser.add_argument(
+        '--fps', type=float, default=10.0, help='pictures a second (10)')
+    args = parser.parse_args()
+    check_video_path(args.out)
+    paths = find_pictures(args.pictures)
+    progress = tqdm(
+        read_pictures(paths), Path(args.out).name, len(paths), unit='picture')
+    count = write_video(args.out, progress, args.fps)
+    print(f'{args.out}: {count} pictures')

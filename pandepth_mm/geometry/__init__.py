@@ -1,0 +1,1 @@
+"""Geometry of cameras and LiDARs: numpy only, without torch and mmcv."""

@@ -1,0 +1,1 @@
+"""What a frame is: the data contract, panoptic maps, names, colors."""

@@ -1,0 +1,144 @@
+"""Take what is drawn out of a data sample, as numpy arrays, and check it."""
+from typing import NamedTuple, Optional, Tuple
+
+import numpy as np
+from mmdet.structures import DetDataSample
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.visualization.frame.colors import panoptic_from_parts
+
+
+class InstanceArrays(NamedTuple):
+    """Instances of a frame.
+
+    Attributes:
+        bboxes: float (n, 4), x1 y1 x2 y2, pixels.
+        labels: int (n,).
+        scores: float (n,), None for ground truth.
+        masks: bool (n, H, W), None where there are none.
+    """
+    bboxes: np.ndarray
+    labels: np.ndarray
+    scores: Optional[np.ndarray]
+    masks: Optional[np.ndarray]
+
+
+class FrameMaps(NamedTuple):
+    """Predictions or ground truth of a frame; None where a branch has none.
+
+    Attributes:
+        semantic: int (H, W), labels; void outside 0..num_classes-1.
+        instances: The instances.
+        panoptic: int (H, W), label + 1000 * instance.
+        depth: float (H, W), metres; 0 = none.
+    """
+    semantic: Optional[np.ndarray] = None
+    instances: Optional[InstanceArrays] = None
+    panoptic: Optional[np.ndarray] = None
+    depth: Optional[np.ndarray] = None
+
+
+def to_numpy(value) -> np.ndarray:
+    """Array of a tensor, boxes, masks or an array."""
+    if hasattr(value, 'to_ndarray'):  # BitmapMasks, PolygonMasks
+        return value.to_ndarray()
+    if hasattr(value, 'tensor'):  # HorizontalBoxes
+        value = value.tensor
+    if hasattr(value, 'detach'):
+        value = value.detach().cpu()
+        if value.is_floating_point():  # numpy has no bfloat16
+            value = value.float()
+        return value.numpy()
+    return np.asarray(value)
+
+
+def predicted_maps(sample: DetDataSample, size: Tuple[int, int]) -> FrameMaps:
+    """Collect the predictions of a sample.
+
+    Args:
+        sample: With any of pred_sem_seg, pred_instances, pred_panoptic_seg
+            and pred_depth_map.
+        size: (height, width) of the image that they must have.
+
+    Raises:
+        InputError: A map of another size than the image.
+    """
+    return FrameMaps(
+        semantic=_pixel_map(sample, 'pred_sem_seg', 'sem_seg', size),
+        instances=_instances(sample, 'pred_instances', size),
+        panoptic=_pixel_map(sample, 'pred_panoptic_seg', 'sem_seg', size),
+        depth=_pixel_map(sample, 'pred_depth_map', 'data', size))
+
+
+def truth_maps(sample: DetDataSample, size: Tuple[int, int],
+               num_classes: int) -> FrameMaps:
+    """Collect the ground truth of a sample.
+
+    The panoptic map is put together from gt_sem_seg and the masks of
+    gt_instances where the sample has no gt_panoptic_seg.
+
+    Args:
+        sample: With any of gt_sem_seg, gt_instances, gt_panoptic_seg and
+            gt_depth_map.
+        size: (height, width) of the image that they must have.
+        num_classes: Number of classes.
+
+    Raises:
+        InputError: A map of another size than the image.
+    """
+    semantic = _pixel_map(sample, 'gt_sem_seg', 'sem_seg', size)
+    instances = _instances(sample, 'gt_instances', size)
+    panoptic = _pixel_map(sample, 'gt_panoptic_seg', 'sem_seg', size)
+    if panoptic is None and semantic is not None and \
+            instances is not None and instances.masks is not None:
+        panoptic = panoptic_from_parts(semantic, instances.masks,
+                                       instances.labels, num_classes)
+    return FrameMaps(semantic, instances, panoptic,
+                     _pixel_map(sample, 'gt_depth_map', 'data', size))
+
+
+def sparse_input(sample: DetDataSample) -> Optional[np.ndarray]:
+    """The sparse depth, float (h, w), metres, at the network's size."""
+    return _pixel_map(sample, 'sparse_depth', 'data', None)
+
+
+def _source(sample: DetDataSample) -> str:
+    """Name of the frame for messages."""
+    return sample.get('img_path') or 'data sample'
+
+
+def _pixel_map(sample: DetDataSample, field: str, key: str,
+               size: Optional[Tuple[int, int]]) -> Optional[np.ndarray]:
+    """One PixelData as (H, W), or None."""
+    if field not in sample:
+        return None
+    array = to_numpy(sample.get(field).get(key))
+    if array.ndim == 3 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim != 2:
+        raise InputError(
+            _source(sample), f'shape {array.shape}', '(1, H, W)', field)
+    if size is not None and array.shape != tuple(size):
+        raise InputError(
+            _source(sample), f'size (h, w) = {array.shape}',
+            f'{tuple(size)}, the size of the image', field)
+    return array
+
+
+def _instances(sample: DetDataSample, field: str,
+               size: Tuple[int, int]) -> Optional[InstanceArrays]:
+    """The InstanceData of one field, or None."""
+    if field not in sample:
+        return None
+    data = sample.get(field)
+    labels = to_numpy(data.labels).astype(np.int64)
+    masks = to_numpy(data.masks) if 'masks' in data else None
+    if masks is not None:
+        if masks.shape != (len(labels), *size) and len(labels):
+            raise InputError(
+                _source(sample), f'masks of shape {masks.shape}',
+                f'{(len(labels), *size)}, the size of the image', field)
+        masks = masks.astype(bool)
+    return InstanceArrays(
+        to_numpy(data.bboxes).reshape(-1, 4), labels,
+        to_numpy(data.scores) if 'scores' in data else None, masks)

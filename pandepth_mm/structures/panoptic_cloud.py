@@ -1,0 +1,183 @@
+"""The 3D panoptic cloud of a frame: coloured points with class and instance.
+
+Where depth was interpolated, an edge between a near and a far surface is
+smeared over some pixels: their points hang in the air between the two. The
+cloud goes without these flying pixels.
+"""
+from typing import NamedTuple, Optional, Sequence
+
+import numpy as np
+from mmdet.evaluation import INSTANCE_OFFSET
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.geometry.camera import back_project, check_intrinsics
+
+VOID_NAME = 'void'  # of the label after the last class
+
+
+class PanopticCloud(NamedTuple):
+    """Points of a frame, in raster order of their pixels.
+
+    Attributes:
+        xyz: float32 (N, 3), metres, camera frame.
+        rgb: uint8 (N, 3), colour of the image.
+        labels: int32 (N,), class; num_classes = void.
+        instances: int32 (N,), number of the instance within the frame;
+            0 = none (stuff, void).
+        pixels: int32 (N, 2), row and column.
+    """
+    xyz: np.ndarray
+    rgb: np.ndarray
+    labels: np.ndarray
+    instances: np.ndarray
+    pixels: np.ndarray
+
+
+def flying_pixels(depth: np.ndarray,
+                  jump: float = 0.05,
+                  bend: float = 0.03,
+                  reach: int = 2) -> np.ndarray:
+    """Find the pixels that hang between two surfaces.
+
+    The rule: a pixel is flying if, along its row or its column, for a
+    distance of 1 to ``reach`` pixels,
+
+    - its depth lies between those of the two pixels at that distance, and
+    - neither of them carries it. One carries it if their depths differ by a
+      ratio of at most 1 + ``jump``, or if the line of inverse depth through
+      it and the pixel at twice the distance meets the inverse depth of the
+      pixel within ``bend`` of it.
+
+    Inverse depth of a plane is linear over the image, so a road seen at
+    however grazing an angle carries its pixels; and as one side is enough,
+    the last pixel of a surface stays. What is nearer than both of its sides,
+    a thin pole, stays too.
+
+    The defaults were measured on six rendered frames, 1248 x 384, up to
+    80 m, with depth interpolated bilinearly from 416 x 128 (and 208 x 64).
+    Of the pixels more than 10 % of their depth away from every exact surface
+    point the rule finds 98 % (89 %), of those more than 3 % away 86 %
+    (62 %). Of the others it takes 2 % (2 %), of road beyond 30 m 5 % (5 %);
+    of exact depth, that is without any smear, 0.6 %.
+
+    Args:
+        depth: float (H, W), metres; 0, negative and not finite values are
+            "no measurement". A pixel with such a one for a neighbour is not
+            judged along that line.
+        jump: Relative difference of depth that needs no explanation.
+        bend: Relative deviation of inverse depth from a line, as of a plane.
+        reach: Widest distance of the neighbours, pixels; smears of up to
+            about twice as many pixels are found.
+
+    Returns:
+        bool (H, W).
+    """
+    valid = np.isfinite(depth) & (depth > 0)
+    inverse = np.full(depth.shape, np.nan)
+    inverse[valid] = 1.0 / depth[valid]
+    flying = np.zeros(depth.shape, dtype=bool)
+    for q, out in ((inverse, flying), (inverse.T, flying.T)):
+        for step in range(1, reach + 1):
+            out |= _flying_along_rows(q, jump, bend, step)
+    return flying
+
+
+def _flying_along_rows(inverse: np.ndarray, jump: float, bend: float,
+                       step: int) -> np.ndarray:
+    """The rule of `flying_pixels` for one distance along the rows."""
+    width = inverse.shape[1]
+    # NaN, no depth, makes every comparison false
+    padded = np.pad(
+        inverse, ((0, 0), (2 * step, 2 * step)), constant_values=np.nan)
+
+    def at(offset: int) -> np.ndarray:
+        return padded[:, 2 * step + offset:2 * step + offset + width]
+
+    flying = (at(-step) - inverse) * (inverse - at(step)) > 0
+    for side in (-step, step):
+        joined = np.maximum(inverse, at(side)) <= \
+            (1 + jump) * np.minimum(inverse, at(side))
+        off_line = np.abs(2 * at(side) - at(2 * side) - inverse)
+        flying &= ~(joined | (off_line <= bend * inverse))
+    return flying
+
+
+def panoptic_cloud(depth: np.ndarray,
+                   cam2img: np.ndarray,
+                   image: np.ndarray,
+                   panoptic: np.ndarray,
+                   num_classes: int,
+                   *,
+                   max_depth: Optional[float] = None,
+                   skip_labels: Sequence[int] = (),
+                   remove_flying: bool = True) -> PanopticCloud:
+    """Back-project the depth of a frame into a labelled cloud.
+
+    Args:
+        depth: float (H, W), metres; 0, negative and not finite values are
+            "no measurement" and give no point.
+        cam2img: (3, 3), pixels of the same grid.
+        image: uint8 (H, W, 3), RGB.
+        panoptic: int (H, W), ``label + 1000 * instance``; a label outside
+            0..num_classes-1 is void.
+        num_classes: Number of classes, also the label of void.
+        max_depth: Leave out what is farther, metres.
+        skip_labels: Classes to leave out (the sky: its depth means nothing);
+            ``num_classes`` leaves out void.
+        remove_flying: Leave out `flying_pixels`.
+
+    Returns:
+        PanopticCloud: N may be 0.
+
+    Raises:
+        InputError: Sizes that differ, an image that is not uint8 RGB, no
+            intrinsic matrix, a ``max_depth`` that is not positive, or a
+            label that does not exist.
+    """
+    depth, panoptic = np.asarray(depth), np.asarray(panoptic)
+    if depth.ndim != 2 or depth.dtype.kind != 'f':
+        raise InputError('depth', f'{depth.dtype} of shape {depth.shape}',
+                         'floats (H, W), metres')
+    if image.shape != depth.shape + (3, ) or image.dtype != np.uint8:
+        raise InputError('image', f'{image.dtype} of shape {image.shape}',
+                         f'uint8 {depth.shape + (3, )}, the size of depth')
+    if panoptic.shape != depth.shape or panoptic.dtype.kind not in 'iu':
+        raise InputError(
+            'panoptic', f'{panoptic.dtype} of shape {panoptic.shape}',
+            f'integers {depth.shape}, the size of depth')
+    check_intrinsics(cam2img, 'panoptic_cloud', 'cam2img')
+    if max_depth is not None and not max_depth > 0:
+        raise InputError('max_depth', f'{max_depth} m', 'more than 0 m')
+    if not set(skip_labels) <= set(range(num_classes + 1)):
+        raise InputError('skip_labels', f'{list(skip_labels)}',
+                         f'labels from 0 to {num_classes} (void)')
+
+    panoptic = panoptic.astype(np.int64)  # of uint8, -1 would be 255
+    labels = panoptic % INSTANCE_OFFSET
+    void = (panoptic < 0) | (labels >= num_classes)
+    labels[void] = num_classes
+    instances = np.where(void, 0, panoptic // INSTANCE_OFFSET)
+
+    keep = np.isfinite(depth) & (depth > 0)
+    keep &= ~np.isin(labels, list(skip_labels))
+    if max_depth is not None:
+        keep &= depth <= max_depth
+    if remove_flying:
+        keep &= ~flying_pixels(depth)
+    return PanopticCloud(
+        xyz=back_project(np.where(keep, depth, 0), cam2img),
+        rgb=image[keep],
+        labels=labels[keep].astype(np.int32),
+        instances=instances[keep].astype(np.int32),
+        pixels=np.argwhere(keep).astype(np.int32))
+
+
+def check_labels(cloud: PanopticCloud, classes: Sequence[str]) -> None:
+    """Refuse class names that do not go with a cloud.
+
+    Raises:
+        InputError: A label beyond void, ``len(classes)``.
+    """
+    if len(cloud.labels) and cloud.labels.max() > len(classes):
+        raise InputError('classes', f'{len(classes)} names',
+                         f'one for each label; there is {cloud.labels.max()}')

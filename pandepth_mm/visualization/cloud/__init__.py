@@ -1,0 +1,1 @@
+"""The 3D cloud of a frame: PLY and a page."""

@@ -1,0 +1,319 @@
+"""Label and depth maps to RGB, as pure functions on numpy arrays.
+
+A class has one colour in every picture. Depth uses a colour map that is
+perceptually uniform and works for colour-blind readers (viridis, near is
+bright).
+"""
+from typing import List, Optional, Sequence, Tuple
+
+import cv2
+import matplotlib
+import numpy as np
+from mmdet.evaluation import INSTANCE_OFFSET
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.structures.palette import BOUNDARY_COLOR, VOID_COLORS
+
+DEPTH_CMAP = 'viridis_r'  # near is bright, and far blends into the black
+NO_DEPTH_COLOR = (0, 0, 0)
+# A boundary inside a smaller segment would hide the segment.
+MIN_BOUNDARY_AREA = 64
+# Lightness of an instance relative to its class colour (0: the colour
+# itself, -1: black, 1: white); neighbours in the list differ most.
+_SHADES = (0.0, -0.4, 0.4, -0.2, 0.2, -0.5, 0.55, -0.3, 0.3, -0.1, 0.1)
+
+
+def as_palette(palette: Sequence[Sequence[int]]) -> np.ndarray:
+    """Check a palette.
+
+    Returns:
+        uint8 (num_classes, 3), RGB.
+
+    Raises:
+        InputError: Not a list of RGB triples from 0 to 255.
+    """
+    array = np.asarray(palette)
+    if array.ndim != 2 or array.shape[1] != 3 or \
+            array.min() < 0 or array.max() > 255:
+        raise InputError('palette', f'an array of shape {array.shape}',
+                         'one (R, G, B) from 0 to 255 a class')
+    return array.astype(np.uint8)
+
+
+def void_hatch(height: int, width: int, period: int = 6) -> np.ndarray:
+    """Draw the diagonal stripes that stand for void.
+
+    Returns:
+        uint8 (height, width, 3), stripes of ``period`` pixels in
+        ``VOID_COLORS``; pixel (0, 0) has the first colour.
+    """
+    stripe = (np.add.outer(np.arange(height), np.arange(width)) // period) % 2
+    return np.array(VOID_COLORS, dtype=np.uint8)[stripe]
+
+
+def _hatch_void(colored: np.ndarray, void: np.ndarray) -> np.ndarray:
+    """Hatch the void pixels, bool (H, W), of an RGB picture, in place."""
+    if void.any():
+        colored[void] = void_hatch(*void.shape)[void]
+    return colored
+
+
+def colour_semantic(labels: np.ndarray,
+                    palette: Sequence[Sequence[int]]) -> np.ndarray:
+    """Colour a semantic map.
+
+    Args:
+        labels: int (H, W); a value outside 0..num_classes-1 is void.
+        palette: RGB of each class.
+
+    Returns:
+        uint8 (H, W, 3), RGB: the class colour, void hatched.
+    """
+    palette = as_palette(palette)
+    labels = np.asarray(labels).astype(np.int64)
+    valid = (labels >= 0) & (labels < len(palette))
+    colored = palette[np.where(valid, labels, 0)]
+    return _hatch_void(colored, ~valid)
+
+
+def instance_shade(color: Sequence[int], index: int) -> Tuple[int, int, int]:
+    """Lighten or darken a class colour for one of its instances.
+
+    Args:
+        color: RGB of the class.
+        index: Number of the instance within its class, from 0; the first
+            has the class colour itself. Shades repeat after eleven.
+
+    Returns:
+        RGB, 0 to 255.
+    """
+    shade = _SHADES[index % len(_SHADES)]
+    target = 255 if shade > 0 else 0
+    return tuple(round(c + (target - c) * abs(shade)) for c in map(int, color))
+
+
+def instance_shades(labels: Sequence[int],
+                    palette: Sequence[Sequence[int]]) -> np.ndarray:
+    """Shades for a list of instances, counted within each class.
+
+    Args:
+        labels: Class of each of n instances.
+        palette: RGB of each class.
+
+    Returns:
+        uint8 (n, 3), RGB.
+
+    Raises:
+        InputError: A label without a colour.
+    """
+    palette = as_palette(palette)
+    seen = {}
+    if len(labels) and not 0 <= min(labels) <= max(labels) < len(palette):
+        raise InputError('instance labels', f'{min(labels)} to {max(labels)}',
+                         f'0 to {len(palette) - 1}, the classes of the data '
+                         'set')
+    shades = np.zeros((len(labels), 3), dtype=np.uint8)
+    for i, label in enumerate(int(x) for x in labels):
+        shades[i] = instance_shade(palette[label], seen.get(label, 0))
+        seen[label] = seen.get(label, 0) + 1
+    return shades
+
+
+def colour_panoptic(ids: np.ndarray,
+                    palette: Sequence[Sequence[int]],
+                    boundary: bool = True) -> np.ndarray:
+    """Colour a panoptic map.
+
+    Args:
+        ids: int (H, W), ``label + 1000 * instance`` as mmdet has it; stuff
+            has instance 0; a label outside 0..num_classes-1 is void.
+        palette: RGB of each class.
+        boundary: Draw a line of one pixel along the inner edge of every
+            instance, also where it is cut in two.
+
+    Returns:
+        uint8 (H, W, 3), RGB: stuff in its class colour, instances in shades
+        of theirs, by ascending id; void hatched.
+    """
+    palette = as_palette(palette)
+    ids = np.asarray(ids).astype(np.int64)
+    values = np.unique(ids)
+    inverse = np.searchsorted(values, ids)  # faster than unique's own
+    areas = np.bincount(inverse.ravel(), minlength=len(values))
+    labels = values % INSTANCE_OFFSET
+    valid = (values >= 0) & (labels < len(palette))
+    is_instance = valid & (values >= INSTANCE_OFFSET)
+
+    table = palette[np.where(valid, labels, 0)]
+    table[is_instance] = instance_shades(labels[is_instance], palette)
+    colored = table[inverse]
+    colored = _hatch_void(colored, ~valid[inverse])
+    if boundary and is_instance.any():
+        lined = is_instance & (areas >= MIN_BOUNDARY_AREA)
+        colored[_inner_edges(ids) & lined[inverse]] = BOUNDARY_COLOR
+    return colored
+
+
+def _inner_edges(ids: np.ndarray) -> np.ndarray:
+    """Pixels with a 4-neighbour of another id: bool (H, W)."""
+    edges = np.zeros(ids.shape, dtype=bool)
+    across = ids[:, 1:] != ids[:, :-1]
+    edges[:, 1:] |= across
+    edges[:, :-1] |= across
+    down = ids[1:] != ids[:-1]
+    edges[1:] |= down
+    edges[:-1] |= down
+    return edges
+
+
+def panoptic_from_parts(labels: np.ndarray, masks: np.ndarray,
+                        mask_labels: Sequence[int],
+                        num_classes: int) -> np.ndarray:
+    """Put semantic labels and instance masks into one panoptic map.
+
+    For ground truth, which comes as these two.
+
+    Args:
+        labels: int (H, W), semantic; outside 0..num_classes-1 is void.
+        masks: bool (n, H, W), one an instance.
+        mask_labels: Their n classes.
+        num_classes: Number of classes, also the id of void.
+
+    Returns:
+        int64 (H, W), ``label + 1000 * instance``, instances from 1.
+    """
+    labels = np.asarray(labels).astype(np.int64)
+    ids = np.where((labels >= 0) & (labels < num_classes), labels, num_classes)
+    for i, label in enumerate(mask_labels):
+        mask = np.asarray(masks[i], dtype=bool)
+        ids[mask] = int(label) + (i + 1) * INSTANCE_OFFSET
+    return ids
+
+
+def depth_lut(cmap: str = DEPTH_CMAP) -> np.ndarray:
+    """The 256 colours of a matplotlib colour map, uint8 (256, 3)."""
+    if cmap not in matplotlib.colormaps:
+        raise InputError('depth_cmap', repr(cmap),
+                         "a matplotlib colour map, 'viridis' say")
+    rgba = matplotlib.colormaps[cmap](np.arange(256) / 255.0)
+    return np.rint(rgba[:, :3] * 255).astype(np.uint8)
+
+
+def colour_depth(depth: np.ndarray,
+                 vmin: float,
+                 vmax: float,
+                 cmap: str = DEPTH_CMAP) -> np.ndarray:
+    """Colour a depth map.
+
+    Args:
+        depth: float (H, W), metres; 0, negative and not finite values are
+            "no measurement".
+        vmin: Depth of the first colour, metres; smaller ones get it too.
+        vmax: Depth of the last colour, metres; larger ones get it too.
+        cmap: Name of a matplotlib colour map.
+
+    Returns:
+        uint8 (H, W, 3), RGB; ``NO_DEPTH_COLOR`` without a measurement.
+    """
+    if not vmax > vmin:
+        raise InputError('depth range', f'{vmin} to {vmax} m', 'vmin < vmax')
+    depth = np.asarray(depth, dtype=np.float32)
+    valid = np.isfinite(depth) & (depth > 0)
+    scaled = (np.where(valid, depth, vmin) - vmin) / (vmax - vmin)
+    index = np.rint(scaled.clip(0, 1) * 255).astype(np.uint8)
+    colored = depth_lut(cmap)[index]
+    colored[~valid] = NO_DEPTH_COLOR
+    return colored
+
+
+def splat_depth(depth: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+    """Bring a depth map to the size of a picture so that points are seen.
+
+    A sparse map becomes dots about as wide as two thirds of the points'
+    mean distance; of overlapping dots the nearest point wins. A map whose
+    measured pixels are mostly neighbours is resized to the nearest pixel.
+
+    Args:
+        depth: float (h, w), metres; 0 = no measurement.
+        size: (height, width) of the picture.
+
+    Returns:
+        float32 of that size, metres; 0 = no measurement.
+    """
+    depth = np.asarray(depth, dtype=np.float32)
+    height, width = size
+    valid = np.isfinite(depth) & (depth > 0)
+    rows, cols = np.nonzero(valid)
+    if len(rows) == 0:
+        return np.zeros(size, dtype=np.float32)
+    neighbours = valid[:-1, :-1] & valid[1:, :-1] & valid[:-1, 1:]
+    if neighbours.sum() > 0.5 * valid[:-1, :-1].sum():
+        return cv2.resize(
+            np.where(valid, depth, 0), (width, height),
+            interpolation=cv2.INTER_NEAREST)
+    # integer coordinates are pixel centres: u' = (u + .5) s - .5
+    v = np.rint((rows + 0.5) * height / depth.shape[0] - 0.5).astype(int)
+    u = np.rint((cols + 0.5) * width / depth.shape[1] - 0.5).astype(int)
+    v, u = v.clip(0, height - 1), u.clip(0, width - 1)
+    empty = np.float32(1e9)
+    out = np.full(size, empty, dtype=np.float32)
+    np.minimum.at(out, (v, u), depth[rows, cols])
+    spacing = np.sqrt(height * width / len(rows))
+    dot = int(np.clip(round(0.67 * spacing), 1, max(3, width // 200)))
+    if dot > 1:
+        shape = cv2.MORPH_ELLIPSE if dot > 3 else cv2.MORPH_RECT
+        kernel = cv2.getStructuringElement(shape, (dot, dot))
+        out = cv2.erode(out, kernel)  # minimum filter: the nearest wins
+    out[out >= empty] = 0
+    return out
+
+
+def depth_range(depths: Sequence[np.ndarray],
+                max_depth: Optional[float] = None,
+                percentile: float = 98.0) -> Tuple[float, float]:
+    """One colour range for all depth maps of a frame.
+
+    Args:
+        depths: float arrays, metres; 0 = no measurement.
+        max_depth: Upper end, metres, if it is to be fixed.
+        percentile: Otherwise the upper end is this percentile of all
+            measurements, rounded up to a tick, so that a few far points do
+            not take all of the colours.
+
+    Returns:
+        (0, upper end), metres.
+    """
+    if max_depth is not None:
+        if not max_depth > 0:
+            raise InputError('max_depth', f'{max_depth} m', 'more than 0 m')
+        return 0.0, float(max_depth)
+    values = [np.asarray(d, dtype=np.float32).ravel() for d in depths]
+    values = [v[np.isfinite(v) & (v > 0)] for v in values]
+    values = np.concatenate(values) if values else np.zeros(0)
+    if len(values) == 0:
+        return 0.0, 80.0
+    upper = float(np.percentile(values, percentile))
+    step = tick_step(upper)
+    return 0.0, float(round(np.ceil(upper / step) * step, 6))
+
+
+def tick_step(span: float, count: int = 5) -> float:
+    """Step of 1, 2 or 5 times a power of ten: about ``count`` in ``span``."""
+    rough = span / count
+    power = 10.0**np.floor(np.log10(rough))
+    for factor in (1, 2, 5):
+        if rough <= factor * power * (1 + 1e-9):
+            return factor * power
+    return 10 * power
+
+
+def depth_ticks(vmin: float, vmax: float, count: int = 5) -> List[float]:
+    """Round depths for the ticks of a colour bar, metres.
+
+    Returns:
+        At most ``count + 1`` multiples of a round step in [vmin, vmax].
+    """
+    step = tick_step(vmax - vmin, count)
+    first = int(np.ceil(vmin / step - 1e-9))
+    last = int(np.floor(vmax / step + 1e-9))
+    return [round(i * step, 6) for i in range(first, last + 1)]
