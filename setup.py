@@ -1,4 +1,5 @@
 """Puts the configs and tools into the wheel; all else is in pyproject.toml."""
+
 import shutil
 from pathlib import Path
 
@@ -25,8 +26,8 @@ class BuildPyWithMim(build_py):
                 shutil.copytree(
                     ROOT / name,
                     mim / name,
-                    ignore=shutil.ignore_patterns('__pycache__', '*.pyc',
-                                                  '.ipynb_checkpoints'))
+                    ignore=shutil.ignore_patterns('__pycache__', '*.pyc', '.ipynb_checkpoints'),
+                )
             else:
                 shutil.copy2(ROOT / name, mim / name)
 

@@ -1,4 +1,5 @@
 """Render road scenes: ``synthesize_vkitti2.py OUT --frames N``."""
+
 import sys
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """Convert Virtual KITTI 2: ``vkitti2.py DATA_ROOT --out OUT``."""
+
 import sys
 
 from pandepth_mm.converters.vkitti2.command import main

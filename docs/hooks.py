@@ -5,6 +5,7 @@ that is linked so becomes a page of the site, under ``source/``, and the
 links lead there. A link to a file that does not exist stays as it is, and
 ``mkdocs build --strict`` fails.
 """
+
 import os
 import posixpath
 import re
@@ -53,8 +54,8 @@ def source_page(name, config):
     return File.generated(
         config,
         f'source/{name}.md',
-        content='---\nsearch:\n  exclude: true\n---\n\n'
-        f'# {name}\n\n~~~~~{language}\n{text}~~~~~\n')
+        content=f'---\nsearch:\n  exclude: true\n---\n\n# {name}\n\n~~~~~{language}\n{text}~~~~~\n',
+    )
 
 
 def on_page_markdown(markdown, page, config, files):

@@ -3,6 +3,7 @@
 Importing the package checks which OpenMMLab packages are installed, but does
 not import them.
 """
+
 from pandepth_mm.version import __version__, check_stack
 
 check_stack()

@@ -1,4 +1,5 @@
 """``python -m pandepth_mm COMMAND ...``."""
+
 from pandepth_mm.cli.main import main
 
 if __name__ == '__main__':

@@ -1,5 +1,4 @@
 """The one exception that every entry point raises for bad input."""
-from typing import Optional
 
 
 class InputError(ValueError):
@@ -16,11 +15,7 @@ class InputError(ValueError):
         field: Field, key or row inside ``source``, if any.
     """
 
-    def __init__(self,
-                 source,
-                 found: Optional[str] = None,
-                 expected: str = '',
-                 field: str = ''):
+    def __init__(self, source, found: str | None = None, expected: str = '', field: str = ''):
         # multiprocessing pickles exceptions by their args
         super().__init__(source, found, expected, field)
         if found is None:

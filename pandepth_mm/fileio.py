@@ -4,19 +4,20 @@ Depth maps are 16-bit PNG with a scale (units per metre): 256 for KITTI depth
 completion (0 = no measurement), 100 for Virtual KITTI 2 (65535 = sky or out
 of range). Panoptic maps are RGB PNG, id = R + 256 G + 65536 B, 0 = void.
 """
+
 import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, Optional, Tuple, Union
 
 import cv2
 import numpy as np
 
 from pandepth_mm.errors import InputError
 
-PathLike = Union[str, Path]
+PathLike = str | Path
 KITTI_DEPTH_SCALE = 256.0
 DEPTH_PNG_MAX = 65535
 POINT_SUFFIXES = ('.bin', '.npy')
@@ -31,8 +32,7 @@ def atomic_path(path: PathLike) -> Iterator[str]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd, tmp = tempfile.mkstemp(
-        dir=path.parent, prefix=f'.{path.stem}.', suffix=path.suffix)
+    fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.stem}.', suffix=path.suffix)
     os.close(fd)
     try:
         yield tmp
@@ -67,8 +67,10 @@ def read_json(path: PathLike, kind: type = dict):
         raise InputError(path, f'broken JSON ({e})', 'valid JSON') from None
     if not isinstance(data, kind):
         raise InputError(
-            path, f'a JSON {type(data).__name__}',
-            'a JSON object' if kind is dict else f'a JSON {kind.__name__}')
+            path,
+            f'a JSON {type(data).__name__}',
+            'a JSON object' if kind is dict else f'a JSON {kind.__name__}',
+        )
     return data
 
 
@@ -82,10 +84,9 @@ def _read_png(path: PathLike, flag: int, what: str) -> np.ndarray:
     return image
 
 
-def read_depth_png(path: PathLike,
-                   scale: float,
-                   shape: Optional[tuple] = None,
-                   invalid: Optional[int] = None) -> np.ndarray:
+def read_depth_png(
+    path: PathLike, scale: float, shape: tuple | None = None, invalid: int | None = None
+) -> np.ndarray:
     """Read a 16-bit depth PNG.
 
     Args:
@@ -104,16 +105,15 @@ def read_depth_png(path: PathLike,
             another size, or a scale that is not positive.
     """
     if not scale > 0:
-        raise InputError(path, f'depth scale {scale}', 'a scale > 0',
-                         'scale (units per metre)')
+        raise InputError(path, f'depth scale {scale}', 'a scale > 0', 'scale (units per metre)')
     raw = _read_png(path, cv2.IMREAD_UNCHANGED, 'a 16-bit depth PNG')
     if raw.dtype != np.uint16 or raw.ndim != 2:
         channels = 1 if raw.ndim == 2 else raw.shape[2]
-        raise InputError(path, f'{channels} channel(s) of {raw.dtype}',
-                         '1 channel of uint16')
+        raise InputError(path, f'{channels} channel(s) of {raw.dtype}', '1 channel of uint16')
     if shape is not None and raw.shape != tuple(shape):
-        raise InputError(path, f'size (h, w) = {raw.shape}',
-                         f'{tuple(shape)}, the size of the image')
+        raise InputError(
+            path, f'size (h, w) = {raw.shape}', f'{tuple(shape)}, the size of the image'
+        )
     # float before any arithmetic: uint16 differences wrap around
     depth = raw.astype(np.float32)
     depth /= np.float32(scale)
@@ -122,9 +122,7 @@ def read_depth_png(path: PathLike,
     return depth
 
 
-def write_depth_png(path: PathLike,
-                    depth: np.ndarray,
-                    scale: float = KITTI_DEPTH_SCALE) -> None:
+def write_depth_png(path: PathLike, depth: np.ndarray, scale: float = KITTI_DEPTH_SCALE) -> None:
     """Write a depth map as 16-bit PNG, atomically.
 
     Args:
@@ -137,11 +135,12 @@ def write_depth_png(path: PathLike,
             of 16 bits.
     """
     raw = np.rint(depth.astype(np.float64) * scale)
-    if not np.isfinite(raw).all() or raw.min() < 0 or \
-            raw.max() > DEPTH_PNG_MAX:
+    if not np.isfinite(raw).all() or raw.min() < 0 or raw.max() > DEPTH_PNG_MAX:
         raise InputError(
-            path, f'depth from {np.min(depth)} to {np.max(depth)} m',
-            f'finite, 0 to {DEPTH_PNG_MAX / scale:.1f} m at scale {scale}')
+            path,
+            f'depth from {np.min(depth)} to {np.max(depth)} m',
+            f'finite, 0 to {DEPTH_PNG_MAX / scale:.1f} m at scale {scale}',
+        )
     # a true measurement must not turn into 0, which means "none"
     raw[(raw == 0) & (depth > 0)] = 1
     with atomic_path(path) as tmp:
@@ -149,8 +148,7 @@ def write_depth_png(path: PathLike,
             raise OSError(f'cannot write {path}')
 
 
-def fit_depth_png(depth: np.ndarray,
-                  scale: float = KITTI_DEPTH_SCALE) -> Tuple[np.ndarray, int]:
+def fit_depth_png(depth: np.ndarray, scale: float = KITTI_DEPTH_SCALE) -> tuple[np.ndarray, int]:
     """Bring a predicted depth map into what a 16-bit PNG holds.
 
     Args:
@@ -175,15 +173,14 @@ def check_points_file(path: PathLike) -> None:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(path, 'a folder' if path.is_dir() else 'no such file',
-                         'a point cloud')
+        raise InputError(path, 'a folder' if path.is_dir() else 'no such file', 'a point cloud')
     suffix = path.suffix.lower()
     if suffix not in POINT_SUFFIXES:
-        raise InputError(path, f'suffix {path.suffix!r}',
-                         ' or '.join(POINT_SUFFIXES))
+        raise InputError(path, f'suffix {path.suffix!r}', ' or '.join(POINT_SUFFIXES))
     if suffix == '.bin' and path.stat().st_size % 16:
-        raise InputError(path, f'{path.stat().st_size} bytes',
-                         'float32 x, y, z, reflectance: 16 bytes a point')
+        raise InputError(
+            path, f'{path.stat().st_size} bytes', 'float32 x, y, z, reflectance: 16 bytes a point'
+        )
 
 
 def read_points(path: PathLike) -> np.ndarray:
@@ -219,10 +216,12 @@ def check_points(points: np.ndarray, source: PathLike) -> np.ndarray:
     Raises:
         InputError: Not (N, 3) or wider, or not numbers.
     """
-    if points.ndim != 2 or points.shape[1] < 3 or points.dtype.kind not in \
-            'fiu':
-        raise InputError(source, f'{points.dtype} of shape {points.shape}',
-                         'numbers (N, 3) or wider: x, y, z in metres')
+    if points.ndim != 2 or points.shape[1] < 3 or points.dtype.kind not in 'fiu':
+        raise InputError(
+            source,
+            f'{points.dtype} of shape {points.shape}',
+            'numbers (N, 3) or wider: x, y, z in metres',
+        )
     return points[:, :3].astype(np.float32)
 
 
@@ -237,12 +236,12 @@ def read_npy(path: PathLike) -> np.ndarray:
     except FileNotFoundError:
         raise InputError(path, 'no such file', 'a .npy file') from None
     except (ValueError, EOFError, OSError) as e:
-        raise InputError(path, f'a file that cannot be read ({e})',
-                         'an array of numbers as .npy') from None
+        raise InputError(
+            path, f'a file that cannot be read ({e})', 'an array of numbers as .npy'
+        ) from None
 
 
-def read_panoptic_png(path: PathLike,
-                      shape: Optional[tuple] = None) -> np.ndarray:
+def read_panoptic_png(path: PathLike, shape: tuple | None = None) -> np.ndarray:
     """Read a COCO panoptic PNG.
 
     Returns:
@@ -253,11 +252,13 @@ def read_panoptic_png(path: PathLike,
     """
     raw = _read_png(path, cv2.IMREAD_UNCHANGED, 'a panoptic PNG')
     if raw.dtype != np.uint8 or raw.ndim != 3 or raw.shape[2] != 3:
-        raise InputError(path, f'{raw.dtype} array of shape {raw.shape}',
-                         '8-bit RGB (id = R + 256 G + 65536 B)')
+        raise InputError(
+            path, f'{raw.dtype} array of shape {raw.shape}', '8-bit RGB (id = R + 256 G + 65536 B)'
+        )
     if shape is not None and raw.shape[:2] != tuple(shape):
-        raise InputError(path, f'size (h, w) = {raw.shape[:2]}',
-                         f'{tuple(shape)}, the size of the image')
+        raise InputError(
+            path, f'size (h, w) = {raw.shape[:2]}', f'{tuple(shape)}, the size of the image'
+        )
     # four bytes R, G, B, A are one little-endian integer; A is masked off
     ids = cv2.cvtColor(raw, cv2.COLOR_BGR2RGBA).view('<i4')[..., 0]
     ids &= 0xFFFFFF
@@ -273,8 +274,7 @@ def write_panoptic_png(path: PathLike, ids: np.ndarray) -> None:
             raise OSError(f'cannot write {path}')
 
 
-def read_label_png(path: PathLike,
-                   shape: Optional[tuple] = None) -> np.ndarray:
+def read_label_png(path: PathLike, shape: tuple | None = None) -> np.ndarray:
     """Read a label map, uint8 (H, W), from an 8-bit PNG.
 
     Raises:
@@ -283,11 +283,11 @@ def read_label_png(path: PathLike,
     """
     raw = _read_png(path, cv2.IMREAD_UNCHANGED, 'an 8-bit PNG of labels')
     if raw.dtype != np.uint8 or raw.ndim != 2:
-        raise InputError(path, f'{raw.dtype} array of shape {raw.shape}',
-                         '1 channel of uint8')
+        raise InputError(path, f'{raw.dtype} array of shape {raw.shape}', '1 channel of uint8')
     if shape is not None and raw.shape != tuple(shape):
-        raise InputError(path, f'size (h, w) = {raw.shape}',
-                         f'{tuple(shape)}, the size of the image')
+        raise InputError(
+            path, f'size (h, w) = {raw.shape}', f'{tuple(shape)}, the size of the image'
+        )
     return raw
 
 

@@ -4,6 +4,7 @@ With ``default_scope = 'pandepth_mm'`` both our names and mmdet's resolve
 without a prefix. Every node that mmdet has stands here too, since mmengine
 warns about a scope that lacks one.
 """
+
 from mmdet import registry as mmdet_registry
 from mmengine.registry import Registry
 
@@ -28,7 +29,8 @@ def _child(node: str) -> Registry:
         parent.name,
         parent=parent,
         scope='pandepth_mm',
-        locations=list(parent._locations) + _LOCATIONS.get(node, []))
+        locations=list(parent._locations) + _LOCATIONS.get(node, []),
+    )
 
 
 RUNNERS = _child('RUNNERS')

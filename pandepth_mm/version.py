@@ -1,15 +1,15 @@
 """The version of this package and of the OpenMMLab stacks it runs on."""
+
 import importlib.metadata
 import importlib.util
 import re
 from pathlib import Path
-from typing import Dict, Optional, Tuple
 
 __version__ = '0.1.0'
 
 # import name -> (distribution, first version, first version too new)
-Stack = Dict[str, Tuple[str, str, str]]
-STACKS: Dict[str, Stack] = {
+Stack = dict[str, tuple[str, str, str]]
+STACKS: dict[str, Stack] = {
     'onedl': {
         'mmcv': ('onedl-mmcv', '2.3.6', '2.4'),
         'mmengine': ('onedl-mmengine', '0.10.12', '0.11'),
@@ -24,7 +24,7 @@ STACKS: Dict[str, Stack] = {
 _SETUP = 'run `bash tools/setup_env.sh`'
 
 
-def _installed(distribution: str) -> Optional[str]:
+def _installed(distribution: str) -> str | None:
     """Return the version of an installed distribution, or None."""
     try:
         return importlib.metadata.version(distribution)
@@ -32,7 +32,7 @@ def _installed(distribution: str) -> Optional[str]:
         return None
 
 
-def _release(version: str) -> Tuple[int, ...]:
+def _release(version: str) -> tuple[int, ...]:
     """Return the release part of a version, e.g. ``2.1.0rc1`` -> (2, 1, 0).
 
     Trailing zeros go, so that 2.1 and 2.1.0 are equal.
@@ -44,7 +44,7 @@ def _release(version: str) -> Tuple[int, ...]:
     return tuple(release)
 
 
-def installed_stacks() -> Dict[str, Dict[str, str]]:
+def installed_stacks() -> dict[str, dict[str, str]]:
     """Return the distributions that are installed, by stack.
 
     Returns:
@@ -75,7 +75,8 @@ def _has_compiled_ops() -> bool:
     return any(
         file.suffix in suffixes
         for folder in spec.submodule_search_locations
-        for file in Path(folder).glob('_ext.*'))
+        for file in Path(folder).glob('_ext.*')
+    )
 
 
 def check_stack() -> str:
@@ -90,25 +91,29 @@ def check_stack() -> str:
     """
     stacks = installed_stacks()
     if not stacks:
-        raise ImportError('pandepth_mm needs mmcv, mmengine and mmdet, and '
-                          f'none is installed: {_SETUP}')
+        raise ImportError(
+            f'pandepth_mm needs mmcv, mmengine and mmdet, and none is installed: {_SETUP}'
+        )
     if len(stacks) > 1:
         names = [', '.join(dists) for dists in stacks.values()]
         raise ImportError(
             'two OpenMMLab stacks are installed over each other '
             f'({names[0]} and {names[1]}): use an environment that has only '
-            f'one, {_SETUP}')
+            f'one, {_SETUP}'
+        )
     name, found = next(iter(stacks.items()))
     for dist, first, limit in STACKS[name].values():
         if dist not in found:
             raise ImportError(f'pandepth_mm needs {dist}: {_SETUP}')
         if not _release(first) <= _release(found[dist]) < _release(limit):
-            raise ImportError(f'pandepth_mm needs {dist} >={first},<{limit}, '
-                              f'found {found[dist]}: {_SETUP}')
+            raise ImportError(
+                f'pandepth_mm needs {dist} >={first},<{limit}, found {found[dist]}: {_SETUP}'
+            )
     if not _has_compiled_ops():
         raise ImportError(
             'mmcv is installed without its compiled ops (mmcv._ext), '
-            f'because torch was not visible when it was built: {_SETUP}')
+            f'because torch was not visible when it was built: {_SETUP}'
+        )
     return name
 
 

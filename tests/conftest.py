@@ -1,4 +1,5 @@
 """Shared set-up of the tests."""
+
 import os
 
 # before torch and OpenCV start their pools

@@ -1,4 +1,5 @@
 """Random image pairs for panoptic quality, and oracles that judge them."""
+
 import contextlib
 import io
 
@@ -9,28 +10,22 @@ from pandepth_mm.fileio import write_panoptic_png
 
 IS_THING = [True, True, True, False, False, False, False]
 NUM_CLASSES = len(IS_THING)
-CATEGORIES = {
-    c + 1: dict(id=c + 1, isthing=int(t))
-    for c, t in enumerate(IS_THING)
-}
+CATEGORIES = {c + 1: dict(id=c + 1, isthing=int(t)) for c, t in enumerate(IS_THING)}
 
 
 def random_map(rng, shape, ids):
     """Blocks of ids, so that segments have extent and can overlap."""
     cell = rng.integers(2, 6)
     grid = rng.choice(ids, size=(shape[0] // cell + 1, shape[1] // cell + 1))
-    return np.kron(grid, np.ones((cell, cell), int))[:shape[0], :shape[1]]
+    return np.kron(grid, np.ones((cell, cell), int))[: shape[0], : shape[1]]
 
 
 def segments_of(ids, categories, crowd=()):
     values, areas = np.unique(ids, return_counts=True)
     return [
-        dict(
-            id=int(v),
-            category=categories[int(v)],
-            area=int(a),
-            iscrowd=int(int(v) in crowd))
-        for v, a in zip(values, areas, strict=True) if v != 0
+        dict(id=int(v), category=categories[int(v)], area=int(a), iscrowd=int(int(v) in crowd))
+        for v, a in zip(values, areas, strict=True)
+        if v != 0
     ]
 
 
@@ -40,9 +35,7 @@ def random_pair(rng):
     # some classes never occur
     classes = rng.choice(NUM_CLASSES - 1, size=rng.integers(1, 6))
     n = rng.integers(1, 9)
-    ids = [0] * rng.integers(0, 3) + [
-        int(i) for i in rng.integers(1, 256**3, size=n)
-    ]
+    ids = [0] * rng.integers(0, 3) + [int(i) for i in rng.integers(1, 256**3, size=n)]
     categories = {i: int(rng.choice(classes)) for i in ids}
     gt = random_map(rng, shape, ids)
     crowd = {i for i in ids if rng.random() < 0.2}
@@ -93,10 +86,7 @@ def loop_stats(gt, gt_segments, pred, pred_segments):
             continue
         pixels = pred == p['id']
         free = void & pixels
-        crowds = [
-            g for g in gt_segments
-            if g['iscrowd'] and g['category'] == p['category']
-        ]
+        crowds = [g for g in gt_segments if g['iscrowd'] and g['category'] == p['category']]
         if crowds:
             free = free | (pixels & (gt == crowds[-1]['id']))
         stats[p['category'], 2] += free.sum() / pixels.sum() <= 0.5
@@ -106,35 +96,36 @@ def loop_stats(gt, gt_segments, pred, pred_segments):
 def panopticapi_stat(pairs, folder):
     """panopticapi's statistics of pairs, which it reads from PNG files."""
     evaluation = pytest.importorskip(
-        'panopticapi.evaluation',
-        reason='pip install --no-deps panopticapi-lite')
+        'panopticapi.evaluation', reason='pip install --no-deps panopticapi-lite'
+    )
     annotations = []
     for i, (gt, gt_segments, pred, pred_segments) in enumerate(pairs):
         write_panoptic_png(folder / f'gt/{i}.png', gt)
         write_panoptic_png(folder / f'pred/{i}.png', pred)
-        annotations.append([
-            dict(
-                image_id=i,
-                file_name=f'{i}.png',
-                segments_info=[
-                    dict(s, category_id=s['category'] + 1) for s in segments
-                ]) for segments in (gt_segments, pred_segments)
-        ])
+        annotations.append(
+            [
+                dict(
+                    image_id=i,
+                    file_name=f'{i}.png',
+                    segments_info=[dict(s, category_id=s['category'] + 1) for s in segments],
+                )
+                for segments in (gt_segments, pred_segments)
+            ]
+        )
     with contextlib.redirect_stdout(io.StringIO()):
-        return evaluation.pq_compute_single_core(0, annotations, folder / 'gt',
-                                                 folder / 'pred', CATEGORIES)
+        return evaluation.pq_compute_single_core(
+            0, annotations, folder / 'gt', folder / 'pred', CATEGORIES
+        )
 
 
 def assert_same_pq(summary, stat, dpq=None):
     """Compare our summary with panopticapi's; ``dpq`` names its PQ."""
     for suffix, isthing in (('', None), ('_th', True), ('_st', False)):
         theirs, per_class = stat.pq_average(CATEGORIES, isthing)
-        for name in (dpq, ) if dpq else ('PQ', 'SQ', 'RQ'):
+        for name in (dpq,) if dpq else ('PQ', 'SQ', 'RQ'):
             key = 'pq' if dpq else name.lower()
             assert 0 < theirs[key] < 1
-            assert summary[name + suffix] == pytest.approx(
-                theirs[key], abs=1e-9)
+            assert summary[name + suffix] == pytest.approx(theirs[key], abs=1e-9)
             for label, values in per_class.items():
                 mine = summary['per_class'][name][label - 1]
-                assert np.nan_to_num(mine) == pytest.approx(
-                    values[key], abs=1e-9)
+                assert np.nan_to_num(mine) == pytest.approx(values[key], abs=1e-9)

@@ -1,4 +1,5 @@
 """Layers written out from their parameters: oracles for the model's tests."""
+
 import torch
 from torch.nn import functional as F
 
@@ -6,8 +7,7 @@ from torch.nn import functional as F
 def conv_norm_act(module, x, slope=0.01):
     """A ConvModule with a batch norm in eval mode, leaky ReLU of ``slope``."""
     conv, norm = module.conv, module.bn
-    reach = [d * (k // 2) for d, k in zip(
-        conv.dilation, conv.kernel_size, strict=True)]
+    reach = [d * (k // 2) for d, k in zip(conv.dilation, conv.kernel_size, strict=True)]
     x = F.conv2d(
         x,
         conv.weight,
@@ -15,17 +15,18 @@ def conv_norm_act(module, x, slope=0.01):
         stride=conv.stride,
         padding=reach,
         dilation=conv.dilation,
-        groups=conv.groups)
+        groups=conv.groups,
+    )
     x = (x - norm.running_mean[:, None, None]) / torch.sqrt(
-        norm.running_var[:, None, None] + norm.eps)
+        norm.running_var[:, None, None] + norm.eps
+    )
     x = x * norm.weight[:, None, None] + norm.bias[:, None, None]
     return torch.where(x > 0, x, slope * x)
 
 
 def separable(module, x):
     """A DepthwiseSeparableConvModule in eval mode."""
-    return conv_norm_act(module.pointwise_conv,
-                         conv_norm_act(module.depthwise_conv, x))
+    return conv_norm_act(module.pointwise_conv, conv_norm_act(module.depthwise_conv, x))
 
 
 def nearest(x, size):
@@ -46,8 +47,7 @@ def bilinear(x, size):
         shape = [1] * x.ndim
         shape[dim] = new
         part = (at - low).reshape(shape)
-        x = (x.index_select(dim, low) * (1 - part) +
-             x.index_select(dim, high) * part)
+        x = x.index_select(dim, low) * (1 - part) + x.index_select(dim, high) * part
     return x
 
 
@@ -61,20 +61,21 @@ def continuous_conv(conv, feats, points, neighbours):
     channels = feats.shape[1]
     rows = []
     for i, row in enumerate(neighbours.tolist()):
-        offsets = [[(points[i, a] - points[n, a]).item() /
-                    conv.offset_scale if n >= 0 else 0.0 for a in range(3)]
-                   for n in row]
+        offsets = [
+            [
+                (points[i, a] - points[n, a]).item() / conv.offset_scale if n >= 0 else 0.0
+                for a in range(3)
+            ]
+            for n in row
+        ]
         if conv.joint_neighbors:
             joint = mlp(hidden, last, sum(offsets, []))
-            weights = [
-                joint[j * channels:(j + 1) * channels]
-                for j in range(len(row))
-            ]
+            weights = [joint[j * channels : (j + 1) * channels] for j in range(len(row))]
         else:
             weights = [mlp(hidden, last, offset) for offset in offsets]
         total = [
-            sum(weights[j][c] * feats[n, c].item()
-                for j, n in enumerate(row) if n >= 0) for c in range(channels)
+            sum(weights[j][c] * feats[n, c].item() for j, n in enumerate(row) if n >= 0)
+            for c in range(channels)
         ]
         if not isinstance(conv.linear, torch.nn.Identity):
             total = affine(conv.linear, total)
@@ -94,8 +95,7 @@ def affine(linear, values):
     """A Linear on a list of numbers."""
     return [
         bias + sum(w * x for w, x in zip(weights, values, strict=True))
-        for weights, bias in zip(
-            linear.weight.tolist(), linear.bias.tolist(), strict=True)
+        for weights, bias in zip(linear.weight.tolist(), linear.bias.tolist(), strict=True)
     ]
 
 
@@ -117,9 +117,7 @@ def fuse_block(block, x, pixels, points, neighbours):
     grid = torch.zeros_like(x)
     for (b, v, u), feat in zip(pixels, feats, strict=True):
         grid[b, :, v, u] = feat
-    out = conv_norm_act(
-        block.fuse,
-        separable(block.fine, x) + nearest(coarse, x.shape[-2:]) + grid)
+    out = conv_norm_act(block.fuse, separable(block.fine, x) + nearest(coarse, x.shape[-2:]) + grid)
     return out + x if out.shape[1] == x.shape[1] else out
 
 

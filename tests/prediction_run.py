@@ -1,4 +1,5 @@
 """A test run without a model: made-up predictions, metrics, files."""
+
 import numpy as np
 import pytest
 import torch
@@ -6,9 +7,9 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData, PixelData
 from tiny_dataset import tiny_config
 
+from pandepth_mm.evaluation.metrics_file import collect_details, plain
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
 from pandepth_mm.registry import DATASETS
-from pandepth_mm.evaluation.metrics_file import collect_details, plain
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 FRAMES, SHAPE, SCALE = 3, (48, 96), [64, 32]
@@ -19,20 +20,22 @@ PIPELINE = [
     dict(type='ResizePanopticDepth'),
     dict(type='LoadPanopticMap'),
     dict(type='LoadDepthMap', key='gt_depth_map'),
-    dict(type='PackPanopticDepthInputs')
+    dict(type='PackPanopticDepthInputs'),
 ]
 PANOPTIC = dict(
     type='PanopticMetric',
     classwise=True,
     depth_lambdas=[0.1, 0.25, 0.5],
     max_depth=80.0,
-    heuristic_fusion=True)
+    heuristic_fusion=True,
+)
 SEMANTIC = dict(type='SemanticMetric', classwise=True)
 INSTANCE = dict(type='InstanceMetric', classwise=True)
 DEPTH = dict(
     type='DepthMetric',
     breakdown=['range', 'input_distance', 'edge', 'class', 'instance'],
-    legacy=True)
+    legacy=True,
+)
 METRICS = [PANOPTIC, SEMANTIC, INSTANCE, DEPTH]
 
 
@@ -51,8 +54,7 @@ def predict(sample, rng):
     panoptic = sample.gt_sem_seg.sem_seg[0].numpy().astype(np.int64)
     panoptic[40:, :30] = len(CLASSES)
     masks, things = [], []
-    for k, segment in enumerate(s for s in sample.segments_info
-                                if s['isthing']):
+    for k, segment in enumerate(s for s in sample.segments_info if s['isthing']):
         mask = np.roll(ids == segment['id'], rng.integers(4), axis=1)
         panoptic[mask] = segment['category'] + 1000 * (k + 3)
         for shift in (0, 2):
@@ -75,12 +77,12 @@ def predict(sample, rng):
         bboxes=boxes,
         scores=scores,
         labels=torch.tensor(things, dtype=torch.long),
-        masks=torch.from_numpy(np.array(masks).reshape(n, *SHAPE)))
+        masks=torch.from_numpy(np.array(masks).reshape(n, *SHAPE)),
+    )
 
     depth = read_depth_png(sample.dense_depth_path, 100, invalid=65535)
     depth = np.where(depth > 0, depth, 50) * rng.normal(1, 0.2, SHAPE)
-    sample.pred_depth_map = plane(
-        depth.clip(1).astype(np.float32), key='data')
+    sample.pred_depth_map = plane(depth.clip(1).astype(np.float32), key='data')
 
 
 def quantise(depth):
@@ -99,10 +101,8 @@ def metrics_of(samples, meta, cfgs):
 
 
 def formatter(meta, out, cfgs=METRICS):
-    settings = dict(
-        dataset=dict(img_scale=SCALE), pipeline=PIPELINE, metrics=cfgs)
-    evaluator = Evaluator(
-        dict(type='FormatPredictions', out_dir=str(out), settings=settings))
+    settings = dict(dataset=dict(img_scale=SCALE), pipeline=PIPELINE, metrics=cfgs)
+    evaluator = Evaluator(dict(type='FormatPredictions', out_dir=str(out), settings=settings))
     evaluator.dataset_meta = meta
     return evaluator
 
@@ -132,8 +132,7 @@ def compare(got, expected, where=''):
 
 
 def all_frames(root):
-    dataset = DATASETS.build(
-        tiny_config(root, 'test', PIPELINE, img_scale=SCALE, test_mode=True))
+    dataset = DATASETS.build(tiny_config(root, 'test', PIPELINE, img_scale=SCALE, test_mode=True))
     rng = np.random.default_rng(3)
     samples = [dataset[i]['data_samples'] for i in range(len(dataset))]
     for sample in samples:

@@ -1,4 +1,5 @@
 """Random inputs for the model, without files."""
+
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample
@@ -6,12 +7,7 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData, PixelData
 
 
-def random_sample(seed=0,
-                  size=(64, 96),
-                  num_instances=2,
-                  num_things=3,
-                  num_stuff=11,
-                  density=0.05):
+def random_sample(seed=0, size=(64, 96), num_instances=2, num_things=3, num_stuff=11, density=0.05):
     """One packed item as the data set gives it: ``inputs``, sample."""
     rng = np.random.default_rng(seed)
     height, width = size
@@ -26,7 +22,7 @@ def random_sample(seed=0,
         w, h = rng.integers(16, width // 2), rng.integers(16, height // 2)
         x, y = rng.integers(width - w), rng.integers(height - h)
         mask = np.zeros(size, np.uint8)
-        mask[y:y + h, x:x + w] = 1
+        mask[y : y + h, x : x + w] = 1
         sem_seg[mask == 1] = label
         boxes.append([x, y, x + w, y + h])
         labels.append(label)
@@ -38,36 +34,33 @@ def random_sample(seed=0,
             img_path=f'frame_{seed}.jpg',
             ori_shape=size,
             img_shape=size,
-            scale_factor=(1.0, 1.0)))
+            scale_factor=(1.0, 1.0),
+        )
+    )
     sample.gt_instances = InstanceData(
         bboxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
         labels=torch.tensor(labels, dtype=torch.long),
-        masks=BitmapMasks(masks, height, width))
+        masks=BitmapMasks(masks, height, width),
+    )
     sample.ignored_instances = InstanceData(
         bboxes=torch.zeros(0, 4),
         labels=torch.zeros(0, dtype=torch.long),
-        masks=BitmapMasks([], height, width))
-    sample.gt_sem_seg = PixelData(
-        sem_seg=torch.from_numpy(sem_seg.astype(np.int64))[None])
+        masks=BitmapMasks([], height, width),
+    )
+    sample.gt_sem_seg = PixelData(sem_seg=torch.from_numpy(sem_seg.astype(np.int64))[None])
     sample.gt_depth_map = PixelData(data=torch.from_numpy(gt_depth)[None])
     sample.sparse_depth = PixelData(data=torch.from_numpy(sparse)[None])
     focal = width * 0.6
-    cam2img = torch.tensor([[focal, 0, (width - 1) / 2],
-                            [0, focal, (height - 1) / 2], [0, 0, 1]])
+    cam2img = torch.tensor([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
     image = rng.integers(0, 256, (3, height, width), dtype=np.uint8)
     inputs = dict(
-        img=torch.from_numpy(image),
-        sparse_depth=torch.from_numpy(sparse)[None],
-        cam2img=cam2img)
+        img=torch.from_numpy(image), sparse_depth=torch.from_numpy(sparse)[None], cam2img=cam2img
+    )
     return dict(inputs=inputs, data_samples=sample)
 
 
 def random_batch(seeds=(0, 1), **kwargs):
     """A collated batch of :func:`random_sample`, one a seed."""
     items = [random_sample(seed, **kwargs) for seed in seeds]
-    inputs = {
-        key: [item['inputs'][key] for item in items]
-        for key in items[0]['inputs']
-    }
-    return dict(
-        inputs=inputs, data_samples=[item['data_samples'] for item in items])
+    inputs = {key: [item['inputs'][key] for item in items] for key in items[0]['inputs']}
+    return dict(inputs=inputs, data_samples=[item['data_samples'] for item in items])

@@ -3,6 +3,7 @@
 One test image goes through the paper's model, and every part of it notes
 which tensors it was given and which it made.
 """
+
 import math
 import re
 from pathlib import Path
@@ -32,7 +33,8 @@ CALLS = dict(
     roi_head='predict',
     depth_head='forward',
     joint_head='forward',
-    panoptic_fusion='predict')
+    panoptic_fusion='predict',
+)
 
 
 # ---- reading the drawing
@@ -41,10 +43,7 @@ CALLS = dict(
 def drawn(kind):
     """Groups of a class in the drawing, by id."""
     groups = ElementTree.parse(DRAWING).iter(f'{SVG}g')
-    return {
-        group.get('id'): group
-        for group in groups if group.get('class').split()[0] == kind
-    }
+    return {group.get('id'): group for group in groups if group.get('class').split()[0] == kind}
 
 
 def texts(element):
@@ -60,8 +59,7 @@ def drawn_flows():
 def drawn_makers():
     """Branch that a tensor of the drawing comes from; inputs: themselves."""
     makers = {name: name for name in INPUTS}
-    makers.update((to, start) for start, to in drawn_flows()
-                  if start in CALLS)
+    makers.update((to, start) for start, to in drawn_flows() if start in CALLS)
     return makers
 
 
@@ -121,15 +119,13 @@ class Traced:
         self.flows, self.made, self._maker = set(), {}, {}
         for branch, method in CALLS.items():
             self._watch(branch, method)
-        batch = self.model.data_preprocessor(
-            random_batch(seeds=[0], size=SIZE), False)
+        batch = self.model.data_preprocessor(random_batch(seeds=[0], size=SIZE), False)
         for name in INPUTS:
             self._note_made(name, batch['inputs'][name])
         with torch.no_grad():
-            self.sample, = self.model.predict(**{
-                'batch_inputs': batch['inputs'],
-                'batch_data_samples': batch['data_samples']
-            })
+            (self.sample,) = self.model.predict(
+                **{'batch_inputs': batch['inputs'], 'batch_data_samples': batch['data_samples']}
+            )
 
     def _watch(self, branch, method):
         module = getattr(self.model, branch)
@@ -163,6 +159,7 @@ class Traced:
 @pytest.fixture(scope='module')
 def traced():
     from pandepth_mm.engine.registration import set_default_scope
+
     set_default_scope()
     return Traced()
 
@@ -180,10 +177,7 @@ def test_modules_are_the_models(traced):
 
 
 def test_every_class_name_is_one_of_the_model(traced):
-    names = {
-        cls.__name__
-        for module in traced.model.modules() for cls in type(module).__mro__
-    }
+    names = {cls.__name__ for module in traced.model.modules() for cls in type(module).__mro__}
     text = ' '.join(texts(ElementTree.parse(DRAWING).getroot()))
     written = set(re.findall(r'\b[A-Z]\w*[a-z]\w*[A-Z]\w*', text))
     assert written <= names
@@ -204,9 +198,10 @@ def test_arrows_to_the_predictions(traced):
     flows, makers = drawn_flows(), drawn_makers()
     shown = {
         to: makers[to] if start in CALLS else makers[start]
-        for start, to in flows if to in predictions
+        for start, to in flows
+        if to in predictions
     }
-    refined, = traced.made[shown.pop('pred_sem_seg')]
+    (refined,) = traced.made[shown.pop('pred_sem_seg')]
     assert torch.equal(traced.sample.pred_sem_seg.sem_seg, refined.argmax(1))
     for name, maker in shown.items():
         made = tensors(traced.sample.get(name))

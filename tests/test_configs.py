@@ -1,4 +1,5 @@
 """The shipped configs: they build, and few keys change what they should."""
+
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,17 @@ from pandepth_mm.registry import DATASETS, MODELS
 from pandepth_mm.structures.vkitti2_meta import STUFF_CLASSES, THING_CLASSES
 
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'pandepth'
-NAMES = sorted(
-    p.relative_to(CONFIGS).as_posix() for p in CONFIGS.rglob('*.py'))
-BRANCHES = ('backbone', 'neck', 'semantic_head', 'rpn_head', 'roi_head',
-            'depth_head', 'joint_head', 'panoptic_fusion')
+NAMES = sorted(p.relative_to(CONFIGS).as_posix() for p in CONFIGS.rglob('*.py'))
+BRANCHES = (
+    'backbone',
+    'neck',
+    'semantic_head',
+    'rpn_head',
+    'roi_head',
+    'depth_head',
+    'joint_head',
+    'panoptic_fusion',
+)
 CUSTOM = CONFIGS / 'custom_dataset_example.py'
 
 
@@ -38,7 +46,8 @@ def test_models_build(name):
         assert model.roi_head.bbox_head.num_classes == model.num_things
     if model.depth_head is not None:
         assert model.depth_head.num_classes == (
-            0 if model.semantic_head is None else model.num_classes)
+            0 if model.semantic_head is None else model.num_classes
+        )
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -56,8 +65,7 @@ def test_backbone_states_its_weights(name):
 def test_paper_config_holds_the_papers_values():
     cfg = load('pandepth_effb5_vkitti2.py')
     assert cfg.model.backbone.arch == 'b5'
-    assert (cfg.model.num_things, cfg.model.num_stuff) == (
-        len(THING_CLASSES), len(STUFF_CLASSES))
+    assert (cfg.model.num_things, cfg.model.num_stuff) == (len(THING_CLASSES), len(STUFF_CLASSES))
     for split in ('train', 'val', 'test'):
         assert cfg[f'{split}_dataloader'].dataset.img_scale == (1000, 200)
     assert cfg.optim_wrapper.optimizer == dict(type='Adam', lr=2e-4)
@@ -96,7 +104,8 @@ def test_custom_example_changes_every_head_and_both_pipelines(tmp_path):
         thing_classes=meta.thing_classes,
         stuff_classes=meta.stuff_classes,
         depth_scale=cfg.dataset.depth_scale,
-        write_scales=False)
+        write_scales=False,
+    )
     model = MODELS.build(cfg.model)
     classes = len(meta.thing_classes) + len(meta.stuff_classes)
     assert model.semantic_head.num_classes == classes == 6
@@ -110,8 +119,7 @@ def test_custom_example_changes_every_head_and_both_pipelines(tmp_path):
         dataset_cfg = cfg[f'{split}_dataloader'].dataset
         dataset_cfg.data_root = str(tmp_path)
         dataset = DATASETS.build(dataset_cfg)
-        assert dataset.metainfo['classes'] == (
-            *meta.thing_classes, *meta.stuff_classes)
+        assert dataset.metainfo['classes'] == (*meta.thing_classes, *meta.stuff_classes)
         item = dataset[0]
         assert item['inputs']['img'].shape == (3, 192, 640)
         assert item['inputs']['sparse_depth'].shape == (1, 192, 640)

@@ -3,6 +3,7 @@
 docs/paper.md states at its top how it writes names. ``problems_of`` reads
 a page by these rules; it is itself tested on small texts below.
 """
+
 import ast
 import functools
 import inspect
@@ -18,10 +19,27 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / 'docs' / 'paper.md'
 CONFIG = 'configs/pandepth/pandepth_effb5_vkitti2.py'
 # one section of the page each
-SECTIONS = ('3.1', '3.2', '3.3', '3.4', '3.5', '3.6', '3.7',
-            'Panoptic fusion', '4.1', '4.2', 'Pre-processing',
-            'Panoptic segmentation annotations', '4.3', 'Table 1', 'Table 2',
-            'Figure 5', 'Deviations', 'ImageNet weights', 'Not verified')
+SECTIONS = (
+    '3.1',
+    '3.2',
+    '3.3',
+    '3.4',
+    '3.5',
+    '3.6',
+    '3.7',
+    'Panoptic fusion',
+    '4.1',
+    '4.2',
+    'Pre-processing',
+    'Panoptic segmentation annotations',
+    '4.3',
+    'Table 1',
+    'Table 2',
+    'Figure 5',
+    'Deviations',
+    'ImageNet weights',
+    'Not verified',
+)
 MAPPING = ['The paper says', 'Here', 'Config key', 'Test']
 PATH = re.compile(r'([\w.-]+(?:/[\w.-]+)+)(?:::(.+))?')
 KEY = re.compile(r'([a-z]\w*(?:\.\w+)*)(?: = (.+))?')
@@ -38,8 +56,7 @@ def code_spans(text):
 
 
 def tables(text):
-    """Each table as a list of rows, the header first, a row a list of cells.
-    """
+    """Each table as a list of rows, the header first, a row a list of cells."""
     found, last = [], None
     for number, line in enumerate(text.splitlines()):
         if not line.startswith('|'):
@@ -104,8 +121,7 @@ def load(config):
 
 
 def look_up(node, key):
-    """Value of a dotted key; at the end, a default of the class named there.
-    """
+    """Value of a dotted key; at the end, a default of the class named there."""
     parts = key.split('.')
     for i, part in enumerate(parts):
         if isinstance(node, (list, tuple)):
@@ -148,8 +164,7 @@ def defines(name, inside):
     """Whether a file defines a class, function, constant or a class's own."""
     node = syntax_tree(name)
     for part in inside.split('.'):
-        node = next((item for item in getattr(node, 'body', [])
-                     if part in names_of(item)), None)
+        node = next((item for item in getattr(node, 'body', []) if part in names_of(item)), None)
         if node is None:
             return False
     return True
@@ -157,11 +172,9 @@ def defines(name, inside):
 
 def names_of(statement):
     """Names that a statement of a module or class body binds."""
-    if isinstance(statement,
-                  (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return [statement.name]
-    targets = getattr(statement, 'targets',
-                      [getattr(statement, 'target', None)])
+    targets = getattr(statement, 'targets', [getattr(statement, 'target', None)])
     return [t.id for t in targets if isinstance(t, ast.Name)]
 
 
@@ -203,8 +216,9 @@ def broken_links(page):
             continue
         name, _, anchor = target.partition('#')
         file = page.parent / name if name else page
-        if not file.exists() or (anchor and anchor not in anchors(file)
-                                 and not documents(file, anchor)):
+        if not file.exists() or (
+            anchor and anchor not in anchors(file) and not documents(file, anchor)
+        ):
             broken.append(target)
     return broken
 
@@ -221,10 +235,7 @@ def documents(page, name):
 def anchors(page):
     """Anchors that the headings of a page get, as GitHub makes them."""
     headings = re.findall(r'^#+ (.+)$', page.read_text(), flags=re.M)
-    return {
-        re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-')
-        for heading in headings
-    }
+    return {re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-') for heading in headings}
 
 
 # ---- the pages
@@ -245,9 +256,9 @@ def test_paper_page_has_every_section():
 
 
 @pytest.mark.parametrize(
-    'name', ['README.md'] +
-    sorted(p.relative_to(ROOT).as_posix()
-           for p in (ROOT / 'docs').rglob('*.md')))
+    'name',
+    ['README.md'] + sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / 'docs').rglob('*.md')),
+)
 def test_links_lead_somewhere(name):
     assert broken_links(ROOT / name) == []
 
@@ -255,73 +266,83 @@ def test_links_lead_somewhere(name):
 # ---- the checker itself
 
 
-@pytest.mark.parametrize('span', [
-    'docs/paper.md',
-    'pandepth_mm/geometry/camera.py::build_point_graph',
-    'pandepth_mm/geometry/camera.py::PointGraph.points',
-    'pandepth_mm/structures/vkitti2_meta.py::VARIATIONS',
-    'pandepth_mm/models/detectors/pandepth.py::PanDepth.loss',
-    'tests/test_docs.py::test_good_names',
-    'sync_bn',
-    'model.depth_head.k = 3',
-    'model.depth_head.semantics = "logits"',
-    'model.rpn_head.num_convs = 1',
-    'train_dataloader.dataset.img_scale = (1000, 200)',
-    'train_dataloader.dataset.pipeline.0.type = "LoadImageFromFile"',
-    'configs/pandepth/table1/depth-only.py::model.backbone = None',
-])
+@pytest.mark.parametrize(
+    'span',
+    [
+        'docs/paper.md',
+        'pandepth_mm/geometry/camera.py::build_point_graph',
+        'pandepth_mm/geometry/camera.py::PointGraph.points',
+        'pandepth_mm/structures/vkitti2_meta.py::VARIATIONS',
+        'pandepth_mm/models/detectors/pandepth.py::PanDepth.loss',
+        'tests/test_docs.py::test_good_names',
+        'sync_bn',
+        'model.depth_head.k = 3',
+        'model.depth_head.semantics = "logits"',
+        'model.rpn_head.num_convs = 1',
+        'train_dataloader.dataset.img_scale = (1000, 200)',
+        'train_dataloader.dataset.pipeline.0.type = "LoadImageFromFile"',
+        'configs/pandepth/table1/depth-only.py::model.backbone = None',
+    ],
+)
 def test_good_names(span):
     assert problem_of(span) is None
 
 
-@pytest.mark.parametrize('span', [
-    'docs/made_up.md',
-    'pandepth_mm/geometry/camera.py::made_up',
-    'pandepth_mm/geometry/camera.py::PointGraph.made_up',
-    'pandepth_mm/geometry/camera.py::build_point_graph.made_up',
-    'pandepth_mm/made_up.py::PanDepth',
-    'docs/paper.md::PanDepth',
-    'tests/test_docs.py::test_made_up',
-    'tests/test_docs.py::problem_of',
-    'made_up',
-    'model.made_up',
-    'model.depth_head.made_up = 3',
-    'model.depth_head.made_up.k',
-    'model.depth_head.k = 4',
-    'model.depth_head.semantics = "made up"',
-    'model.depth_head.k = three',
-    'train_dataloader.dataset.pipeline.99',
-    'train_dataloader.dataset.pipeline.first',
-    'configs/pandepth/table1/depth-only.py::model.backbone.arch',
-    'configs/pandepth/table1/depth-only.py::model.made_up',
-    'PanDepth()',
-])
+@pytest.mark.parametrize(
+    'span',
+    [
+        'docs/made_up.md',
+        'pandepth_mm/geometry/camera.py::made_up',
+        'pandepth_mm/geometry/camera.py::PointGraph.made_up',
+        'pandepth_mm/geometry/camera.py::build_point_graph.made_up',
+        'pandepth_mm/made_up.py::PanDepth',
+        'docs/paper.md::PanDepth',
+        'tests/test_docs.py::test_made_up',
+        'tests/test_docs.py::problem_of',
+        'made_up',
+        'model.made_up',
+        'model.depth_head.made_up = 3',
+        'model.depth_head.made_up.k',
+        'model.depth_head.k = 4',
+        'model.depth_head.semantics = "made up"',
+        'model.depth_head.k = three',
+        'train_dataloader.dataset.pipeline.99',
+        'train_dataloader.dataset.pipeline.first',
+        'configs/pandepth/table1/depth-only.py::model.backbone.arch',
+        'configs/pandepth/table1/depth-only.py::model.made_up',
+        'PanDepth()',
+    ],
+)
 def test_made_up_names_are_found(span):
     assert span in problem_of(span)
 
 
-ROW = ('| words | `pandepth_mm/geometry/camera.py::knn` | `model.depth_head.k` | '
-       '`tests/test_geometry.py::test_few_points` |')
+ROW = (
+    '| words | `pandepth_mm/geometry/camera.py::knn` | `model.depth_head.k` | '
+    '`tests/test_geometry.py::test_few_points` |'
+)
 HEADER = '| The paper says | Here | Config key | Test |\n|---|---|---|---|\n'
 
 
 def test_good_page():
-    assert problems_of(f'# Page\n\n{HEADER}{ROW}\n\n```\n`made_up`\n```\n'
-                       ) == []
+    assert problems_of(f'# Page\n\n{HEADER}{ROW}\n\n```\n`made_up`\n```\n') == []
 
 
-@pytest.mark.parametrize('old, new, problem', [
-    ('words', '', 'an empty cell'),
-    ('words', '–', 'an empty cell'),
-    ('words |', '', 'not 4 cells'),
-    ('mm/geometry.py', 'mm/made_up.py', 'no such file'),
-    ('`pandepth_mm/geometry/camera.py::knn`', 'somewhere', 'no place'),
-    ('`model.depth_head.k`', 'some', 'no config key'),
-    ('`tests/test_geometry.py::test_few_points`', 'yes', 'no test'),
-    ('test_few_points', 'test_made_up', 'has no test_made_up'),
-])
+@pytest.mark.parametrize(
+    'old, new, problem',
+    [
+        ('words', '', 'an empty cell'),
+        ('words', '–', 'an empty cell'),
+        ('words |', '', 'not 4 cells'),
+        ('mm/geometry.py', 'mm/made_up.py', 'no such file'),
+        ('`pandepth_mm/geometry/camera.py::knn`', 'somewhere', 'no place'),
+        ('`model.depth_head.k`', 'some', 'no config key'),
+        ('`tests/test_geometry.py::test_few_points`', 'yes', 'no test'),
+        ('test_few_points', 'test_made_up', 'has no test_made_up'),
+    ],
+)
 def test_bad_rows_are_found(old, new, problem):
-    problem_found, = problems_of(HEADER + ROW.replace(old, new))
+    (problem_found,) = problems_of(HEADER + ROW.replace(old, new))
     assert problem in problem_found
 
 
@@ -329,13 +350,18 @@ def test_broken_links_are_found(tmp_path):
     (tmp_path / 'other.md').write_text('# A heading, in words\n')
     (tmp_path / 'reference.md').write_text('::: package.module\n')
     page = tmp_path / 'page.md'
-    page.write_text('## Here\n[a](other.md) [b](missing.md) '
-                    '![c](missing.png) [d](https://example.org/x) [e](#here)'
-                    ' [f](#there) [g](other.md#a-heading-in-words)'
-                    ' [h](other.md#another)'
-                    ' [i](reference.md#package.module.Class)'
-                    ' [j](reference.md#package.module2.Class)')
+    page.write_text(
+        '## Here\n[a](other.md) [b](missing.md) '
+        '![c](missing.png) [d](https://example.org/x) [e](#here)'
+        ' [f](#there) [g](other.md#a-heading-in-words)'
+        ' [h](other.md#another)'
+        ' [i](reference.md#package.module.Class)'
+        ' [j](reference.md#package.module2.Class)'
+    )
     assert broken_links(page) == [
-        'missing.md', 'missing.png', '#there', 'other.md#another',
-        'reference.md#package.module2.Class'
+        'missing.md',
+        'missing.png',
+        '#there',
+        'other.md#another',
+        'reference.md#package.module2.Class',
     ]

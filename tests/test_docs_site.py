@@ -1,5 +1,5 @@
-"""The documentation site: builds without a warning, works without a network.
-"""
+"""The documentation site: builds without a warning, works without a network."""
+
 import ast
 import os
 import re
@@ -47,10 +47,22 @@ class Page(HTMLParser):
 
 def build(config, out):
     return subprocess.run(
-        [sys.executable, '-m', 'mkdocs', 'build', '--strict', '--config-file',
-         config, '--site-dir', out],
-        capture_output=True, text=True, cwd=ROOT,
-        env={**os.environ, 'NO_MKDOCS_2_WARNING': '1'})
+        [
+            sys.executable,
+            '-m',
+            'mkdocs',
+            'build',
+            '--strict',
+            '--config-file',
+            config,
+            '--site-dir',
+            out,
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, 'NO_MKDOCS_2_WARNING': '1'},
+    )
 
 
 @pytest.fixture(scope='module')
@@ -65,10 +77,7 @@ def site(tmp_path_factory):
 @pytest.fixture(scope='module')
 def pages(site):
     """Every page, by its path in the site."""
-    return {
-        file.relative_to(site).as_posix(): Page(file)
-        for file in site.rglob('*.html')
-    }
+    return {file.relative_to(site).as_posix(): Page(file) for file in site.rglob('*.html')}
 
 
 def nav_pages(nav):
@@ -90,10 +99,13 @@ def public_docstrings(module):
     for node in tree.body:
         if isinstance(node, shown) and node.name[0] != '_':
             nodes.append((f'{module}.{node.name}', node))
-            nodes += [(f'{module}.{node.name}.{inner.name}', inner)
-                      for inner in node.body if isinstance(node, ast.ClassDef)
-                      and isinstance(inner, shown) and (
-                          inner.name[0] != '_' or inner.name == '__call__')]
+            nodes += [
+                (f'{module}.{node.name}.{inner.name}', inner)
+                for inner in node.body
+                if isinstance(node, ast.ClassDef)
+                and isinstance(inner, shown)
+                and (inner.name[0] != '_' or inner.name == '__call__')
+            ]
     for name, node in nodes:
         docstring = ast.get_docstring(node)
         if docstring:
@@ -105,18 +117,14 @@ def public_docstrings(module):
 
 def test_every_page_is_in_the_nav():
     from mkdocs.config import load_config
+
     nav = list(nav_pages(load_config(str(ROOT / 'mkdocs.yml'))['nav']))
     assert len(nav) == len(set(nav))
-    assert set(nav) == {
-        page.relative_to(DOCS).as_posix() for page in DOCS.rglob('*.md')
-    }
+    assert set(nav) == {page.relative_to(DOCS).as_posix() for page in DOCS.rglob('*.md')}
 
 
 def test_every_public_module_is_in_the_reference():
-    named = [
-        module for page in REFERENCE
-        for module in DIRECTIVE.findall(page.read_text())
-    ]
+    named = [module for page in REFERENCE for module in DIRECTIVE.findall(page.read_text())]
     assert len(named) == len(set(named))
     modules = {
         '.'.join(file.relative_to(ROOT).with_suffix('').parts)
@@ -151,8 +159,7 @@ def test_nothing_is_loaded_from_another_host(site, pages):
         # what would make the theme's script fetch a library
         assert not page.classes & {'mermaid', 'giscus'}, name
     for file in site.rglob('*.css'):
-        assert not re.search(r'(url\(|@import)\s*[\'"]?(https?:)?//',
-                             file.read_text()), file
+        assert not re.search(r'(url\(|@import)\s*[\'"]?(https?:)?//', file.read_text()), file
 
 
 def test_links_and_pictures_lead_somewhere(site, pages):
@@ -164,8 +171,7 @@ def test_links_and_pictures_lead_somewhere(site, pages):
             if re.match(r'[a-z]+:', target):
                 continue
             path, _, anchor = target.partition('#')
-            file = ((site / name).parent / path).resolve() if path else \
-                site / name
+            file = ((site / name).parent / path).resolve() if path else site / name
             assert file.exists(), (name, target)
             if anchor and file.suffix == '.html':
                 ids = pages[file.relative_to(site).as_posix()].ids
@@ -185,21 +191,27 @@ def test_linked_files_become_pages(site, pages):
     assert words((ROOT / name).read_text()) in text
 
 
-@pytest.mark.parametrize('text', [
-    '[config](../configs/pandepth/made_up.py)',
-    '[page](made_up.md)',
-    '[anchor](#made-up)',
-    '![picture](images/made_up.png)',
-    '[outside](../../made_up.py)',
-])
+@pytest.mark.parametrize(
+    'text',
+    [
+        '[config](../configs/pandepth/made_up.py)',
+        '[page](made_up.md)',
+        '[anchor](#made-up)',
+        '![picture](images/made_up.png)',
+        '[outside](../../made_up.py)',
+    ],
+)
 def test_broken_links_fail_the_build(tmp_path, text):
     (tmp_path / 'docs').mkdir()
     config = tmp_path / 'mkdocs.yml'
-    config.write_text(f'site_name: test\nhooks: [{DOCS}/hooks.py]\n'
-                      'not_in_nav: /source/\nplugins: []\n'
-                      'validation: {links: {anchors: warn}}\n')
+    config.write_text(
+        f'site_name: test\nhooks: [{DOCS}/hooks.py]\n'
+        'not_in_nav: /source/\nplugins: []\n'
+        'validation: {links: {anchors: warn}}\n'
+    )
     (tmp_path / 'docs' / 'index.md').write_text(
-        '[good](../configs/pandepth/custom_dataset_example.py)\n' + text)
+        '[good](../configs/pandepth/custom_dataset_example.py)\n' + text
+    )
     run = build(config, tmp_path / 'site')
     assert run.returncode == 1
     assert run.stderr.count('WARNING') == 1 and 'made' in run.stderr

@@ -1,10 +1,17 @@
 """Files of points and arrays, and depth that fits a PNG."""
+
 import numpy as np
 import pytest
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import (check_points, fit_depth_png, read_depth_png,
-                                read_npy, read_points, write_depth_png)
+from pandepth_mm.fileio import (
+    check_points,
+    fit_depth_png,
+    read_depth_png,
+    read_npy,
+    read_points,
+    write_depth_png,
+)
 
 POINTS = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
 
@@ -20,12 +27,15 @@ def test_points_of_both_formats(tmp_path):
     assert check_points(POINTS[:, :3].astype(int), 'points').shape == (7, 3)
 
 
-@pytest.mark.parametrize('name, content, message', [
-    ('scan.bin', b'\0' * 20, 'found 20 bytes; expected .*16 bytes a point'),
-    ('scan.pcd', b'\0' * 16, r"found suffix '\.pcd'; expected \.bin or \.npy"),
-    ('scan.npy', b'\0' * 16, 'found a file that cannot be read'),
-    ('missing.bin', None, 'found no such file'),
-])
+@pytest.mark.parametrize(
+    'name, content, message',
+    [
+        ('scan.bin', b'\0' * 20, 'found 20 bytes; expected .*16 bytes a point'),
+        ('scan.pcd', b'\0' * 16, r"found suffix '\.pcd'; expected \.bin or \.npy"),
+        ('scan.npy', b'\0' * 16, 'found a file that cannot be read'),
+        ('missing.bin', None, 'found no such file'),
+    ],
+)
 def test_bad_point_files(tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
@@ -34,10 +44,10 @@ def test_bad_point_files(tmp_path, name, content, message):
     assert name in str(error.value)
 
 
-@pytest.mark.parametrize('array', [
-    np.zeros((5, 2)), np.zeros(15), np.zeros((5, 3), complex),
-    np.array([['a', 'b', 'c']])
-])
+@pytest.mark.parametrize(
+    'array',
+    [np.zeros((5, 2)), np.zeros(15), np.zeros((5, 3), complex), np.array([['a', 'b', 'c']])],
+)
 def test_arrays_that_are_no_points(array):
     with pytest.raises(InputError, match='points: found .* of shape'):
         check_points(array, 'points')
@@ -52,13 +62,13 @@ def test_pickles_are_not_loaded(tmp_path):
 
 
 def test_fit_depth_png(tmp_path):
-    depth = np.array([[0, 1 / 300, 1 / 256, 5, 255.996, 256, 300],
-                      [np.nan, np.inf, -np.inf, -1, 1, 2, 3]])
+    depth = np.array(
+        [[0, 1 / 300, 1 / 256, 5, 255.996, 256, 300], [np.nan, np.inf, -np.inf, -1, 1, 2, 3]]
+    )
     fitted, beyond = fit_depth_png(depth)
     assert beyond == 2  # 256 and 300; infinity is no depth
     write_depth_png(tmp_path / 'd.png', fitted)
     read = read_depth_png(tmp_path / 'd.png', 256)
     limit = 65535 / 256
-    expected = [[0, 0, 1 / 256, 5, limit, limit, limit],
-                [0, 0, 0, 0, 1, 2, 3]]
+    expected = [[0, 0, 1 / 256, 5, limit, limit, limit], [0, 0, 0, 0, 1, 2, 3]]
     np.testing.assert_allclose(read, expected, atol=1 / 512)

@@ -1,4 +1,5 @@
 """The training recipe: the paper's values, and what a Runner makes of them."""
+
 import math
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def train_toy(cfg, work_dir, **changes):
         train_cfg=dict(cfg.train_cfg, val_interval=1000),
         optim_wrapper=cfg.optim_wrapper,
         param_scheduler=cfg.get('param_scheduler'),
-        auto_scale_lr=cfg.auto_scale_lr)
+        auto_scale_lr=cfg.auto_scale_lr,
+    )
     settings.update(changes)
     Runner(
         model=ToyModel(),
@@ -42,17 +44,20 @@ def train_toy(cfg, work_dir, **changes):
             batch_size=batch,
             num_workers=0,
             sampler=cfg.train_dataloader.sampler,
-            dataset=dict(type='ToyDataset', length=batch * ITERATIONS)),
+            dataset=dict(type='ToyDataset', length=batch * ITERATIONS),
+        ),
         default_hooks=dict(
             param_scheduler=cfg.default_hooks.param_scheduler,
             logger=None,
             checkpoint=None,
-            timer=None),
+            timer=None,
+        ),
         custom_hooks=[recorder],
         default_scope='pandepth_mm',
         experiment_name=work_dir.name,
         log_level='ERROR',
-        **settings).train()
+        **settings,
+    ).train()
     return recorder.rates
 
 
@@ -64,8 +69,8 @@ def test_the_papers_recipe_is_stated():
     # the rate is meant for four GPUs; --auto-scale-lr scales it for others
     assert cfg.train_dataloader.batch_size == 2
     assert cfg.auto_scale_lr == dict(
-        enable=False,
-        base_batch_size=GPUS * cfg.train_dataloader.batch_size)
+        enable=False, base_batch_size=GPUS * cfg.train_dataloader.batch_size
+    )
     assert cfg.sync_bn == 'torch'
     for split in ('train', 'val', 'test'):
         assert cfg[f'{split}_dataloader'].dataset.img_scale == (1000, 200)
@@ -75,16 +80,13 @@ def test_only_training_flips_and_after_all_is_loaded():
     cfg = Config.fromfile(PAPER)
     for split in ('train', 'val', 'test'):
         pipeline = cfg[f'{split}_dataloader'].dataset.pipeline
-        flips = [
-            i for i, step in enumerate(pipeline) if 'Flip' in step.type
-        ]
+        flips = [i for i, step in enumerate(pipeline) if 'Flip' in step.type]
         if split != 'train':
             assert flips == []
             continue
-        flip, = flips
+        (flip,) = flips
         # depth, labels and intrinsics follow: tests/test_datasets
-        assert pipeline[flip] == dict(
-            type='pandepth_mm.FlipPanopticDepth', prob=0.5)
+        assert pipeline[flip] == dict(type='pandepth_mm.FlipPanopticDepth', prob=0.5)
         assert not any('Load' in step.type for step in pipeline[flip:])
 
 
@@ -99,8 +101,7 @@ def test_rate_scales_with_the_batch(tmp_path, batch):
     cfg = Config.fromfile(PAPER)
     cfg.train_dataloader.batch_size = batch
     cfg.auto_scale_lr.enable = True
-    rates = train_toy(
-        cfg, tmp_path, train_cfg=dict(by_epoch=True, max_epochs=1))
+    rates = train_toy(cfg, tmp_path, train_cfg=dict(by_epoch=True, max_epochs=1))
     assert rates == pytest.approx([2e-4 * batch / 8] * ITERATIONS)
 
 
@@ -124,15 +125,14 @@ def test_warmup_config_changes_nothing_else():
     assert warmup == paper
 
 
-@pytest.mark.parametrize('base', [
-    'pandepth_effb5_vkitti2.py', 'table1/depth-only.py',
-    'custom_dataset_example.py'
-])
+@pytest.mark.parametrize(
+    'base', ['pandepth_effb5_vkitti2.py', 'table1/depth-only.py', 'custom_dataset_example.py']
+)
 def test_any_config_can_choose_the_warmup(tmp_path, base):
     child = tmp_path / 'child.py'
     bases = [
         str(CONFIGS / 'pandepth' / base),
-        str(CONFIGS / '_base_' / 'schedules' / 'warmup_cosine_50e.py')
+        str(CONFIGS / '_base_' / 'schedules' / 'warmup_cosine_50e.py'),
     ]
     child.write_text(f'_base_ = {bases!r}\n')
     schedule = Config.fromfile(child).param_scheduler

@@ -1,4 +1,5 @@
 """The five rows of the paper's Table 1: one model with fewer branches."""
+
 import json
 import math
 import os
@@ -13,49 +14,48 @@ import vkitti2
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
-from scenes.jobs import synthesize
 from tiny_dataset import make_tiny_dataset
 
 from pandepth_mm.registry import DATASETS, MODELS
+from scenes.jobs import synthesize
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / 'configs' / 'pandepth'
 FULL = CONFIGS / 'pandepth_effb5_vkitti2.py'
 DEMO = CONFIGS / 'pandepth_effb0_minivkitti.py'
 
-INSTANCE_LOSSES = {
-    'loss_rpn_cls', 'loss_rpn_bbox', 'loss_cls', 'loss_bbox', 'loss_mask'
-}
+INSTANCE_LOSSES = {'loss_rpn_cls', 'loss_rpn_bbox', 'loss_cls', 'loss_bbox', 'loss_mask'}
 # a row: its branches, losses, predictions, groups of metrics
 IMAGE = {'backbone', 'neck'}
 ROWS = {
-    'semantic-only': (
-        {*IMAGE, 'semantic_head'},
-        {'loss_semantic'},
-        {'pred_sem_seg'},
-        {'semantic'}),
+    'semantic-only': ({*IMAGE, 'semantic_head'}, {'loss_semantic'}, {'pred_sem_seg'}, {'semantic'}),
     'instance-only': (
         {*IMAGE, 'rpn_head', 'roi_head'},
         INSTANCE_LOSSES,
         {'pred_instances'},
-        {'instance'}),
-    'depth-only': (
-        {'depth_head'},
-        {'loss_depth'},
-        {'pred_depth_map'},
-        {'depth'}),
+        {'instance'},
+    ),
+    'depth-only': ({'depth_head'}, {'loss_depth'}, {'pred_depth_map'}, {'depth'}),
     'semsegdepth': (
         {*IMAGE, 'semantic_head', 'depth_head', 'joint_head'},
         {'loss_semantic', 'loss_depth', 'loss_joint'},
         {'pred_sem_seg', 'pred_depth_map'},
-        {'semantic', 'depth'}),
+        {'semantic', 'depth'},
+    ),
     'pandepth': (
-        {*IMAGE, 'semantic_head', 'rpn_head', 'roi_head', 'depth_head',
-         'joint_head', 'panoptic_fusion'},
+        {
+            *IMAGE,
+            'semantic_head',
+            'rpn_head',
+            'roi_head',
+            'depth_head',
+            'joint_head',
+            'panoptic_fusion',
+        },
         {'loss_semantic', 'loss_depth', 'loss_joint', *INSTANCE_LOSSES},
-        {'pred_sem_seg', 'pred_instances', 'pred_depth_map',
-         'pred_panoptic_seg'},
-        {'semantic', 'instance', 'depth', 'panoptic'}),
+        {'pred_sem_seg', 'pred_instances', 'pred_depth_map', 'pred_panoptic_seg'},
+        {'semantic', 'instance', 'depth', 'panoptic'},
+    ),
 }
 BRANCHES = ROWS['pandepth'][0]
 # the column of Table 1 by which the best checkpoint is kept
@@ -75,9 +75,8 @@ def load(row):
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     return make_tiny_dataset(
-        tmp_path_factory.mktemp('table1'),
-        num_frames=2,
-        splits=('train', 'val', 'test'))
+        tmp_path_factory.mktemp('table1'), num_frames=2, splits=('train', 'val', 'test')
+    )
 
 
 def test_the_folder_holds_these_rows():
@@ -93,8 +92,9 @@ def test_rows_differ_only_in_their_branches(row):
         wanted = full['model'].pop(name)
         assert branch == (wanted if name in ROWS[row][0] else None)
     metrics = [
-        metric for metric in full['val_evaluator'] if metric['type'] in
-        {f'pandepth_mm.{group.title()}Metric' for group in ROWS[row][3]}
+        metric
+        for metric in full['val_evaluator']
+        if metric['type'] in {f'pandepth_mm.{group.title()}Metric' for group in ROWS[row][3]}
     ]
     assert len(metrics) == len(ROWS[row][3])
     assert cfg['val_evaluator'] == cfg['test_evaluator'] == metrics
@@ -159,7 +159,7 @@ def test_depth_alone_needs_no_other_truth(data):
     batch = pseudo_collate([DATASETS.build(dataset_cfg)[0]])
     model = MODELS.build(cfg.model)
     inputs = model.data_preprocessor(batch, training=True)
-    sample, = inputs['data_samples']
+    (sample,) = inputs['data_samples']
     for key in ('gt_instances', 'ignored_instances', 'gt_sem_seg'):
         delattr(sample, key)
     losses = model(**inputs, mode='loss')
@@ -181,10 +181,8 @@ def rendered(tmp_path_factory):
     """Road scenes of our own, two frames a scene."""
     root = tmp_path_factory.mktemp('rendered')
     variations = ('clone', 'fog')
-    synthesize(root / 'raw', 1, (96, 48), 0, variations=variations,
-               progress=False)
-    vkitti2.convert(root / 'raw', root / 'data', variations=variations,
-                    progress=False)
+    synthesize(root / 'raw', 1, (96, 48), 0, variations=variations, progress=False)
+    vkitti2.convert(root / 'raw', root / 'data', variations=variations, progress=False)
     return root / 'data'
 
 
@@ -196,7 +194,8 @@ def run_tool(name, *args):
         env=env,
         capture_output=True,
         text=True,
-        timeout=600)
+        timeout=600,
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 
@@ -206,39 +205,48 @@ def run_tool(name, *args):
 def test_rows_train_and_test_through_the_tools(row, rendered, tmp_path):
     config, work = on_the_demo(row, tmp_path), tmp_path / 'work'
     options = [
-        'train_cfg.max_iters=4', 'train_cfg.val_interval=4',
-        'default_hooks.checkpoint.interval=4', 'train_dataloader.batch_size=2',
-        'default_hooks.logger.interval=1'
+        'train_cfg.max_iters=4',
+        'train_cfg.val_interval=4',
+        'default_hooks.checkpoint.interval=4',
+        'train_dataloader.batch_size=2',
+        'default_hooks.logger.interval=1',
     ]
     for split in ('train', 'val', 'test'):
         loader = f'{split}_dataloader'
         options += [
             f'{loader}.dataset.data_root={rendered}',
-            f'{loader}.dataset.img_scale=(96,48)', f'{loader}.num_workers=0',
-            f'{loader}.persistent_workers=False'
+            f'{loader}.dataset.img_scale=(96,48)',
+            f'{loader}.num_workers=0',
+            f'{loader}.persistent_workers=False',
         ]
-    run_tool('train.py', config, '--work-dir', work, '--cfg-options',
-             *options)
+    run_tool('train.py', config, '--work-dir', work, '--cfg-options', *options)
     best = BEST[row][0].replace('/', '_')
-    assert [p.name for p in work.glob('best_*.pth')
-            ] == [f'best_{best}_iter_4.pth']
-    scalars, = work.glob('*/vis_data/scalars.json')
+    assert [p.name for p in work.glob('best_*.pth')] == [f'best_{best}_iter_4.pth']
+    (scalars,) = work.glob('*/vis_data/scalars.json')
     steps = [json.loads(line) for line in scalars.read_text().splitlines()]
     logged = {k for step in steps for k in step if 'loss_' in k}
     assert logged == ROWS[row][1]
 
     out = tmp_path / 'metrics.json'
-    table = run_tool('test.py', config, work / 'iter_4.pth', '--work-dir',
-                     work, '--out', out, '--show-dir', tmp_path / 'pictures',
-                     '--cfg-options', *options)
+    table = run_tool(
+        'test.py',
+        config,
+        work / 'iter_4.pth',
+        '--work-dir',
+        work,
+        '--out',
+        out,
+        '--show-dir',
+        tmp_path / 'pictures',
+        '--cfg-options',
+        *options,
+    )
     metrics = json.loads(out.read_text())
     assert set(metrics.pop('details')) == ROWS[row][3]
     assert {name.split('/')[0] for name in metrics} == ROWS[row][3]
     assert math.isfinite(metrics[BEST[row][0]])
     blocks = {
-        group
-        for group in ROWS['pandepth'][3]
-        if re.search(rf'^{group}  ', table, re.MULTILINE)
+        group for group in ROWS['pandepth'][3] if re.search(rf'^{group}  ', table, re.MULTILINE)
     }
     assert blocks == ROWS[row][3]
     assert len(list((tmp_path / 'pictures').glob('*.png'))) == 2

@@ -1,4 +1,5 @@
 """The check of the installed packages."""
+
 import subprocess
 import sys
 
@@ -6,11 +7,7 @@ import pytest
 
 from pandepth_mm import version
 
-ONEDL = {
-    'onedl-mmcv': '2.3.6',
-    'onedl-mmengine': '0.10.12',
-    'onedl-mmdetection': '3.5.1'
-}
+ONEDL = {'onedl-mmcv': '2.3.6', 'onedl-mmengine': '0.10.12', 'onedl-mmdetection': '3.5.1'}
 ORIGINAL = {'mmcv': '2.1.0', 'mmengine': '0.10.7', 'mmdet': '3.3.0'}
 
 
@@ -25,26 +22,27 @@ def installed(monkeypatch):
     return pretend
 
 
-@pytest.mark.parametrize('distributions, name', [(ONEDL, 'onedl'),
-                                                 (ORIGINAL, 'openmmlab'),
-                                                 ({
-                                                     **ORIGINAL, 'mmcv':
-                                                     '2.1'
-                                                 }, 'openmmlab')])
+@pytest.mark.parametrize(
+    'distributions, name',
+    [(ONEDL, 'onedl'), (ORIGINAL, 'openmmlab'), ({**ORIGINAL, 'mmcv': '2.1'}, 'openmmlab')],
+)
 def test_good_stacks(installed, distributions, name):
     installed(distributions)
     assert version.check_stack() == name
 
 
-@pytest.mark.parametrize('distributions, ops, message', [
-    ({}, True, 'none is installed'),
-    ({**ONEDL, **ORIGINAL}, True, 'two OpenMMLab stacks'),
-    ({**ONEDL, 'mmdet': '3.3.0'}, True, 'two OpenMMLab stacks'),
-    ({'mmcv': '2.1.0'}, True, 'needs mmengine'),
-    ({**ORIGINAL, 'mmcv': '2.2.0'}, True, 'mmcv >=2.1.0,<2.2.0, found 2.2.0'),
-    ({**ORIGINAL, 'mmcv': '2.0.1'}, True, 'found 2.0.1'),
-    (ONEDL, False, 'compiled ops'),
-])
+@pytest.mark.parametrize(
+    'distributions, ops, message',
+    [
+        ({}, True, 'none is installed'),
+        ({**ONEDL, **ORIGINAL}, True, 'two OpenMMLab stacks'),
+        ({**ONEDL, 'mmdet': '3.3.0'}, True, 'two OpenMMLab stacks'),
+        ({'mmcv': '2.1.0'}, True, 'needs mmengine'),
+        ({**ORIGINAL, 'mmcv': '2.2.0'}, True, 'mmcv >=2.1.0,<2.2.0, found 2.2.0'),
+        ({**ORIGINAL, 'mmcv': '2.0.1'}, True, 'found 2.0.1'),
+        (ONEDL, False, 'compiled ops'),
+    ],
+)
 def test_bad_stacks(installed, distributions, ops, message):
     installed(distributions, ops)
     with pytest.raises(ImportError, match=message) as error:
@@ -60,6 +58,8 @@ def test_this_environment():
 
 
 def test_import_is_light():
-    code = ('import sys, pandepth_mm; heavy = {"torch", "mmcv", "mmengine", '
-            '"mmdet"} & set(sys.modules); assert not heavy, heavy')
+    code = (
+        'import sys, pandepth_mm; heavy = {"torch", "mmcv", "mmengine", '
+        '"mmdet"} & set(sys.modules); assert not heavy, heavy'
+    )
     subprocess.run([sys.executable, '-c', code], check=True)

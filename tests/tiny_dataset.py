@@ -3,33 +3,35 @@
 A street seen by a camera 1.5 m above flat ground: sky, road, and upright
 rectangles as things at known distances. Depth is exact, in metres along z.
 """
+
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
 from pycocotools import mask as mask_utils
 
-from pandepth_mm.fileio import (write_depth_png, write_json,
-                                write_panoptic_png)
+from pandepth_mm.fileio import write_depth_png, write_json, write_panoptic_png
 from pandepth_mm.structures.vkitti2_meta import STUFF_CLASSES, THING_CLASSES
 
 CAMERA_HEIGHT = 1.5
-MAX_DEPTH = 60.
+MAX_DEPTH = 60.0
 SPARSE_FRACTION, TRUTH_FRACTION = 0.05, 0.2
 
 
-def make_tiny_dataset(root: Union[str, Path],
-                      num_frames: int = 4,
-                      size: Tuple[int, int] = (48, 96),
-                      splits: Sequence[str] = ('train', 'val'),
-                      things_per_frame: int = 3,
-                      empty_frames: Sequence[int] = (),
-                      thing_classes: Sequence[str] = THING_CLASSES,
-                      stuff_classes: Sequence[str] = STUFF_CLASSES,
-                      depth_scale: float = 256.,
-                      write_scales: bool = True,
-                      seed: int = 0) -> Path:
+def make_tiny_dataset(
+    root: str | Path,
+    num_frames: int = 4,
+    size: tuple[int, int] = (48, 96),
+    splits: Sequence[str] = ('train', 'val'),
+    things_per_frame: int = 3,
+    empty_frames: Sequence[int] = (),
+    thing_classes: Sequence[str] = THING_CLASSES,
+    stuff_classes: Sequence[str] = STUFF_CLASSES,
+    depth_scale: float = 256.0,
+    write_scales: bool = True,
+    seed: int = 0,
+) -> Path:
     """Write a data set: annotations, pictures, depth, panoptic PNGs.
 
     The originals (RGB, dense depth in centimetres, 65535 = sky) lie in
@@ -61,21 +63,23 @@ def make_tiny_dataset(root: Union[str, Path],
             id=label + 1,
             name=name,
             isthing=int(label < len(thing_classes)),
-            color=colors[label].tolist()) for label, name in enumerate(classes)
+            color=colors[label].tolist(),
+        )
+        for label, name in enumerate(classes)
     ]
     info = dict(
         description='tiny test data',
         data_root=str((root / 'source').resolve()),
         max_depth=MAX_DEPTH,
-        seed=seed)
+        seed=seed,
+    )
     for s, split in enumerate(splits):
         images, panoptics, instances = [], [], []
         for frame in range(num_frames):
             rng = np.random.default_rng([seed, s, frame])
             num_things = 0 if frame in empty_frames else things_per_frame
             scene = _draw(rng, size, num_things, thing_classes, stuff_classes)
-            image = _write_frame(
-                root, split, frame, rng, colors, depth_scale, **scene)
+            image = _write_frame(root, split, frame, rng, colors, depth_scale, **scene)
             image['id'] = 1000 * s + frame + 1
             if not write_scales:
                 del image['sparse_depth_scale'], image['depth_gt_scale']
@@ -85,42 +89,49 @@ def make_tiny_dataset(root: Union[str, Path],
                 dict(
                     image_id=image['id'],
                     file_name=f'{split}_{frame:05d}.png',
-                    segments_info=segments))
-            instances += _instances(image['id'], scene['ids'], segments,
-                                    len(thing_classes), len(instances))
+                    segments_info=segments,
+                )
+            )
+            instances += _instances(
+                image['id'], scene['ids'], segments, len(thing_classes), len(instances)
+            )
         write_json(
             root / f'annotations/panoptic_{split}.json',
-            dict(
-                info=info,
-                categories=categories,
-                images=images,
-                annotations=panoptics))
+            dict(info=info, categories=categories, images=images, annotations=panoptics),
+        )
         write_json(
             root / f'annotations/instances_{split}.json',
             dict(
                 info=info,
-                categories=categories[:len(thing_classes)],
+                categories=categories[: len(thing_classes)],
                 images=images,
-                annotations=instances))
+                annotations=instances,
+            ),
+        )
     return root
 
 
-def _intrinsics(size: Tuple[int, int]) -> np.ndarray:
+def _intrinsics(size: tuple[int, int]) -> np.ndarray:
     """A camera that looks straight ahead, 80 degrees wide."""
     height, width = size
     focal = 0.6 * width
-    return np.array([[focal, 0, (width - 1) / 2],
-                     [0, focal, (height - 1) / 2], [0, 0, 1]])
+    return np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
 
 
-def _draw(rng: np.random.Generator, size: Tuple[int, int], num_things: int,
-          thing_classes: Sequence[str], stuff_classes: Sequence[str]) -> dict:
+def _draw(
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    num_things: int,
+    thing_classes: Sequence[str],
+    stuff_classes: Sequence[str],
+) -> dict:
     """Make a scene: segment ids, label of each id, dense depth (0 = sky)."""
     height, width = size
     k = _intrinsics(size)
     names = list(stuff_classes)
-    sky, road = (names.index(name) if name in names else i
-                 for i, name in enumerate(('Sky', 'Road')))
+    sky, road = (
+        names.index(name) if name in names else i for i, name in enumerate(('Sky', 'Road'))
+    )
     below = np.arange(height) - k[1, 2]
     plane = np.where(below > 0, k[1, 1] * CAMERA_HEIGHT / below.clip(1e-3), 0)
     depth = np.repeat(plane[:, None], width, axis=1)
@@ -135,15 +146,23 @@ def _draw(rng: np.random.Generator, size: Tuple[int, int], num_things: int,
         low_right = k @ [x + rng.uniform(0.8, 1.6), CAMERA_HEIGHT, z]
         left, top = np.rint(top_left[:2] / z).astype(int).clip(0)
         right, low = np.rint(low_right[:2] / z).astype(int).clip(0)
-        ids[top:low + 1, left:right + 1] = segment
-        depth[top:low + 1, left:right + 1] = z
+        ids[top : low + 1, left : right + 1] = segment
+        depth[top : low + 1, left : right + 1] = z
         labels[segment] = int(rng.integers(len(thing_classes)))
     return dict(ids=ids, labels=labels, depth=depth.astype(np.float32))
 
 
-def _write_frame(root: Path, split: str, frame: int, rng: np.random.Generator,
-                 colors: np.ndarray, scale: float, ids: np.ndarray,
-                 labels: Dict[int, int], depth: np.ndarray) -> dict:
+def _write_frame(
+    root: Path,
+    split: str,
+    frame: int,
+    rng: np.random.Generator,
+    colors: np.ndarray,
+    scale: float,
+    ids: np.ndarray,
+    labels: dict[int, int],
+    depth: np.ndarray,
+) -> dict:
     """Write the files of a frame; return its entry of ``images``."""
     stem = f'{split}_{frame:05d}'
     rgb = np.zeros((*ids.shape, 3))
@@ -153,14 +172,10 @@ def _write_frame(root: Path, split: str, frame: int, rng: np.random.Generator,
     rgb += rng.normal(0, 6, rgb.shape)
     for folder in ('rgb', 'depth'):
         (root / 'source' / folder).mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(
-        str(root / f'source/rgb/{stem}.jpg'),
-        rgb[..., ::-1].clip(0, 255).astype(np.uint8))
+    cv2.imwrite(str(root / f'source/rgb/{stem}.jpg'), rgb[..., ::-1].clip(0, 255).astype(np.uint8))
     # 655.35 m is 65535 cm, the code of the sky
-    write_depth_png(root / f'source/depth/{stem}.png',
-                    np.where(depth > 0, depth, 655.35), 100)
-    for folder, fraction in (('sparse_depth', SPARSE_FRACTION),
-                             ('depth_gt', TRUTH_FRACTION)):
+    write_depth_png(root / f'source/depth/{stem}.png', np.where(depth > 0, depth, 655.35), 100)
+    for folder, fraction in (('sparse_depth', SPARSE_FRACTION), ('depth_gt', TRUTH_FRACTION)):
         valid = np.flatnonzero(depth > 0)
         number = min(round(fraction * depth.size), len(valid))
         drawn = rng.choice(valid, number, replace=False)
@@ -182,10 +197,11 @@ def _write_frame(root: Path, split: str, frame: int, rng: np.random.Generator,
         depth_gt_file=f'depth_gt/{stem}.png',
         depth_gt_scale=scale,
         depth_file=f'depth/{stem}.png',
-        depth_scale=100.)
+        depth_scale=100.0,
+    )
 
 
-def _segments(ids: np.ndarray, labels: Dict[int, int]) -> List[dict]:
+def _segments(ids: np.ndarray, labels: dict[int, int]) -> list[dict]:
     """segments_info of a frame; segments without a pixel are left out."""
     segments = []
     for segment, label in labels.items():
@@ -199,12 +215,15 @@ def _segments(ids: np.ndarray, labels: Dict[int, int]) -> List[dict]:
                 category_id=label + 1,
                 area=len(v),
                 bbox=[int(n) for n in box],
-                iscrowd=0))
+                iscrowd=0,
+            )
+        )
     return segments
 
 
-def _instances(image_id: int, ids: np.ndarray, segments: List[dict],
-               num_things: int, first: int) -> List[dict]:
+def _instances(
+    image_id: int, ids: np.ndarray, segments: list[dict], num_things: int, first: int
+) -> list[dict]:
     """COCO instances of a frame, with ids that follow ``first``."""
     records = []
     for segment in segments:
@@ -217,15 +236,15 @@ def _instances(image_id: int, ids: np.ndarray, segments: List[dict],
                 segment,
                 id=first + len(records) + 1,
                 image_id=image_id,
-                segmentation=dict(
-                    size=rle['size'], counts=rle['counts'].decode())))
+                segmentation=dict(size=rle['size'], counts=rle['counts'].decode()),
+            )
+        )
     return records
 
 
-def tiny_config(root: Union[str, Path],
-                split: str = 'train',
-                pipeline: Optional[list] = None,
-                **kwargs) -> dict:
+def tiny_config(
+    root: str | Path, split: str = 'train', pipeline: list | None = None, **kwargs
+) -> dict:
     """Config of a VKITTI2Dataset on the data of `make_tiny_dataset`."""
     return dict(
         type='VKITTI2Dataset',
@@ -233,4 +252,5 @@ def tiny_config(root: Union[str, Path],
         ann_file=f'annotations/panoptic_{split}.json',
         img_scale=kwargs.pop('img_scale', (96, 48)),
         pipeline=pipeline or [],
-        **kwargs)
+        **kwargs,
+    )

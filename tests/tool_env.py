@@ -1,4 +1,5 @@
 """Environment of tools that the tests start as processes."""
+
 import os
 import sys
 from pathlib import Path
@@ -13,4 +14,5 @@ def subprocess_env():
         PYTHONPATH=os.pathsep.join(p for p in paths if p),
         PYTHON=sys.executable,
         OMP_NUM_THREADS='1',
-        MPLBACKEND='Agg')
+        MPLBACKEND='Agg',
+    )

@@ -1,4 +1,5 @@
 """Running the command line tools inside the test's process."""
+
 import runpy
 import sys
 from pathlib import Path
@@ -18,12 +19,10 @@ TOY_CONFIG = Path(__file__).with_name('toy_config.py')
 @pytest.fixture
 def fresh_loading(monkeypatch):
     """Undo afterwards what set_checkpoint_trust changes for a process."""
-    for name in ('TORCH_FORCE_WEIGHTS_ONLY_LOAD',
-                 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', 'LOCAL_RANK'):
+    for name in ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', 'LOCAL_RANK'):
         monkeypatch.setenv(name, '')
         monkeypatch.delenv(name)
-    monkeypatch.setattr(CheckpointLoader, '_schemes',
-                        dict(CheckpointLoader._schemes))
+    monkeypatch.setattr(CheckpointLoader, '_schemes', dict(CheckpointLoader._schemes))
     before = torch.serialization.get_safe_globals()
     yield
     torch.serialization.clear_safe_globals()
@@ -38,8 +37,7 @@ def run_tool(monkeypatch, capsys, fresh_loading):
     """
 
     def run(name, *args):
-        monkeypatch.setattr(sys, 'argv',
-                            [f'{name}.py', *(str(a) for a in args)])
+        monkeypatch.setattr(sys, 'argv', [f'{name}.py', *(str(a) for a in args)])
         capsys.readouterr()
         code = 0
         try:
@@ -70,14 +68,14 @@ def tiny_root(tmp_path_factory):
         tmp_path_factory.mktemp('tiny'),
         num_frames=FRAMES,
         splits=('val', 'test'),
-        empty_frames=(1, ))
+        empty_frames=(1,),
+    )
 
 
 @pytest.fixture
 def run(tiny_root):
     """Annotations, samples with predictions, meta information."""
-    return (tiny_root / 'annotations/panoptic_test.json',
-            *all_frames(tiny_root))
+    return (tiny_root / 'annotations/panoptic_test.json', *all_frames(tiny_root))
 
 
 @pytest.fixture(scope='module')

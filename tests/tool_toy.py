@@ -1,4 +1,5 @@
 """A toy model, data set and metric for the tests of the tools."""
+
 import os
 import time
 
@@ -19,15 +20,14 @@ class ToyDataset(Dataset):
     def __init__(self, length=6, broken=None):
         self.length = length
         self.broken = broken
-        self.metainfo = dict(thing_classes=('Car', ), stuff_classes=('Sky', ))
+        self.metainfo = dict(thing_classes=('Car',), stuff_classes=('Sky',))
 
     def __len__(self):
         return self.length
 
     def __getitem__(self, index):
         if index == self.broken:
-            raise InputError(f'frame{index}.png', 'no such file', 'an image',
-                             'img')
+            raise InputError(f'frame{index}.png', 'no such file', 'an image', 'img')
         return dict(x=torch.tensor([index / self.length]), index=index)
 
 
@@ -35,7 +35,7 @@ class ToyDataset(Dataset):
 class ToyModel(BaseModel):
     """Fits y = 2 x; ``width`` changes a shape, ``delay`` slows it down."""
 
-    def __init__(self, width=1, delay=0., norm_cfg=None, init_cfg=None):
+    def __init__(self, width=1, delay=0.0, norm_cfg=None, init_cfg=None):
         super().__init__(init_cfg=init_cfg)
         self.num_things = 1
         self.num_stuff = 1
@@ -48,9 +48,8 @@ class ToyModel(BaseModel):
         y = self.linear(x)
         if mode == 'loss':
             time.sleep(self.delay)
-            return dict(loss=((y - 2 * x)**2).mean())
-        return [dict(index=int(i), y=float(v)) for i, v in zip(
-            index, y, strict=True)]
+            return dict(loss=((y - 2 * x) ** 2).mean())
+        return [dict(index=int(i), y=float(v)) for i, v in zip(index, y, strict=True)]
 
 
 @METRICS.register_module()
@@ -64,13 +63,10 @@ class ToyMetric(BaseMetric):
 
     def compute_metrics(self, results):
         values = dict(results)
-        self.details = dict(
-            confusion=dict(
-                rows=['Car'], columns=['Car', 'void'], counts=[[4, 1]]))
+        self.details = dict(confusion=dict(rows=['Car'], columns=['Car', 'void'], counts=[[4, 1]]))
         return dict(
-            mean=sum(values.values()) / len(values),
-            frames=len(values),
-            undefined=float('nan'))
+            mean=sum(values.values()) / len(values), frames=len(values), undefined=float('nan')
+        )
 
 
 class RunsCode:
@@ -80,4 +76,4 @@ class RunsCode:
         self.name = name
 
     def __reduce__(self):
-        return os.mkdir, (self.name, )
+        return os.mkdir, (self.name,)

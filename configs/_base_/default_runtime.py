@@ -6,20 +6,19 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook',
-        interval=1,
-        max_keep_ckpts=3,
-        save_best='panoptic/PQ',
-        rule='greater'),
+        type='CheckpointHook', interval=1, max_keep_ckpts=3, save_best='panoptic/PQ', rule='greater'
+    ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='pandepth_mm.PanDepthVisualizationHook'),
-    class_count=dict(type='pandepth_mm.CheckClassCountHook'))
+    class_count=dict(type='pandepth_mm.CheckClassCountHook'),
+)
 
 
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
+    dist_cfg=dict(backend='nccl'),
+)
 # batch norms are synchronised over the GPUs of a distributed run
 sync_bn = 'torch'
 randomness = dict(seed=0)
@@ -27,9 +26,8 @@ randomness = dict(seed=0)
 # other backends, e.g. dict(type='TensorboardVisBackend'), go in this list
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(
-    type='pandepth_mm.PanDepthVisualizer',
-    vis_backends=vis_backends,
-    name='visualizer')
+    type='pandepth_mm.PanDepthVisualizer', vis_backends=vis_backends, name='visualizer'
+)
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
 
 log_level = 'INFO'

@@ -8,8 +8,9 @@ dataset = dict(
     img_scale=(640, 192),  # width, height of the network's input
     depth_scale=1000.0,  # PNG units per metre, here millimetres
     metainfo=dict(
-        thing_classes=('person', 'forklift'),
-        stuff_classes=('floor', 'wall', 'shelf', 'ceiling')))
+        thing_classes=('person', 'forklift'), stuff_classes=('floor', 'wall', 'shelf', 'ceiling')
+    ),
+)
 
 train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dataset)

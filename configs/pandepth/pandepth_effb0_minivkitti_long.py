@@ -8,12 +8,7 @@ train_cfg = dict(max_iters=max_iters, val_interval=max_iters + 1)
 train_dataloader = dict(batch_size=3)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, end=100),
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=False,
-        T_max=max_iters,
-        eta_min=2e-5)
+    dict(type='CosineAnnealingLR', by_epoch=False, T_max=max_iters, eta_min=2e-5),
 ]
-default_hooks = dict(
-    logger=dict(interval=50), checkpoint=dict(interval=250))
+default_hooks = dict(logger=dict(interval=50), checkpoint=dict(interval=250))
 log_processor = dict(window_size=50)

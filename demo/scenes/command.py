@@ -13,58 +13,81 @@ What is complete stays: a run that was stopped goes on where it was. More
 ``--scenes`` and ``--variations`` can be added to a folder later; another
 size, seed or number of frames needs another folder.
 """
+
 import argparse
 import os
 import sys
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.structures.vkitti2_meta import SPLIT_SCENES, VARIATIONS
 
 
-def parse_args(argv: Optional[Sequence[str]]) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('out', metavar='OUT', help='folder to write to')
-    parser.add_argument('--frames', type=int, required=True, metavar='N',
-                        help='frames of each scene')
-    parser.add_argument('--size', default='416x128', metavar='WxH',
-                        help='image size (default: 416x128; '
-                        'Virtual KITTI 2 has 1242x375)')
-    parser.add_argument('--seed', type=int, default=0, metavar='S',
-                        help='decides the scenes (default: 0)')
-    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1,
-                        metavar='N', help='processes (default: all cores)')
-    parser.add_argument('--scenes', nargs='+', metavar='SCENE',
-                        default=sorted(sum(SPLIT_SCENES.values(), ())),
-                        help='default: all five')
-    parser.add_argument('--variations', nargs='+', metavar='NAME',
-                        default=list(VARIATIONS),
-                        help='default: ' + ' '.join(VARIATIONS))
+    parser.add_argument(
+        '--frames', type=int, required=True, metavar='N', help='frames of each scene'
+    )
+    parser.add_argument(
+        '--size',
+        default='416x128',
+        metavar='WxH',
+        help='image size (default: 416x128; Virtual KITTI 2 has 1242x375)',
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, metavar='S', help='decides the scenes (default: 0)'
+    )
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar='N',
+        help='processes (default: all cores)',
+    )
+    parser.add_argument(
+        '--scenes',
+        nargs='+',
+        metavar='SCENE',
+        default=sorted(sum(SPLIT_SCENES.values(), ())),
+        help='default: all five',
+    )
+    parser.add_argument(
+        '--variations',
+        nargs='+',
+        metavar='NAME',
+        default=list(VARIATIONS),
+        help='default: ' + ' '.join(VARIATIONS),
+    )
     return parser.parse_args(argv)
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; 2 on bad input, 130 when stopped by the user."""
     args = parse_args(argv)
     try:
         from scenes.jobs import parse_size, synthesize
     except ImportError as e:
-        print(f'error: {e}; pip install embreex scipy tqdm trimesh',
-              file=sys.stderr)
+        print(f'error: {e}; pip install embreex scipy tqdm trimesh', file=sys.stderr)
         return 2
     try:
-        written = synthesize(args.out, args.frames, parse_size(args.size),
-                             args.seed, args.workers, args.scenes,
-                             args.variations)
+        written = synthesize(
+            args.out,
+            args.frames,
+            parse_size(args.size),
+            args.seed,
+            args.workers,
+            args.scenes,
+            args.variations,
+        )
     except InputError as e:
         print(f'error: {e}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print('stopped; the same command goes on from here',
-              file=sys.stderr)
+        print('stopped; the same command goes on from here', file=sys.stderr)
         return 130
     print(f'{args.out}: complete, {written} images written now')
     return 0

@@ -4,8 +4,8 @@ import numpy as np
 
 from scenes.materials import Material, earth_color, pick_color, plant_color, scaled
 from scenes.meshes import grid_surface
-from scenes.road import END, ROUTE, START
 from scenes.placing import Site
+from scenes.road import END, ROUTE, START
 from scenes.zones import ZONE
 
 
@@ -65,12 +65,7 @@ def build_ground(site: Site, zones: str) -> None:
         here = rest & (zone == i)[:, None]
         if not here.any():
             continue
-        grass = Material(
-            'ground',
-            plant_color(rng),
-            earth_color(rng),
-            q=rng.uniform(-0.45, 0.45),
-        )
+        grass = Material('ground', plant_color(rng), earth_color(rng), q=rng.uniform(-0.45, 0.45))
         paved = z in 'TY' or (z == 'S' and rng.uniform() < 0.5)
         stone = pick_color(rng, (0.05, 0.6), (0, 0.15), (0.1, 0.38))
         strip = Material('paving', stone, p=rng.choice([0.5, 0.8, 1.2]))
@@ -78,16 +73,8 @@ def build_ground(site: Site, zones: str) -> None:
             strip = Material('ground', stone, scaled(stone, 0.7), q=0.0)
             grass = strip if rng.uniform() < 0.5 else grass
         near = here & (cl < walk)[None]
-        add(
-            'Terrain',
-            grid_surface(points, 'top', tex, near),
-            dict(top=strip if paved else grass),
-        )
-        add(
-            'Terrain',
-            grid_surface(points, 'top', tex, here & ~near),
-            dict(top=grass),
-        )
+        add('Terrain', grid_surface(points, 'top', tex, near), dict(top=strip if paved else grass))
+        add('Terrain', grid_surface(points, 'top', tex, here & ~near), dict(top=grass))
 
 
 def build_far_land(site: Site) -> None:
@@ -96,10 +83,7 @@ def build_far_land(site: Site) -> None:
     cx, cy = site.road.world(ROUTE * 0.95, 0.0)[:2]
     r = np.array([20.0, 90, 180, 270, 310, 350, 390, 430])
     a = np.linspace(0, 2 * np.pi, 91)
-    ridge = 22 + sum(
-        rng.uniform(3, 7) * np.sin(k * a + rng.uniform(0, 6.3))
-        for k in (2, 3, 5, 9)
-    )
+    ridge = 22 + sum(rng.uniform(3, 7) * np.sin(k * a + rng.uniform(0, 6.3)) for k in (2, 3, 5, 9))
     rise = np.clip((r - 250) / 180, 0, 1) ** 1.5
     z = -7 + rise[:, None] * ridge[None]
     x = cx + r[:, None] * np.cos(a)[None]

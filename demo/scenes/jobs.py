@@ -1,10 +1,12 @@
 """Plan what is missing, render it in worker processes, write the tables."""
+
 import functools
 import multiprocessing
 import re
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,7 +15,6 @@ from tqdm import tqdm
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_json, write_json
 from pandepth_mm.structures.vkitti2_meta import VARIATIONS
-
 from scenes import writer
 from scenes.camera import camera_place, camera_pose, intrinsics
 from scenes.layout import SCENES, Scene
@@ -37,17 +38,18 @@ class Job(NamedTuple):
         variations: All variations of the set.
         todo: Those whose images are missing.
     """
+
     out: str
     scene: str
     frame: int
     frames: int
-    size: Tuple[int, int]
+    size: tuple[int, int]
     seed: int
-    variations: Tuple[str, ...]
-    todo: Tuple[str, ...]
+    variations: tuple[str, ...]
+    todo: tuple[str, ...]
 
 
-def parse_size(text: str) -> Tuple[int, int]:
+def parse_size(text: str) -> tuple[int, int]:
     """(width, height) of 'WxH'.
 
     Raises:
@@ -58,13 +60,11 @@ def parse_size(text: str) -> Tuple[int, int]:
         raise InputError('--size', repr(text), 'WxH, e.g. 416x128')
     width, height = int(m[1]), int(m[2])
     if not (32 <= width <= 4096 and 16 <= height <= 4096):
-        raise InputError('--size', repr(text),
-                         'a width from 32 to 4096, a height from 16 to 4096')
+        raise InputError('--size', repr(text), 'a width from 32 to 4096, a height from 16 to 4096')
     return width, height
 
 
-def check_names(flag: str, names: Sequence[str],
-                known: Sequence[str]) -> Tuple[str, ...]:
+def check_names(flag: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     """The names in the known order, each once.
 
     Raises:
@@ -93,19 +93,24 @@ def open_folder(out: Path, parameters: dict) -> None:
         for key, value in parameters.items():
             if found.get(key) != value:
                 raise InputError(
-                    manifest, repr(found.get(key)),
-                    f'{value!r} as asked for now; use another folder or the '
-                    'same parameters', key)
+                    manifest,
+                    repr(found.get(key)),
+                    f'{value!r} as asked for now; use another folder or the same parameters',
+                    key,
+                )
         return
     foreign = sorted(out.glob('Scene*')) if out.is_dir() else []
     if foreign:
-        raise InputError(out, f'{foreign[0].name} but no {MANIFEST}',
-                         'an empty folder or a set made by this program')
+        raise InputError(
+            out,
+            f'{foreign[0].name} but no {MANIFEST}',
+            'an empty folder or a set made by this program',
+        )
     write_json(manifest, parameters)
 
 
 @functools.lru_cache(maxsize=1)
-def _load_scene(name: str, seed: int) -> Tuple[Scene, Solid]:
+def _load_scene(name: str, seed: int) -> tuple[Scene, Solid]:
     """Scene and its traceable still part; each worker keeps the last."""
     scene = Scene(name, seed)
     return scene, Solid(scene.static)
@@ -125,39 +130,50 @@ def run_job(job: Job) -> writer.FrameRows:
         track = frame.track
         drift = 7.3 * SCENES.index(job.scene)
         for name in job.todo:
-            rng = np.random.default_rng([
-                job.seed, SCENES.index(job.scene), job.frame,
-                VARIATIONS.index(name)])
+            rng = np.random.default_rng(
+                [job.seed, SCENES.index(job.scene), job.frame, VARIATIONS.index(name)]
+            )
             folder = root / name
-            writer.write_labels(folder, job.frame, frame.depth, frame.label,
-                                track)
-            writer.write_rgb(folder, job.frame,
-                             frame.shade(WEATHERS[name], rng, drift))
+            writer.write_labels(folder, job.frame, frame.depth, frame.label, track)
+            writer.write_rgb(folder, job.frame, frame.shade(WEATHERS[name], rng, drift))
     else:
         track = writer.read_tracks(root / job.variations[0], job.frame)
     return writer.frame_rows(scene, job.frame, s, k, pose, track)
 
 
-def plan(out: Path, scenes: Sequence[str], variations: Sequence[str],
-         frames: int, size: Tuple[int, int], seed: int) -> List[Job]:
+def plan(
+    out: Path,
+    scenes: Sequence[str],
+    variations: Sequence[str],
+    frames: int,
+    size: tuple[int, int],
+    seed: int,
+) -> list[Job]:
     """Jobs for what is missing; none for a scene that is complete."""
     jobs = []
     for scene in scenes:
         folders = [out / scene / v for v in variations]
         mine = [
-            Job(str(out), scene, f, frames, size, seed, tuple(variations),
-                tuple(v for v, d in zip(variations, folders,
-                                    strict=True)
-                      if not writer.complete(d, f)))
-            for f in range(frames)]
-        if any(j.todo for j in mine) or not all(
-                writer.tables_complete(d) for d in folders):
+            Job(
+                str(out),
+                scene,
+                f,
+                frames,
+                size,
+                seed,
+                tuple(variations),
+                tuple(
+                    v for v, d in zip(variations, folders, strict=True) if not writer.complete(d, f)
+                ),
+            )
+            for f in range(frames)
+        ]
+        if any(j.todo for j in mine) or not all(writer.tables_complete(d) for d in folders):
             jobs += mine
     return jobs
 
 
-def _results(jobs: List[Job], workers: int
-             ) -> Iterator[Tuple[Job, writer.FrameRows]]:
+def _results(jobs: list[Job], workers: int) -> Iterator[tuple[Job, writer.FrameRows]]:
     if workers == 1:
         for job in jobs:
             yield job, run_job(job)
@@ -173,10 +189,16 @@ def _results(jobs: List[Job], workers: int
             raise
 
 
-def synthesize(out, frames: int, size: Tuple[int, int], seed: int,
-               workers: int = 1, scenes: Sequence[str] = SCENES,
-               variations: Sequence[str] = VARIATIONS,
-               progress: bool = True) -> int:
+def synthesize(
+    out,
+    frames: int,
+    size: tuple[int, int],
+    seed: int,
+    workers: int = 1,
+    scenes: Sequence[str] = SCENES,
+    variations: Sequence[str] = VARIATIONS,
+    progress: bool = True,
+) -> int:
     """Make the set, or what is missing of it.
 
     Args:
@@ -195,21 +217,31 @@ def synthesize(out, frames: int, size: Tuple[int, int], seed: int,
     Raises:
         InputError: Bad parameters, or a folder that holds something else.
     """
-    for flag, value, least in (('--frames', frames, 1), ('--seed', seed, 0),
-                               ('--workers', workers, 1)):
+    for flag, value, least in (
+        ('--frames', frames, 1),
+        ('--seed', seed, 0),
+        ('--workers', workers, 1),
+    ):
         if value < least:
             raise InputError(flag, str(value), f'at least {least}')
     scenes = check_names('--scenes', scenes, SCENES)
     variations = check_names('--variations', variations, VARIATIONS)
     out = Path(out)
-    open_folder(out, dict(generator='synthesize_vkitti2', version=VERSION,
-                          seed=seed, width=size[0], height=size[1],
-                          frames=frames))
+    open_folder(
+        out,
+        dict(
+            generator='synthesize_vkitti2',
+            version=VERSION,
+            seed=seed,
+            width=size[0],
+            height=size[1],
+            frames=frames,
+        ),
+    )
     jobs = plan(out, scenes, variations, frames, size, seed)
     written = sum(len(j.todo) for j in jobs)
-    rows: Dict[str, Dict[int, writer.FrameRows]] = {}
-    with tqdm(total=len(jobs), unit='frame', disable=not progress,
-              desc='synthesize') as bar:
+    rows: dict[str, dict[int, writer.FrameRows]] = {}
+    with tqdm(total=len(jobs), unit='frame', disable=not progress, desc='synthesize') as bar:
         for job, got in _results(jobs, min(workers, max(len(jobs), 1))):
             mine = rows.setdefault(job.scene, {})
             mine[job.frame] = got

@@ -1,14 +1,29 @@
 """Materials: a texture kind with its colours and numbers."""
-from typing import NamedTuple, Tuple
+
+from typing import NamedTuple
 
 import numpy as np
 
-Color = Tuple[float, float, float]
+Color = tuple[float, float, float]
 
 # Kinds that textures.albedo knows; the order is the id in the table.
-KINDS = ('plain', 'asphalt', 'paving', 'ground', 'leaf', 'bark', 'wall',
-         'roof', 'paint', 'glass', 'sign', 'lamp', 'metal', 'stripes',
-         'planks')
+KINDS = (
+    'plain',
+    'asphalt',
+    'paving',
+    'ground',
+    'leaf',
+    'bark',
+    'wall',
+    'roof',
+    'paint',
+    'glass',
+    'sign',
+    'lamp',
+    'metal',
+    'stripes',
+    'planks',
+)
 
 
 class Material(NamedTuple):
@@ -23,6 +38,7 @@ class Material(NamedTuple):
         q: Second such number.
         gloss: Share of mirrored light at grazing view, 0..1.
     """
+
     kind: str
     a: Color = (0.5, 0.5, 0.5)
     b: Color = (0.3, 0.3, 0.3)
@@ -31,12 +47,11 @@ class Material(NamedTuple):
     gloss: float = 0.0
 
 
-def pick_color(rng, hue=(0., 1.), saturation=(0., 1.),
-               value=(0., 1.)) -> Color:
+def pick_color(rng, hue=(0.0, 1.0), saturation=(0.0, 1.0), value=(0.0, 1.0)) -> Color:
     """Random colour from ranges of hue, saturation and value."""
     h = rng.uniform(*hue) * 6
     s, v = rng.uniform(*saturation), rng.uniform(*value)
-    k = (np.array([5., 3., 1.]) + h) % 6
+    k = (np.array([5.0, 3.0, 1.0]) + h) % 6
     return tuple(v - v * s * np.clip(np.minimum(k, 4 - k), 0, 1))
 
 

@@ -6,7 +6,8 @@ meshes and resolves part names to rows of the material table.
 """
 
 import functools
-from typing import Dict, List, NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import trimesh
@@ -60,25 +61,20 @@ def quads(corners, part: str, tex=None) -> Mesh:
     t = (
         None
         if tex is None
-        else np.asarray(tex, float)
-        .reshape(-1, 4, 3)[:, split]
-        .reshape(-1, 3, 3)
+        else np.asarray(tex, float).reshape(-1, 4, 3)[:, split].reshape(-1, 3, 3)
     )
     return from_triangles(q[:, split].reshape(-1, 3, 3), part, tex=t)
 
 
 def merge(meshes: Sequence[Mesh]) -> Mesh:
     """One mesh of several."""
-    names: Dict[str, int] = {}
-    part: List[np.ndarray] = []
+    names: dict[str, int] = {}
+    part: list[np.ndarray] = []
     for m in meshes:
         table = np.array([names.setdefault(x, len(names)) for x in m.names])
         part.append(table[m.part])
     return Mesh(
-        *(
-            np.concatenate([getattr(m, k) for m in meshes])
-            for k in ('v', 'n', 'tex')
-        ),
+        *(np.concatenate([getattr(m, k) for m in meshes]) for k in ('v', 'n', 'tex')),
         np.concatenate(part),
         tuple(names),
     )
@@ -89,8 +85,7 @@ def place(mesh: Mesh, position=(0, 0, 0), yaw=0.0, scale=1.0) -> Mesh:
     c, s = np.cos(yaw), np.sin(yaw)
     turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
     return mesh._replace(
-        v=(mesh.v * scale) @ turn.T + np.asarray(position, float),
-        n=mesh.n @ turn.T,
+        v=(mesh.v * scale) @ turn.T + np.asarray(position, float), n=mesh.n @ turn.T
     )
 
 
@@ -134,15 +129,9 @@ def _unit_cylinder(sections: int, ratio: float, slope: float):
     t0 = np.stack([a, 0 * a, 0 * a], 1)
     t1 = t0 + [0, 1, 0]
     i, j = np.arange(sections), np.arange(1, sections + 1)
-    v = [
-        np.stack([ring[i], ring[j], hi[j]], 1),
-        np.stack([ring[i], hi[j], hi[i]], 1),
-    ]
+    v = [np.stack([ring[i], ring[j], hi[j]], 1), np.stack([ring[i], hi[j], hi[i]], 1)]
     nn = [np.stack([n[i], n[j], n[j]], 1), np.stack([n[i], n[j], n[i]], 1)]
-    t = [
-        np.stack([t0[i], t0[j], t1[j]], 1),
-        np.stack([t0[i], t1[j], t1[i]], 1),
-    ]
+    t = [np.stack([t0[i], t0[j], t1[j]], 1), np.stack([t0[i], t1[j], t1[i]], 1)]
     for r, (p, q), z in ((hi, (i, j), 1.0), (ring, (j, i), -1.0)):
         mid = np.broadcast_to([0, 0, r[0, 2]], r[i].shape)
         tri = np.stack([mid, r[p], r[q]], 1)
@@ -153,27 +142,16 @@ def _unit_cylinder(sections: int, ratio: float, slope: float):
 
 
 def cylinder(
-    radius: float,
-    height: float,
-    part: str,
-    sections=10,
-    base=(0, 0, 0),
-    top_radius=None,
+    radius: float, height: float, part: str, sections=10, base=(0, 0, 0), top_radius=None
 ) -> Mesh:
     """Upright (or tapered) cylinder standing on ``base``.
 
     Texture: (arc length, height, 0), (x, y, -1) on the caps.
     """
     top = radius if top_radius is None else top_radius
-    v, n, t = _unit_cylinder(
-        sections, float(top / radius), float((radius - top) / height)
-    )
-    tex = t * np.where(
-        t[..., 2:] < 0, [radius, radius, 1], [radius, height, 1]
-    )
-    return from_triangles(
-        v * [radius, radius, height] + np.asarray(base), part, n, tex
-    )
+    v, n, t = _unit_cylinder(sections, float(top / radius), float((radius - top) / height))
+    tex = t * np.where(t[..., 2:] < 0, [radius, radius, 1], [radius, height, 1])
+    return from_triangles(v * [radius, radius, height] + np.asarray(base), part, n, tex)
 
 
 def rod(start, end, radius: float, part: str, sections=8) -> Mesh:
@@ -195,9 +173,7 @@ def _icosphere(subdivisions: int):
     return np.asarray(tm.vertices), np.asarray(tm.faces)
 
 
-def blob(
-    radii, part: str, rng, roughness=0.15, subdivisions=2, center=(0, 0, 0)
-) -> Mesh:
+def blob(radii, part: str, rng, roughness=0.15, subdivisions=2, center=(0, 0, 0)) -> Mesh:
     """Lumpy ellipsoid: an icosphere pushed in and out by smooth waves."""
     d, faces = _icosphere(subdivisions)
     radii = np.asarray(radii, float)
@@ -228,17 +204,13 @@ def cards(centers, normals, sizes, part: str, rng) -> Mesh:
     b = np.cross(a, rng.normal(size=(n, 3)))
     b /= np.linalg.norm(b, axis=1, keepdims=True)
     a, b = a * sizes[:, None], b * sizes[:, None]
-    tri = np.stack(
-        [centers - a, centers + 0.5 * a + b, centers + 0.5 * a - b], 1
-    )
+    tri = np.stack([centers - a, centers + 0.5 * a + b, centers + 0.5 * a - b], 1)
     shade = normals + rng.normal(size=(n, 3)) * 0.35
     shade /= np.linalg.norm(shade, axis=1, keepdims=True)
     return from_triangles(tri, part, shade[:, None])
 
 
-def grid_surface(
-    points: np.ndarray, part: str, tex: np.ndarray, keep=None
-) -> Mesh:
+def grid_surface(points: np.ndarray, part: str, tex: np.ndarray, keep=None) -> Mesh:
     """Smooth surface through a grid of points.
 
     Args:
@@ -258,9 +230,7 @@ def grid_surface(
     def corners(a):
         p00, p01 = a[:-1, :-1], a[:-1, 1:]
         p10, p11 = a[1:, :-1], a[1:, 1:]
-        t = np.stack(
-            [np.stack([p00, p10, p11], 2), np.stack([p00, p11, p01], 2)], 2
-        )
+        t = np.stack([np.stack([p00, p10, p11], 2), np.stack([p00, p11, p01], 2)], 2)
         if keep is not None:
             t = t[keep]
         return t.reshape(-1, 3, 3)

@@ -1,11 +1,10 @@
 """Where things are put: the collected faces, and what ground is taken."""
 
-from typing import Dict, List, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from pandepth_mm.structures.vkitti2_meta import CLASSES
-
 from scenes.materials import Material, pick_color, scaled
 from scenes.meshes import Mesh, box, grid_surface, merge, place
 from scenes.plants import Pieces, Plants
@@ -36,6 +35,7 @@ class Track(NamedTuple):
 
     @property
     def moving(self) -> bool:
+        """Whether it drives."""
         return self.speed != 0
 
 
@@ -64,11 +64,11 @@ class Collector:
 
     def __init__(self, rng):
         self._rng = rng
-        self._parts: List[Faces] = []
-        self.materials: List[Material] = []
-        self.seeds: List[float] = []
+        self._parts: list[Faces] = []
+        self.materials: list[Material] = []
+        self.seeds: list[float] = []
 
-    def rows(self, mesh: Mesh, materials: Dict[str, Material]) -> np.ndarray:
+    def rows(self, mesh: Mesh, materials: dict[str, Material]) -> np.ndarray:
         """Add materials; return the table row of each of the mesh's faces."""
         table = np.zeros(len(mesh.names), np.int32)
         seed = self._rng.uniform()
@@ -80,9 +80,7 @@ class Collector:
 
     def add(self, label: str, mesh: Mesh, materials, track=-1) -> None:
         """Add a placed mesh of one class."""
-        self._parts.append(
-            faces_of(mesh, self.rows(mesh, materials), label, track)
-        )
+        self._parts.append(faces_of(mesh, self.rows(mesh, materials), label, track))
 
     def faces(self) -> Faces:
         """All that was added."""
@@ -119,7 +117,7 @@ class Site:
     def __init__(self, road: Road, rng, seed: int):
         self.road, self.rng = road, rng
         self.out = Collector(rng)
-        self.tracks: List[Track] = []
+        self.tracks: list[Track] = []
         self._plants = Plants(seed)
         self._taken, self._count = np.zeros((1024, 3)), 0
 
@@ -129,10 +127,7 @@ class Site:
             if abs(s - c.s) < c.width / 2 + r and abs(lat) > self.road.half:
                 return False
         near = self._taken[: self._count]
-        if (
-            (near[:, 0] - s) ** 2 + (near[:, 1] - lat) ** 2
-            < (near[:, 2] + r) ** 2
-        ).any():
+        if ((near[:, 0] - s) ** 2 + (near[:, 1] - lat) ** 2 < (near[:, 2] + r) ** 2).any():
             return False
         if self._count == len(self._taken):
             self._taken = np.concatenate([self._taken, self._taken])
@@ -144,9 +139,7 @@ class Site:
         """Stand an object on the ground at (s, lat)."""
         at, heading = self.road.world(s, lat), float(self.road.frame(s)[2])
         for p in pieces:
-            self.out.add(
-                p.label, place(p.mesh, at, heading + turn, scale), p.materials
-            )
+            self.out.add(p.label, place(p.mesh, at, heading + turn, scale), p.materials)
 
     def attempt(self, maker, s, lat, r, turn=0.0, **kw) -> bool:
         """Place what a maker or the stock (by name) gives, where free."""
@@ -162,36 +155,24 @@ class Site:
         return True
 
     def row(self, maker, s0, s1, step, lat, r, turn=0.0, jitter=1.5) -> None:
+        """Place things in a row along the road."""
         for s in np.arange(s0 + step / 2, s1, step):
             d = self.rng.uniform(-jitter, jitter, 2)
-            self.attempt(
-                maker, s + d[0], lat + np.sign(lat) * abs(d[1]) * 0.5, r, turn
-            )
+            self.attempt(maker, s + d[0], lat + np.sign(lat) * abs(d[1]) * 0.5, r, turn)
 
     def _label(self, weights) -> str:
         u = self.rng.uniform()
-        return (
-            'Car'
-            if u < weights[0]
-            else 'Van'
-            if u < weights[0] + weights[1]
-            else 'Truck'
-        )
+        return 'Car' if u < weights[0] else 'Van' if u < weights[0] + weights[1] else 'Truck'
 
     def track(self, s, lat, speed, yaw, label: str) -> None:
+        """Place a vehicle on the road."""
         vehicle = MAKERS[label](self.rng)
         self.tracks.append(
-            Track(
-                len(self.tracks),
-                vehicle,
-                float(s),
-                float(lat),
-                float(speed),
-                float(yaw),
-            )
+            Track(len(self.tracks), vehicle, float(s), float(lat), float(speed), float(yaw))
         )
 
     def park(self, s, lat, yaw, weights=(0.55, 0.27, 0.18)) -> None:
+        """Place a parked vehicle."""
         label = self._label(weights)
         room = dict(Car=2.0, Van=2.5, Truck=4.2)[label]
         if s < QUIET - 4 and self.free(s, lat, room):
@@ -200,12 +181,7 @@ class Site:
     def _lay_by(self, s0, s1, side, away) -> None:
         """A few vehicles beside the road outside of towns."""
         for s in self.rng.uniform(s0, s1, 3):
-            self._park(
-                s,
-                side * (self.road.half + away),
-                0 if side < 0 else np.pi,
-                (0.5, 0.3, 0.2),
-            )
+            self._park(s, side * (self.road.half + away), 0 if side < 0 else np.pi, (0.5, 0.3, 0.2))
 
     def rail(self, s0, s1, side) -> None:
         """Guard rail from s0 to s1 on one side of the road."""
@@ -222,8 +198,7 @@ class Site:
         s = np.arange(s0, s1 + 0.1, 2.0)
         steel = pick_color(rng, (0.05, 0.6), (0, 0.12), (0.18, 0.5))
         mats = dict(
-            rail=Material('metal', steel, gloss=0.3),
-            post=Material('metal', scaled(steel, 0.7)),
+            rail=Material('metal', steel, gloss=0.3), post=Material('metal', scaled(steel, 0.7))
         )
         if rng.uniform() < 0.75:
             prof = np.array(
@@ -251,16 +226,12 @@ class Site:
                     (-0.3, -0.1),
                 ]
             )
-            mats['rail'] = Material(
-                'plain', pick_color(rng, (0.05, 0.15), (0, 0.15), (0.25, 0.5))
-            )
+            mats['rail'] = Material('plain', pick_color(rng, (0.05, 0.15), (0, 0.15), (0.25, 0.5)))
         ss, _ = np.meshgrid(s, prof[:, 0], indexing='ij')
         off = l0 - side * prof[None, :, 0] + 0 * ss
         base = road.height(s, l0)[:, None]
         points = road.world(ss, off, base + prof[None, :, 1])
-        length = np.concatenate(
-            [[0], np.cumsum(np.hypot(*np.diff(prof, axis=0).T))]
-        )
+        length = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(prof, axis=0).T))])
         tex = np.stack([ss, length[None] + 0 * ss, 0 * ss], -1)
         parts = [grid_surface(points, 'rail', tex)]
         for x in s[::2]:

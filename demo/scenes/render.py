@@ -1,5 +1,6 @@
 """Ray casting: one ray, one hit, and everything about it from that hit."""
-from typing import List, NamedTuple, Tuple
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -7,7 +8,6 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 
 from pandepth_mm.structures.vkitti2_meta import CLASSES
-
 from scenes.camera import Intrinsics, Pose, rays
 from scenes.layout import Faces, Scene
 from scenes.materials import KINDS
@@ -18,7 +18,7 @@ SKY = CLASSES.index('Sky')
 MAX_DEPTH = 655.34  # metres; what centimetres in 16 bits can hold
 _LEAF, _ASPHALT = KINDS.index('leaf'), KINDS.index('asphalt')
 # Extra samples of pixels on edges, for the picture only
-_OFFSETS = ((-.25, -.32), (.32, -.14), (-.08, .34))
+_OFFSETS = ((-0.25, -0.32), (0.32, -0.14), (-0.08, 0.34))
 
 
 class Solid:
@@ -33,10 +33,11 @@ class Solid:
         self._scene = None
         if len(faces.v):
             self._scene = EmbreeScene()
-            TriangleMesh(scene=self._scene,
-                         vertices=faces.v.reshape(-1, 3).copy(),
-                         indices=np.arange(3 * len(faces.v), dtype=np.int32
-                                           ).reshape(-1, 3))
+            TriangleMesh(
+                scene=self._scene,
+                vertices=faces.v.reshape(-1, 3).copy(),
+                indices=np.arange(3 * len(faces.v), dtype=np.int32).reshape(-1, 3),
+            )
 
     def first_hit(self, origin: np.ndarray, d: np.ndarray):
         """Faces hit (N,), -1 for none, and barycentric u, v (N, 2)."""
@@ -54,8 +55,7 @@ class Solid:
             return np.zeros(n, bool)
         far = np.full(n, reach, np.float32)
         d = np.broadcast_to(np.float32(d), (n, 3)).copy()
-        return self._scene.run(np.float32(origins), d, dists=far,
-                               query='OCCLUDED') >= 0
+        return self._scene.run(np.float32(origins), d, dists=far, query='OCCLUDED') >= 0
 
 
 class Samples(NamedTuple):
@@ -73,6 +73,7 @@ class Samples(NamedTuple):
         normal: Shading normal, float32 (N, 3).
         tex: float32 (N, 3).
     """
+
     d: np.ndarray
     depth: np.ndarray
     label: np.ndarray
@@ -84,8 +85,7 @@ class Samples(NamedTuple):
     tex: np.ndarray
 
 
-def trace(solids: List[Solid], kinds: np.ndarray, origin: np.ndarray,
-          d: np.ndarray) -> Samples:
+def trace(solids: list[Solid], kinds: np.ndarray, origin: np.ndarray, d: np.ndarray) -> Samples:
     """Cast rays from one origin; the nearest of all solids counts.
 
     Args:
@@ -95,10 +95,15 @@ def trace(solids: List[Solid], kinds: np.ndarray, origin: np.ndarray,
         d: Directions with camera z 1, float64 (N, 3).
     """
     n = len(d)
-    out = Samples(d, np.full(n, np.inf), np.full(n, SKY, np.uint8),
-                  np.full(n, -1, np.int16), np.zeros(n, np.int32),
-                  np.zeros((n, 3)), *(np.zeros((n, 3), np.float32)
-                                      for _ in range(3)))
+    out = Samples(
+        d,
+        np.full(n, np.inf),
+        np.full(n, SKY, np.uint8),
+        np.full(n, -1, np.int16),
+        np.zeros(n, np.int32),
+        np.zeros((n, 3)),
+        *(np.zeros((n, 3), np.float32) for _ in range(3)),
+    )
     for solid in solids:
         face, uv = solid.first_hit(origin, d)
         at = np.flatnonzero(face >= 0)
@@ -112,8 +117,7 @@ def trace(solids: List[Solid], kinds: np.ndarray, origin: np.ndarray,
         slope = (d[at] * g).sum(1)
         with np.errstate(divide='ignore', invalid='ignore'):
             t = ((v[:, 0] - origin) * g).sum(1) / slope
-        ok = np.isfinite(t) & (t > .05) & (t < MAX_DEPTH) & (
-            t < out.depth[at])
+        ok = np.isfinite(t) & (t > 0.05) & (t < MAX_DEPTH) & (t < out.depth[at])
         at, f, t, g, slope = at[ok], f[ok], t[ok], g[ok], slope[ok]
         w = uv[face >= 0][ok]
         w = np.stack([1 - w.sum(1), w[:, 0], w[:, 1]], 1)[..., None]
@@ -149,18 +153,16 @@ class Frame:
         pose: Camera pose.
     """
 
-    def __init__(self, scene: Scene, static: Solid, camera_s: float,
-                 k: Intrinsics, pose: Pose):
+    def __init__(self, scene: Scene, static: Solid, camera_s: float, k: Intrinsics, pose: Pose):
         self._scene, self._k, self._pose = scene, k, pose
         self._solids = [static, Solid(scene.dynamic(camera_s))]
-        self._hits = trace(self._solids, scene.kind, pose.center,
-                           rays(k, pose))
+        self._hits = trace(self._solids, scene.kind, pose.center, rays(k, pose))
         self.shape = (k.height, k.width)
         self.depth = self._hits.depth.reshape(self.shape)
         self.label = self._hits.label.reshape(self.shape)
         self.track = self._hits.track.reshape(self.shape)
 
-    def _soften(self) -> Tuple[Samples, np.ndarray]:
+    def _soften(self) -> tuple[Samples, np.ndarray]:
         """Centre rays and, on edges, more; and the pixel of each."""
         h, w = self.shape
         obj = self._hits.material.reshape(h, w).astype(np.int64)
@@ -170,20 +172,16 @@ class Frame:
         for axis in (0, 1):
             jump = np.diff(obj, axis=axis) != 0
             big = np.maximum(inv, 1e-4)
-            jump |= np.abs(np.diff(np.log(big), axis=axis)) > .06
-            lo = (slice(None, -1), slice(None)) if axis == 0 else (
-                slice(None), slice(None, -1))
-            hi = (slice(1, None), slice(None)) if axis == 0 else (
-                slice(None), slice(1, None))
+            jump |= np.abs(np.diff(np.log(big), axis=axis)) > 0.06
+            lo = (slice(None, -1), slice(None)) if axis == 0 else (slice(None), slice(None, -1))
+            hi = (slice(1, None), slice(None)) if axis == 0 else (slice(None), slice(1, None))
             edge[lo] |= jump
             edge[hi] |= jump
         v, u = np.nonzero(edge)
         hits, pixel = self._hits, [np.arange(h * w)]
-        more = [rays(self._k, self._pose, u + du, v + dv)
-                for du, dv in _OFFSETS]
+        more = [rays(self._k, self._pose, u + du, v + dv) for du, dv in _OFFSETS]
         if len(u):
-            extra = trace(self._solids, self._scene.kind,
-                          self._pose.center, np.concatenate(more))
+            extra = trace(self._solids, self._scene.kind, self._pose.center, np.concatenate(more))
             hits = _join(hits, extra)
             pixel += [v * w + u] * len(_OFFSETS)
         return hits, np.concatenate(pixel)
@@ -200,15 +198,23 @@ class Frame:
         self._distance = (hits.depth * length[self._at]).astype(np.float32)
         d = self._d[self._at]
         facing = np.abs((hits.facet * d).sum(1))
-        footprint = (self._distance / np.float32(self._k.focal) /
-                     np.maximum(facing, .04)**.6)
+        footprint = self._distance / np.float32(self._k.focal) / np.maximum(facing, 0.04) ** 0.6
         m = hits.material
         numbers = scene.numbers[m]
         self._kind = scene.kind[m]
-        self._surface: Surface = surface(self._kind, Hits(
-            hits.tex, scene.color_a[m], scene.color_b[m], numbers[:, 0],
-            numbers[:, 1], numbers[:, 3], hits.normal[:, 2],
-            footprint.astype(np.float32)))
+        self._surface: Surface = surface(
+            self._kind,
+            Hits(
+                hits.tex,
+                scene.color_a[m],
+                scene.color_b[m],
+                numbers[:, 0],
+                numbers[:, 1],
+                numbers[:, 3],
+                hits.normal[:, 2],
+                footprint.astype(np.float32),
+            ),
+        )
         self._gloss = self._surface.gloss * numbers[:, 2]
         self._open = self._openness()
 
@@ -218,15 +224,15 @@ class Frame:
         n = len(h.depth)
         # a fixed pattern of directions, smoothed over pixels afterwards
         i = np.arange(n)
-        a = 2 * np.pi * np.mod(i * .7548776662, 1)
-        z = np.sqrt(np.mod(i * .5698402910, 1))
+        a = 2 * np.pi * np.mod(i * 0.7548776662, 1)
+        z = np.sqrt(np.mod(i * 0.5698402910, 1))
         r = np.sqrt(1 - z * z)
         local = np.stack([r * np.cos(a), r * np.sin(a), 0 * z], 1)
         d = h.facet * z[:, None] + local
-        d += h.facet * np.maximum(0, .05 - (d * h.facet).sum(1))[:, None]
+        d += h.facet * np.maximum(0, 0.05 - (d * h.facet).sum(1))[:, None]
         d /= np.linalg.norm(d, axis=1, keepdims=True)
-        d[..., 2] = np.where(h.facet[:, 2] > -.2, np.abs(d[:, 2]), d[:, 2])
-        start = h.point + h.facet * .02
+        d[..., 2] = np.where(h.facet[:, 2] > -0.2, np.abs(d[:, 2]), d[:, 2])
+        start = h.point + h.facet * 0.02
         hit = np.zeros(n, bool)
         for s in self._solids:
             hit |= s.blocked(start, d, 1.8)
@@ -235,12 +241,12 @@ class Frame:
         grid = np.zeros(hh * ww, np.float32)
         seen = np.zeros(hh * ww, np.float32)
         grid[self._at[first]] = hit[first]
-        seen[self._at[first]] = 1.
+        seen[self._at[first]] = 1.0
         size = max(3, int(round(ww / 110)) | 1)
         total = cv2.blur(grid.reshape(hh, ww), (size, size)).ravel()
         count = cv2.blur(seen.reshape(hh, ww), (size, size)).ravel()
         share = total / np.maximum(count, 1e-3)
-        return (1 - .75 * share[self._pixel[self._at]]).astype(np.float32)
+        return (1 - 0.75 * share[self._pixel[self._at]]).astype(np.float32)
 
     def shade(self, w: Weather, rng, drift: float) -> np.ndarray:
         """The picture in one weather, RGB uint8 (H, W, 3)."""
@@ -251,58 +257,54 @@ class Frame:
         gloss = self._gloss
         if w.wet:
             flat = np.clip(n[:, 2] * 4 - 2.6, 0, 1)
-            albedo = albedo * (1 - .35 * w.wet * (.4 + .6 * flat))[:, None]
-            road = (self._kind == _ASPHALT) * .45
-            gloss = np.maximum(gloss, flat * w.wet * (.12 + road))
+            albedo = albedo * (1 - 0.35 * w.wet * (0.4 + 0.6 * flat))[:, None]
+            road = (self._kind == _ASPHALT) * 0.45
+            gloss = np.maximum(gloss, flat * w.wet * (0.12 + road))
         up = n[:, 2]
         zen, hor = np.float32(w.zenith), np.float32(w.horizon)
-        above = (.45 * zen + .55 * hor) * w.ambient
-        below = np.float32((.12, .11, .09)) * (
-            hor * w.ambient + np.float32(w.sun) * .35)
-        amb = (.5 + .5 * up)[:, None] * above + (.5 - .5 * up)[:,
-                                                               None] * below
+        above = (0.45 * zen + 0.55 * hor) * w.ambient
+        below = np.float32((0.12, 0.11, 0.09)) * (hor * w.ambient + np.float32(w.sun) * 0.35)
+        amb = (0.5 + 0.5 * up)[:, None] * above + (0.5 - 0.5 * up)[:, None] * below
         color = albedo * amb * self._open[:, None]
         sun = np.float32(w.sun)
         direct = np.zeros(len(at), np.float32)
         if sun.max() > 0:
             to_sun = np.float32(w.sun_direction)
             cos = n @ to_sun
-            cos = np.where(leaf, .35 + .65 * cos, cos)
-            side = np.where(leaf | (h.facet @ to_sun > 0), 1., 0.)
+            cos = np.where(leaf, 0.35 + 0.65 * cos, cos)
+            side = np.where(leaf | (h.facet @ to_sun > 0), 1.0, 0.0)
             direct = np.clip(cos, 0, 1) * side
-            lit = np.flatnonzero(direct > .01)
-            start = h.point[lit] + h.facet[lit] * .015 + to_sun * .03
+            lit = np.flatnonzero(direct > 0.01)
+            start = h.point[lit] + h.facet[lit] * 0.015 + to_sun * 0.03
             dark = np.zeros(len(lit), bool)
             for s in self._solids:
                 dark |= s.blocked(start, to_sun)
             direct[lit[dark]] = 0
-            color = color + albedo * direct[:, None] * sun * .75
-        shiny = np.flatnonzero(gloss > .02)
+            color = color + albedo * direct[:, None] * sun * 0.75
+        shiny = np.flatnonzero(gloss > 0.02)
         if len(shiny):
             ns, ds = n[shiny], d[shiny]
             cosv = np.clip(-(ns * ds).sum(1), 0, 1)
             mirror = ds + 2 * cosv[:, None] * ns
-            fresnel = gloss[shiny] * (.06 + .94 * (1 - cosv)**5)
+            fresnel = gloss[shiny] * (0.06 + 0.94 * (1 - cosv) ** 5)
             seen = sky(w, mirror, drift)
-            low = np.clip(mirror[:, 2] * 6 + .5, 0, 1)[:, None]
+            low = np.clip(mirror[:, 2] * 6 + 0.5, 0, 1)[:, None]
             # towards the ground a surface mirrors the dark street
-            seen = seen * low + .16 * hor * (1 - low)
+            seen = seen * low + 0.16 * hor * (1 - low)
             seen *= self._open[shiny][:, None]
-            color[shiny] = (color[shiny] * (1 - fresnel[:, None]) +
-                            seen * fresnel[:, None])
+            color[shiny] = color[shiny] * (1 - fresnel[:, None]) + seen * fresnel[:, None]
             if sun.max() > 0:
-                spark = np.clip(mirror @ to_sun, 0, 1)**60
-                color[shiny] += (spark * gloss[shiny] * (direct[shiny] > 0)
-                                 )[:, None] * sun * .6
+                spark = np.clip(mirror @ to_sun, 0, 1) ** 60
+                color[shiny] += (spark * gloss[shiny] * (direct[shiny] > 0))[:, None] * sun * 0.6
         color = fog(w, color + light, self._distance, d)
         total = np.empty((len(self._d), 3), np.float32)
         total[:] = 0
         total[at] = color
         none = np.ones(len(self._d), bool)
         none[at] = False
-        total[none] = fog(w, sky(w, self._d[none], drift),
-                          np.full(none.sum(), 30., np.float32),
-                          self._d[none])
+        total[none] = fog(
+            w, sky(w, self._d[none], drift), np.full(none.sum(), 30.0, np.float32), self._d[none]
+        )
         return develop(w, rain_streaks(w, self._resolve(total), rng), rng)
 
     def _resolve(self, color: np.ndarray) -> np.ndarray:
@@ -311,6 +313,8 @@ class Frame:
         count = np.bincount(self._pixel, minlength=h * w)
         # bright samples are clipped, so that lamps do not burn out edges
         color = np.minimum(color, 2.5)
-        image = np.stack([np.bincount(self._pixel, color[:, c], h * w)
-                          for c in range(3)], 1) / count[:, None]
+        image = (
+            np.stack([np.bincount(self._pixel, color[:, c], h * w) for c in range(3)], 1)
+            / count[:, None]
+        )
         return image.reshape(h, w, 3).astype(np.float32)

@@ -3,7 +3,8 @@
 Road coordinates: s along the road (metres from the first frame), lat to the
 left of its axis.
 """
-from typing import NamedTuple, Tuple
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,7 @@ START, END = -40.0, 500.0  # the road that exists
 
 class Crossing(NamedTuple):
     """Side road at ``s``; width in metres."""
+
     s: float
     width: float
 
@@ -32,28 +34,38 @@ class Road:
         crossings: Side roads.
     """
 
-    def __init__(self, rng, half: float, bend: float, climb: float,
-                 verge: float, banks: np.ndarray, zone_length: float,
-                 crossings: Tuple[Crossing, ...]):
+    def __init__(
+        self,
+        rng,
+        half: float,
+        bend: float,
+        climb: float,
+        verge: float,
+        banks: np.ndarray,
+        zone_length: float,
+        crossings: tuple[Crossing, ...],
+    ):
         self.half, self.verge, self.crossings = half, verge, crossings
-        self.s = np.arange(START - 10, END + 10.5, .5)
+        self.s = np.arange(START - 10, END + 10.5, 0.5)
         phase = rng.uniform(0, 2 * np.pi, 4)
         wave = rng.uniform(150, 190)
         self.heading = bend * (
-            np.sin(2 * np.pi * self.s / wave + phase[0]) * .75 +
-            .25 * np.sin(2 * np.pi * self.s / (wave * 2.3) + phase[1]))
-        self.heading -= self._at(self.heading, 0.)
-        step = .5
+            np.sin(2 * np.pi * self.s / wave + phase[0]) * 0.75
+            + 0.25 * np.sin(2 * np.pi * self.s / (wave * 2.3) + phase[1])
+        )
+        self.heading -= self._at(self.heading, 0.0)
+        step = 0.5
         self.x = np.cumsum(np.cos(self.heading)) * step
         self.y = np.cumsum(np.sin(self.heading)) * step
-        self.x -= self._at(self.x, 0.)
-        self.y -= self._at(self.y, 0.)
+        self.x -= self._at(self.x, 0.0)
+        self.y -= self._at(self.y, 0.0)
         self.elevation = climb * (
-            np.sin(2 * np.pi * self.s / 170 + phase[2]) +
-            .4 * np.sin(2 * np.pi * self.s / 83 + phase[3]))
-        mid = START + zone_length * (np.arange(len(banks)) + .5)
+            np.sin(2 * np.pi * self.s / 170 + phase[2])
+            + 0.4 * np.sin(2 * np.pi * self.s / 83 + phase[3])
+        )
+        mid = START + zone_length * (np.arange(len(banks)) + 0.5)
         self._banks = [np.interp(self.s, mid, banks[:, k]) for k in (0, 1)]
-        self._waves = rng.normal(size=(5, 2)) * [[.03, .09]] * [[1, 1]]
+        self._waves = rng.normal(size=(5, 2)) * [[0.03, 0.09]] * [[1, 1]]
         self._phases = rng.uniform(0, 6.3, 5)
 
     def _at(self, values, s):
@@ -61,8 +73,12 @@ class Road:
 
     def frame(self, s):
         """Axis point (x, y), heading and elevation at ``s``."""
-        return (self._at(self.x, s), self._at(self.y, s),
-                self._at(self.heading, s), self._at(self.elevation, s))
+        return (
+            self._at(self.x, s),
+            self._at(self.y, s),
+            self._at(self.heading, s),
+            self._at(self.elevation, s),
+        )
 
     def cross_weight(self, s):
         """1 on side roads, 0 away from them."""
@@ -74,17 +90,20 @@ class Road:
 
     def height(self, s, lat):
         """Height of the ground above the world's zero, metres."""
-        s, lat = np.broadcast_arrays(np.asarray(s, float),
-                                   np.asarray(lat, float))
-        edge = self.half + .01
+        s, lat = np.broadcast_arrays(np.asarray(s, float), np.asarray(lat, float))
+        edge = self.half + 0.01
         out = np.clip(np.abs(lat) - edge - self.verge, 0, None)
-        bank = np.where(lat < 0, self._at(self._banks[0], s),
-                        self._at(self._banks[1], s))
+        bank = np.where(lat < 0, self._at(self._banks[0], s), self._at(self._banks[1], s))
         rise = bank * 24 * (1 - np.exp(-out / 24))
-        bumps = sum(np.sin(a * s + b * lat + p) for (a, b), p in
-                    zip(self._waves, self._phases, strict=True)) * .16
+        bumps = (
+            sum(
+                np.sin(a * s + b * lat + p)
+                for (a, b), p in zip(self._waves, self._phases, strict=True)
+            )
+            * 0.16
+        )
         flat = 1 - self.cross_weight(s)
-        kerb = np.where(np.abs(lat) > edge, .1, 0.)
+        kerb = np.where(np.abs(lat) > edge, 0.1, 0.0)
         side = rise + bumps * np.clip(out / 8, 0, 1) * (1 + out / 30)
         return self._at(self.elevation, s) + (side + kerb) * flat
 
@@ -96,8 +115,7 @@ class Road:
             lat: Metres to the left.
             z: World height, metres.
         """
-        s, lat = np.broadcast_arrays(np.asarray(s, float),
-                                   np.asarray(lat, float))
+        s, lat = np.broadcast_arrays(np.asarray(s, float), np.asarray(lat, float))
         x, y, h, _ = self.frame(s)
         z = self.height(s, lat) if z is None else np.broadcast_to(z, s.shape)
         return np.stack([x - np.sin(h) * lat, y + np.cos(h) * lat, z], -1)

@@ -3,6 +3,7 @@
 Detail finer than a pixel fades to its mean (``footprint``), so that far
 surfaces do not glitter.
 """
+
 import functools
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ class Hits(NamedTuple):
         up: z of the unit normal, float32 (N,).
         footprint: Size of a pixel on the surface, metres, float32 (N,).
     """
+
     tex: np.ndarray
     a: np.ndarray
     b: np.ndarray
@@ -39,6 +41,7 @@ class Hits(NamedTuple):
 
 class Surface(NamedTuple):
     """Albedo float32 (N, 3), gloss factor (N,) and own light (N, 3)."""
+
     albedo: np.ndarray
     gloss: np.ndarray
     light: np.ndarray
@@ -53,8 +56,7 @@ def _tile() -> np.ndarray:
     f = _TILE // _CELLS
     big = cv2.resize(pad, None, fx=f, fy=f, interpolation=cv2.INTER_CUBIC)
     # one wrapped pixel more at the far edges for the interpolation
-    return np.ascontiguousarray(
-        big[3 * f:3 * f + _TILE + 1, 3 * f:3 * f + _TILE + 1])
+    return np.ascontiguousarray(big[3 * f : 3 * f + _TILE + 1, 3 * f : 3 * f + _TILE + 1])
 
 
 def sample(image: np.ndarray, x, y) -> np.ndarray:
@@ -66,13 +68,11 @@ def sample(image: np.ndarray, x, y) -> np.ndarray:
     rows = -(-n // 4096)
     m = np.zeros((2, rows * 4096), np.float32)
     m[0, :n], m[1, :n] = x, y
-    out = cv2.remap(image, m[0].reshape(rows, -1), m[1].reshape(rows, -1),
-                    cv2.INTER_LINEAR)
+    out = cv2.remap(image, m[0].reshape(rows, -1), m[1].reshape(rows, -1), cv2.INTER_LINEAR)
     return out.reshape(-1)[:n]
 
 
-def noise(u, v, wavelength: float, footprint=None, octaves=3,
-          gain=0.55) -> np.ndarray:
+def noise(u, v, wavelength: float, footprint=None, octaves=3, gain=0.55) -> np.ndarray:
     """Fractal noise, float32 (N,), about -1..1.
 
     Args:
@@ -104,8 +104,7 @@ def _fade(footprint, size) -> np.ndarray:
 def _line(x, width, footprint) -> np.ndarray:
     """Coverage of a line |x| < width / 2, softened by the pixel size."""
     soft = np.maximum(footprint, 0.004)
-    return np.clip((width / 2 - np.abs(x)) / soft + .5, 0, 1) * np.minimum(
-        1, width / soft)
+    return np.clip((width / 2 - np.abs(x)) / soft + 0.5, 0, 1) * np.minimum(1, width / soft)
 
 
 def _mix(a, b, w) -> np.ndarray:
@@ -116,92 +115,94 @@ def _plane(h: Hits):
     """Two coordinates that vary on any surface."""
     x, y, z = h.tex.T
     off = h.seed * 37
-    return x + .71 * z + off, y - .64 * z + off
+    return x + 0.71 * z + off, y - 0.64 * z + off
 
 
 def _plain(h: Hits):
     u, v = _plane(h)
-    return h.a * (1 + .12 * noise(u, v, .6, h.footprint))[:, None]
+    return h.a * (1 + 0.12 * noise(u, v, 0.6, h.footprint))[:, None]
 
 
 def _asphalt(h: Hits):
     """Road in (s, lat): p = half width, q = 0 bare, 1 lanes, 2 zebra."""
     s, lat = h.tex[:, 0], h.tex[:, 1]
     fp = h.footprint
-    c = 1 + .14 * noise(s, lat, 7., fp) + .22 * noise(s, lat, .12, fp, 2)
+    c = 1 + 0.14 * noise(s, lat, 7.0, fp) + 0.22 * noise(s, lat, 0.12, fp, 2)
     # wheel tracks and repaired patches
-    c += .07 * np.cos(np.abs(lat) / np.maximum(h.p, 1) * 4 * np.pi)
-    patch = noise(s + 31, lat * 1.7, 9., None, 1)
-    c *= 1 - .22 * np.clip((patch - .55) * 14, 0, 1)
-    crack = np.abs(noise(s * 1.1, lat * .9 + 5, 3.2, fp, 2))
-    c *= 1 - .3 * np.clip(1 - crack * 30, 0, 1) * _fade(fp, .06)
+    c += 0.07 * np.cos(np.abs(lat) / np.maximum(h.p, 1) * 4 * np.pi)
+    patch = noise(s + 31, lat * 1.7, 9.0, None, 1)
+    c *= 1 - 0.22 * np.clip((patch - 0.55) * 14, 0, 1)
+    crack = np.abs(noise(s * 1.1, lat * 0.9 + 5, 3.2, fp, 2))
+    c *= 1 - 0.3 * np.clip(1 - crack * 30, 0, 1) * _fade(fp, 0.06)
     base = h.a * c[:, None]
     white = np.zeros(len(s), np.float32)
-    lanes = h.q > .5
-    white = np.where(lanes, _line(np.abs(lat) - (h.p - .35), .14, fp), white)
-    dash = _fade(fp, 4) * (np.mod(s, 9.) < 4.) + .44 * (1 - _fade(fp, 4))
-    centre = _line(lat, .14, fp)
-    double = np.maximum(_line(lat - .13, .11, fp), _line(lat + .13, .11, fp))
+    lanes = h.q > 0.5
+    white = np.where(lanes, _line(np.abs(lat) - (h.p - 0.35), 0.14, fp), white)
+    dash = _fade(fp, 4) * (np.mod(s, 9.0) < 4.0) + 0.44 * (1 - _fade(fp, 4))
+    centre = _line(lat, 0.14, fp)
+    double = np.maximum(_line(lat - 0.13, 0.11, fp), _line(lat + 0.13, 0.11, fp))
     wide = h.p > 6
     white = np.where(lanes & ~wide, np.maximum(white, centre * dash), white)
     white = np.where(lanes & wide, np.maximum(white, double), white)
     white = np.where(
-        lanes & wide,
-        np.maximum(white, _line(np.abs(lat) - h.p / 2, .14, fp) * dash), white)
-    bars = (np.mod(lat, 1.0) < .5) * _fade(fp, .5) + .5 * (1 - _fade(fp, .5))
+        lanes & wide, np.maximum(white, _line(np.abs(lat) - h.p / 2, 0.14, fp) * dash), white
+    )
+    bars = (np.mod(lat, 1.0) < 0.5) * _fade(fp, 0.5) + 0.5 * (1 - _fade(fp, 0.5))
     white = np.where(h.q > 1.5, bars, white)
-    worn = np.clip(.85 + .5 * noise(s, lat, .8, fp), .25, 1)
-    return _mix(base, np.float32(.62), white * worn)
+    worn = np.clip(0.85 + 0.5 * noise(s, lat, 0.8, fp), 0.25, 1)
+    return _mix(base, np.float32(0.62), white * worn)
 
 
 def _slabs(u, v, size, fp) -> np.ndarray:
     """Joints of a pattern of slabs with every other row shifted."""
     row = np.floor(v / size)
-    du = np.abs(np.mod(u + .5 * size * np.mod(row, 2), size) - size / 2)
+    du = np.abs(np.mod(u + 0.5 * size * np.mod(row, 2), size) - size / 2)
     dv = np.abs(np.mod(v, size) - size / 2)
-    joint = np.maximum(np.clip((du - size / 2 + .02) / .015, 0, 1),
-                       np.clip((dv - size / 2 + .02) / .015, 0, 1))
-    return joint * _fade(fp, .08)
+    joint = np.maximum(
+        np.clip((du - size / 2 + 0.02) / 0.015, 0, 1), np.clip((dv - size / 2 + 0.02) / 0.015, 0, 1)
+    )
+    return joint * _fade(fp, 0.08)
 
 
 def _paving(h: Hits):
     u, v = h.tex[:, 0], h.tex[:, 1]
-    size = np.maximum(h.p, .3)
-    tone = noise(np.floor(u / size) * 13.1, np.floor(v / size) * 7.7, 5.,
-                 None, 1) * _fade(h.footprint, .5)
-    c = 1 + .12 * tone + .16 * noise(u, v, 2.3, h.footprint)
-    c *= 1 - .45 * _slabs(u, v, size, h.footprint)
+    size = np.maximum(h.p, 0.3)
+    tone = noise(np.floor(u / size) * 13.1, np.floor(v / size) * 7.7, 5.0, None, 1) * _fade(
+        h.footprint, 0.5
+    )
+    c = 1 + 0.12 * tone + 0.16 * noise(u, v, 2.3, h.footprint)
+    c *= 1 - 0.45 * _slabs(u, v, size, h.footprint)
     return h.a * c[:, None]
 
 
 def _ground(h: Hits):
     """Grass or soil in two tones with tufts and stones."""
     u, v = h.tex[:, 0], h.tex[:, 1]
-    big = noise(u, v, 11., h.footprint, 4, .6)
-    w = np.clip(.5 + .9 * big + h.q, 0, 1)
-    fine = noise(u * 1.3, v, .16, h.footprint, 2)
-    mid = noise(v, u, .9, h.footprint, 2)
-    return _mix(h.a, h.b, w) * (1 + .3 * fine + .22 * mid)[:, None]
+    big = noise(u, v, 11.0, h.footprint, 4, 0.6)
+    w = np.clip(0.5 + 0.9 * big + h.q, 0, 1)
+    fine = noise(u * 1.3, v, 0.16, h.footprint, 2)
+    mid = noise(v, u, 0.9, h.footprint, 2)
+    return _mix(h.a, h.b, w) * (1 + 0.3 * fine + 0.22 * mid)[:, None]
 
 
 def _leaf(h: Hits):
     u, v = _plane(h)
-    n = noise(u, v, .45, h.footprint, 3, .7)
-    w = np.clip(.5 + .5 * noise(v, u, 1.7, h.footprint, 2), 0, 1)
-    return np.maximum(_mix(h.a, h.b, w) * (1 + .5 * n)[:, None], .004)
+    n = noise(u, v, 0.45, h.footprint, 3, 0.7)
+    w = np.clip(0.5 + 0.5 * noise(v, u, 1.7, h.footprint, 2), 0, 1)
+    return np.maximum(_mix(h.a, h.b, w) * (1 + 0.5 * n)[:, None], 0.004)
 
 
 def _bark(h: Hits):
     u, v = h.tex[:, 0] + 3 * h.seed, h.tex[:, 1]
-    n = noise(u * 5, v, .5, h.footprint, 3)
-    return h.a * (1 + .4 * n)[:, None]
+    n = noise(u * 5, v, 0.5, h.footprint, 3)
+    return h.a * (1 + 0.4 * n)[:, None]
 
 
 def _bricks(u, z, fp) -> np.ndarray:
-    row = np.floor(z / .09)
-    du = np.abs(np.mod(u + .12 * np.mod(row, 2), .24) - .12)
-    dz = np.abs(np.mod(z, .09) - .045)
-    return ((du > .108) | (dz > .036)) * _fade(fp, .05)
+    row = np.floor(z / 0.09)
+    du = np.abs(np.mod(u + 0.12 * np.mod(row, 2), 0.24) - 0.12)
+    dz = np.abs(np.mod(z, 0.09) - 0.045)
+    return ((du > 0.108) | (dz > 0.036)) * _fade(fp, 0.05)
 
 
 def _wall(h: Hits):
@@ -209,43 +210,58 @@ def _wall(h: Hits):
     u, z, side = h.tex.T
     fp = h.footprint
     upright = side >= 0
-    c = 1 + .1 * noise(u + 9 * side, z, 3.5, fp) + .06 * noise(u, z, .2, fp)
-    streak = noise(u, z * .06, .5, fp, 2)
-    c *= 1 - .12 * np.clip(streak, 0, 1)
-    c *= np.where(z < .5, .75, 1)
+    c = 1 + 0.1 * noise(u + 9 * side, z, 3.5, fp) + 0.06 * noise(u, z, 0.2, fp)
+    streak = noise(u, z * 0.06, 0.5, fp, 2)
+    c *= 1 - 0.12 * np.clip(streak, 0, 1)
+    c *= np.where(z < 0.5, 0.75, 1)
     brick = h.q == 1
-    c = np.where(brick, c * (1 - .3 * _bricks(u, z, fp)) *
-                 (1 + .12 * noise(np.floor(u / .24) * 3, np.floor(z / .09) *
-                                  5, 2., None, 1) * _fade(fp, .2)), c)
+    c = np.where(
+        brick,
+        c
+        * (1 - 0.3 * _bricks(u, z, fp))
+        * (
+            1
+            + 0.12
+            * noise(np.floor(u / 0.24) * 3, np.floor(z / 0.09) * 5, 2.0, None, 1)
+            * _fade(fp, 0.2)
+        ),
+        c,
+    )
     panel = h.q == 2
-    c = np.where(panel, c * (1 - .35 * _slabs(u, z, 1.5, fp)), c)
+    c = np.where(panel, c * (1 - 0.35 * _slabs(u, z, 1.5, fp)), c)
     albedo = h.a * c[:, None]
     pitch = np.where(h.p > 0, h.p, 1)
     storey = 3.0
     col = np.mod(u, pitch) / pitch
     row = np.mod(z, storey)
-    du, dz = np.abs(col - .5) * pitch, np.abs(row - 1.75)
-    tall = np.where(h.seed > .5, .85, .62)
-    half = np.where(h.seed > .3, .3, .36) * pitch
+    du, dz = np.abs(col - 0.5) * pitch, np.abs(row - 1.75)
+    tall = np.where(h.seed > 0.5, 0.85, 0.62)
+    half = np.where(h.seed > 0.3, 0.3, 0.36) * pitch
     inside = upright & (h.p > 0)
-    frame = inside & (du < half + .1) & (dz < tall + .1)
+    frame = inside & (du < half + 0.1) & (dz < tall + 0.1)
     glass = inside & (du < half) & (dz < tall)
-    bars = (np.abs(du) < .04) | (np.abs(dz - tall * .3) < .03)
-    glass &= ~(bars & (fp < .08))
-    pick = noise(np.floor(u / pitch) * 17.3 + 5 * side,
-                 np.floor(z / storey) * 11.1 + 99 * h.seed, 6., None, 1)
-    pane = np.where((pick > .25)[:, None], np.float32([.30, .28, .23]),
-                    np.float32([.03, .035, .045]))
-    pane = pane * (1 + .5 * noise(u, z, .7, fp, 1))[:, None]
+    bars = (np.abs(du) < 0.04) | (np.abs(dz - tall * 0.3) < 0.03)
+    glass &= ~(bars & (fp < 0.08))
+    pick = noise(
+        np.floor(u / pitch) * 17.3 + 5 * side,
+        np.floor(z / storey) * 11.1 + 99 * h.seed,
+        6.0,
+        None,
+        1,
+    )
+    pane = np.where(
+        (pick > 0.25)[:, None], np.float32([0.30, 0.28, 0.23]), np.float32([0.03, 0.035, 0.045])
+    )
+    pane = pane * (1 + 0.5 * noise(u, z, 0.7, fp, 1))[:, None]
     albedo = np.where(frame[:, None], h.b, albedo)
     albedo = np.where(glass[:, None], pane, albedo)
-    return albedo, np.where(glass & (pick <= .25), 1., 0.)
+    return albedo, np.where(glass & (pick <= 0.25), 1.0, 0.0)
 
 
 def _roof(h: Hits):
     u, v = h.tex[:, 0], h.tex[:, 1]
-    wave = np.abs(np.mod(v, .35) / .35 - .5) * _fade(h.footprint, .15)
-    c = 1 - .5 * wave + .15 * noise(u, v, 2., h.footprint)
+    wave = np.abs(np.mod(v, 0.35) / 0.35 - 0.5) * _fade(h.footprint, 0.15)
+    c = 1 - 0.5 * wave + 0.15 * noise(u, v, 2.0, h.footprint)
     return h.a * c[:, None]
 
 
@@ -253,63 +269,78 @@ def _paint(h: Hits):
     """Car body: dirt towards the ground and the gaps of doors."""
     x, y, z = h.tex.T
     fp = h.footprint
-    dirt = np.clip(.55 - z, 0, .4) * (1 + noise(x, z, .5, fp))
-    seam = np.minimum(np.abs(np.mod(x + .25, 1.05) - .5), 1.)
-    gap = _line(seam, .025, fp) * (np.abs(h.up) < .5) * (z < 1.3)
-    c = _mix(h.a, np.float32([.2, .17, .13]), np.clip(dirt, 0, .6))
-    return c * (1 - .6 * gap)[:, None]
+    dirt = np.clip(0.55 - z, 0, 0.4) * (1 + noise(x, z, 0.5, fp))
+    seam = np.minimum(np.abs(np.mod(x + 0.25, 1.05) - 0.5), 1.0)
+    gap = _line(seam, 0.025, fp) * (np.abs(h.up) < 0.5) * (z < 1.3)
+    c = _mix(h.a, np.float32([0.2, 0.17, 0.13]), np.clip(dirt, 0, 0.6))
+    return c * (1 - 0.6 * gap)[:, None]
 
 
 def _sign(h: Hits):
     """Plate in -1..1: p = 0 rim and glyph, 1 arrow board, 2 chevrons."""
     u, v, _ = h.tex.T
     fp = h.footprint
-    rim = np.maximum(np.abs(u), np.abs(v)) > .86
-    round_ = (h.q > .5) & (u * u + v * v > .66)
-    tri = (h.q < -.5) & ((np.abs(u) * 1.1 > .62 - .72 * v - .18) |
-                         (v < -.4))
-    edge = np.where(np.abs(h.q) > .5, round_ | tri, rim)
+    rim = np.maximum(np.abs(u), np.abs(v)) > 0.86
+    round_ = (h.q > 0.5) & (u * u + v * v > 0.66)
+    tri = (h.q < -0.5) & ((np.abs(u) * 1.1 > 0.62 - 0.72 * v - 0.18) | (v < -0.4))
+    edge = np.where(np.abs(h.q) > 0.5, round_ | tri, rim)
     k = np.floor(h.seed * 5)
     glyph = np.where(
-        k < 2, (np.abs(u) < .14) & (np.abs(v) < .5),
-        np.where(k < 3, (np.abs(v) < .18) & (np.abs(u) < .6),
-                 (np.abs(np.hypot(u, v * 1.1) - .34) < .11)))
-    text = (noise(u * 9 + 31 * h.seed, np.floor(v * 4.5) * 3.1, 2.2, None, 1)
-            > .05) & (np.abs(np.mod(v * 4.5, 1) - .5) < .27) & (
-                np.abs(u) < .82)
-    chevron = np.mod(u * 1.5 + np.abs(v) * .8, 1.) < .5
-    mark = np.where(h.p < .5, edge | glyph,
-                    np.where(h.p < 1.5, text | rim, chevron))
-    seen = _fade(fp, .25) * .6 + .4
-    return _mix(h.a, h.b, mark * seen) * (
-        1 + .06 * noise(u, v, .7, None, 1))[:, None]
+        k < 2,
+        (np.abs(u) < 0.14) & (np.abs(v) < 0.5),
+        np.where(
+            k < 3,
+            (np.abs(v) < 0.18) & (np.abs(u) < 0.6),
+            (np.abs(np.hypot(u, v * 1.1) - 0.34) < 0.11),
+        ),
+    )
+    text = (
+        (noise(u * 9 + 31 * h.seed, np.floor(v * 4.5) * 3.1, 2.2, None, 1) > 0.05)
+        & (np.abs(np.mod(v * 4.5, 1) - 0.5) < 0.27)
+        & (np.abs(u) < 0.82)
+    )
+    chevron = np.mod(u * 1.5 + np.abs(v) * 0.8, 1.0) < 0.5
+    mark = np.where(h.p < 0.5, edge | glyph, np.where(h.p < 1.5, text | rim, chevron))
+    seen = _fade(fp, 0.25) * 0.6 + 0.4
+    return _mix(h.a, h.b, mark * seen) * (1 + 0.06 * noise(u, v, 0.7, None, 1))[:, None]
 
 
 def _metal(h: Hits):
     u, v = _plane(h)
-    rust = np.clip(noise(u, v, 1.4, h.footprint) - .55, 0, 1)
-    c = h.a * (1 + .1 * noise(u * 4, v, .8, h.footprint))[:, None]
-    return _mix(c, np.float32([.2, .1, .05]), rust)
+    rust = np.clip(noise(u, v, 1.4, h.footprint) - 0.55, 0, 1)
+    c = h.a * (1 + 0.1 * noise(u * 4, v, 0.8, h.footprint))[:, None]
+    return _mix(c, np.float32([0.2, 0.1, 0.05]), rust)
 
 
 def _stripes(h: Hits):
     x, _, z = h.tex.T
-    band = np.mod(x * .25 + z * .6, np.maximum(h.p, .3)) < .45 * h.p
-    c = _mix(h.a, h.b, band * 1.)
-    return c * (1 + .08 * noise(x, z, 1., h.footprint))[:, None]
+    band = np.mod(x * 0.25 + z * 0.6, np.maximum(h.p, 0.3)) < 0.45 * h.p
+    c = _mix(h.a, h.b, band * 1.0)
+    return c * (1 + 0.08 * noise(x, z, 1.0, h.footprint))[:, None]
 
 
 def _planks(h: Hits):
     x, y, z = h.tex.T
-    gap = _line(np.mod(z + y, .2) - .1, .03, h.footprint)
-    c = 1 + .3 * noise(x * .5, z * 6 + y, .6, h.footprint)
-    return h.a * (c * (1 - .6 * gap))[:, None]
+    gap = _line(np.mod(z + y, 0.2) - 0.1, 0.03, h.footprint)
+    c = 1 + 0.3 * noise(x * 0.5, z * 6 + y, 0.6, h.footprint)
+    return h.a * (c * (1 - 0.6 * gap))[:, None]
 
 
-_ALBEDO = dict(plain=_plain, asphalt=_asphalt, paving=_paving,
-               ground=_ground, leaf=_leaf, bark=_bark, wall=_wall,
-               roof=_roof, paint=_paint, sign=_sign, metal=_metal,
-               stripes=_stripes, planks=_planks)
+_ALBEDO = dict(
+    plain=_plain,
+    asphalt=_asphalt,
+    paving=_paving,
+    ground=_ground,
+    leaf=_leaf,
+    bark=_bark,
+    wall=_wall,
+    roof=_roof,
+    paint=_paint,
+    sign=_sign,
+    metal=_metal,
+    stripes=_stripes,
+    planks=_planks,
+)
 
 
 def surface(kind: np.ndarray, h: Hits) -> Surface:
@@ -333,5 +364,4 @@ def surface(kind: np.ndarray, h: Hits) -> Surface:
             if name == 'wall':
                 got, gloss[at] = got
             albedo[at] = got
-    return Surface(np.clip(albedo, .003, .95).astype(np.float32), gloss,
-                   light)
+    return Surface(np.clip(albedo, 0.003, 0.95).astype(np.float32), gloss, light)

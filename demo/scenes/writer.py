@@ -1,16 +1,23 @@
 """Files of Virtual KITTI 2: the four images of a frame, the text tables."""
+
 import colorsys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Dict, Iterable, List, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from pandepth_mm.fileio import atomic_path
-from pandepth_mm.structures.vkitti2_meta import (CLASS_COLORS, CLASSES, DEPTH_INVALID,
-                                      DEPTH_SCALE, VOID_COLOR, VOID_NAME)
-
+from pandepth_mm.structures.vkitti2_meta import (
+    CLASS_COLORS,
+    CLASSES,
+    DEPTH_INVALID,
+    DEPTH_SCALE,
+    VOID_COLOR,
+    VOID_NAME,
+)
 from scenes.camera import Intrinsics, Pose
 from scenes.layout import Scene
 
@@ -19,13 +26,13 @@ IMAGES = dict(
     rgb=('rgb', 'rgb_{:05d}.jpg'),
     depth=('depth', 'depth_{:05d}.png'),
     classes=('classSegmentation', 'classgt_{:05d}.png'),
-    instances=('instanceSegmentation', 'instancegt_{:05d}.png'))
+    instances=('instanceSegmentation', 'instancegt_{:05d}.png'),
+)
 
 HEADERS = dict(
     colors='Category r g b',
     intrinsic='frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]',
-    extrinsic='frame cameraID r1,1 r1,2 r1,3 t1 r2,1 r2,2 r2,3 t2 '
-    'r3,1 r3,2 r3,3 t3 0 0 0 1',
+    extrinsic='frame cameraID r1,1 r1,2 r1,3 t1 r2,1 r2,2 r2,3 t2 r3,1 r3,2 r3,3 t3 0 0 0 1',
     info='trackID label model color',
     bbox='frame cameraID trackID left right top bottom number_pixels '
     'truncation_ratio occupancy_ratio isMoving',
@@ -34,18 +41,20 @@ HEADERS = dict(
     'rotation_world_space_y rotation_world_space_x rotation_world_space_z '
     'camera_space_X camera_space_Y camera_space_Z '
     'rotation_camera_space_y rotation_camera_space_x '
-    'rotation_camera_space_z')
+    'rotation_camera_space_z',
+)
 
 _CLASS_TABLE = np.array([CLASS_COLORS[c] for c in CLASSES], np.uint8)
 
 
 class FrameRows(NamedTuple):
     """Lines of the text tables that come with one frame."""
-    info: List[str]  # of the scene, the same in every frame
-    intrinsic: List[str]
-    extrinsic: List[str]
-    bbox: List[str]
-    pose: List[str]
+
+    info: list[str]  # of the scene, the same in every frame
+    intrinsic: list[str]
+    extrinsic: list[str]
+    bbox: list[str]
+    pose: list[str]
 
 
 def image_path(folder: Path, kind: str, frame: int) -> Path:
@@ -54,12 +63,11 @@ def image_path(folder: Path, kind: str, frame: int) -> Path:
     return folder / 'frames' / sub / 'Camera_0' / name.format(frame)
 
 
-def _palette() -> List[int]:
+def _palette() -> list[int]:
     """Black and 255 colours that differ from their neighbours."""
     out = [0, 0, 0]
     for i in range(255):
-        rgb = colorsys.hsv_to_rgb(i * .61803 % 1, 1 - .35 * (i % 3 == 1),
-                                  1 - .3 * (i % 4 == 2))
+        rgb = colorsys.hsv_to_rgb(i * 0.61803 % 1, 1 - 0.35 * (i % 3 == 1), 1 - 0.3 * (i % 4 == 2))
         out += [int(round(255 * x)) for x in rgb]
     return out
 
@@ -74,12 +82,12 @@ def encode_depth(depth: np.ndarray) -> np.ndarray:
     """Metres (inf: nothing) to Virtual KITTI's centimetres, uint16."""
     hit = np.isfinite(depth)
     cm = np.rint(np.where(hit, depth, 0) * DEPTH_SCALE)
-    return np.where(hit, np.clip(cm, 1, DEPTH_INVALID - 1),
-                    DEPTH_INVALID).astype(np.uint16)
+    return np.where(hit, np.clip(cm, 1, DEPTH_INVALID - 1), DEPTH_INVALID).astype(np.uint16)
 
 
-def write_labels(folder: Path, frame: int, depth: np.ndarray,
-                 label: np.ndarray, track: np.ndarray) -> None:
+def write_labels(
+    folder: Path, frame: int, depth: np.ndarray, label: np.ndarray, track: np.ndarray
+) -> None:
     """Write depth, classes and instances of a frame.
 
     Args:
@@ -90,8 +98,7 @@ def write_labels(folder: Path, frame: int, depth: np.ndarray,
         track: Track id, (H, W); -1 without. The PNG holds id + 1.
     """
     _imwrite(image_path(folder, 'depth', frame), encode_depth(depth))
-    _imwrite(image_path(folder, 'classes', frame),
-             _CLASS_TABLE[label][..., ::-1])
+    _imwrite(image_path(folder, 'classes', frame), _CLASS_TABLE[label][..., ::-1])
     image = Image.fromarray((track + 1).astype(np.uint8), mode='P')
     image.putpalette(_palette())
     with atomic_path(image_path(folder, 'instances', frame)) as tmp:
@@ -100,8 +107,7 @@ def write_labels(folder: Path, frame: int, depth: np.ndarray,
 
 def write_rgb(folder: Path, frame: int, rgb: np.ndarray) -> None:
     """Write the picture, RGB uint8 (H, W, 3), as JPEG."""
-    _imwrite(image_path(folder, 'rgb', frame), rgb[..., ::-1],
-             (cv2.IMWRITE_JPEG_QUALITY, 93))
+    _imwrite(image_path(folder, 'rgb', frame), rgb[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 93))
 
 
 def read_tracks(folder: Path, frame: int) -> np.ndarray:
@@ -120,21 +126,20 @@ def _wrap(angle: float) -> float:
 
 def _truncation(points: np.ndarray, k: Intrinsics) -> float:
     """Share of an object's projected box that is outside the image."""
-    p = points[points[:, 2] > .1]
+    p = points[points[:, 2] > 0.1]
     if not len(p):
-        return 1.
+        return 1.0
     u = k.focal * p[:, 0] / p[:, 2] + k.cx
     v = k.focal * p[:, 1] / p[:, 2] + k.cy
     lo, hi = np.array([u.min(), v.min()]), np.array([u.max(), v.max()])
     size = np.array([k.width, k.height])
-    inside = np.clip(np.minimum(hi, size - .5) - np.maximum(lo, -.5), 0,
-                     None)
-    return float(np.clip(1 - inside.prod() / max((hi - lo).prod(), 1e-9), 0,
-                         1))
+    inside = np.clip(np.minimum(hi, size - 0.5) - np.maximum(lo, -0.5), 0, None)
+    return float(np.clip(1 - inside.prod() / max((hi - lo).prod(), 1e-9), 0, 1))
 
 
-def frame_rows(scene: Scene, frame: int, camera_s: float, k: Intrinsics,
-               pose: Pose, track: np.ndarray) -> FrameRows:
+def frame_rows(
+    scene: Scene, frame: int, camera_s: float, k: Intrinsics, pose: Pose, track: np.ndarray
+) -> FrameRows:
     """Text rows of a frame; objects are those with a visible pixel.
 
     Boxes are tight about the visible pixels, both ends included. Positions
@@ -150,10 +155,12 @@ def frame_rows(scene: Scene, frame: int, camera_s: float, k: Intrinsics,
         track: Track ids, int (H, W), -1 without.
     """
     rows = FrameRows(
-        [f'{t.track} {t.vehicle.label} {t.vehicle.model} {t.vehicle.color}'
-         for t in scene.tracks],
+        [f'{t.track} {t.vehicle.label} {t.vehicle.model} {t.vehicle.color}' for t in scene.tracks],
         [f'{frame} 0 ' + _numbers((k.focal, k.focal, k.cx, k.cy))],
-        [f'{frame} 0 ' + _numbers(pose.file_extrinsic().ravel())], [], [])
+        [f'{frame} 0 ' + _numbers(pose.file_extrinsic().ravel())],
+        [],
+        [],
+    )
     for i in np.unique(track[track >= 0]):
         t = scene.tracks[i]
         v, u = np.nonzero(track == i)
@@ -162,22 +169,44 @@ def frame_rows(scene: Scene, frame: int, camera_s: float, k: Intrinsics,
         area = (right - left + 1) * (bottom - top + 1)
         cut = _truncation(pose.to_camera(mesh.v.reshape(-1, 3)), k)
         rows.bbox.append(
-            f'{frame} 0 {i} {left} {right} {top} {bottom} {len(u)} ' +
-            _numbers((cut, len(u) / area)) + f' {t.moving}')
+            f'{frame} 0 {i} {left} {right} {top} {bottom} {len(u)} '
+            + _numbers((cut, len(u) / area))
+            + f' {t.moving}'
+        )
         at, yaw = scene.track_pose(t, camera_s)
         x, y, z = pose.to_camera(at)
-        ahead = pose.rotation @ [np.cos(yaw), np.sin(yaw), 0.]
+        ahead = pose.rotation @ [np.cos(yaw), np.sin(yaw), 0.0]
         turn = np.arctan2(-ahead[2], ahead[0])
         alpha = _wrap(turn - np.arctan2(x, z))
         length, width, height = t.vehicle.size
         # the file world is (x, -z, y): a heading yaw turns to -yaw about y
-        rows.pose.append(f'{frame} 0 {i} ' + _numbers(
-            (alpha, width, height, length, at[0], -at[2], at[1],
-             _wrap(-yaw), 0, 0, x, y, z, turn, 0, 0)))
+        rows.pose.append(
+            f'{frame} 0 {i} '
+            + _numbers(
+                (
+                    alpha,
+                    width,
+                    height,
+                    length,
+                    at[0],
+                    -at[2],
+                    at[1],
+                    _wrap(-yaw),
+                    0,
+                    0,
+                    x,
+                    y,
+                    z,
+                    turn,
+                    0,
+                    0,
+                )
+            )
+        )
     return rows
 
 
-def write_tables(folder: Path, frames: Dict[int, FrameRows]) -> None:
+def write_tables(folder: Path, frames: dict[int, FrameRows]) -> None:
     """Write the six text files of one variation.
 
     Args:
@@ -185,16 +214,18 @@ def write_tables(folder: Path, frames: Dict[int, FrameRows]) -> None:
         frames: Rows of every frame, by its number.
     """
     order = sorted(frames)
-    lines: Dict[str, List[str]] = dict(
-        colors=[' '.join(map(str, (name, *rgb))) for name, rgb in
-                (*CLASS_COLORS.items(), (VOID_NAME, VOID_COLOR))],
-        info=frames[order[0]].info)
+    lines: dict[str, list[str]] = dict(
+        colors=[
+            ' '.join(map(str, (name, *rgb)))
+            for name, rgb in (*CLASS_COLORS.items(), (VOID_NAME, VOID_COLOR))
+        ],
+        info=frames[order[0]].info,
+    )
     for name in FrameRows._fields[1:]:
         lines[name] = [x for f in order for x in getattr(frames[f], name)]
     for name, header in HEADERS.items():
         with atomic_path(folder / f'{name}.txt') as tmp:
-            Path(tmp).write_text('\n'.join([header, *lines[name]]) + '\n',
-                                 encoding='ascii')
+            Path(tmp).write_text('\n'.join([header, *lines[name]]) + '\n', encoding='ascii')
 
 
 def complete(folder: Path, frame: int) -> bool:

@@ -17,12 +17,7 @@ def _front(side) -> float:
 def _lay_by(site: Site, s0, s1, side, away) -> None:
     """A few vehicles beside the road outside of towns."""
     for s in site.rng.uniform(s0, s1, 3):
-        site.park(
-            s,
-            side * (site.road.half + away),
-            0 if side < 0 else np.pi,
-            (0.5, 0.3, 0.2),
-        )
+        site.park(s, side * (site.road.half + away), 0 if side < 0 else np.pi, (0.5, 0.3, 0.2))
 
 
 def _street_parking(site: Site, s0, s1, side) -> None:
@@ -31,9 +26,7 @@ def _street_parking(site: Site, s0, s1, side) -> None:
     for s in np.arange(s0 + 2, s1, 6.2):
         if rng.uniform() < 0.6:
             site.park(
-                s + rng.uniform(-0.4, 0.4),
-                side * (site.road.half + 1.5),
-                0 if side < 0 else np.pi,
+                s + rng.uniform(-0.4, 0.4), side * (site.road.half + 1.5), 0 if side < 0 else np.pi
             )
 
 
@@ -64,9 +57,7 @@ def _town(site: Site, s0, s1, side) -> None:
         w = rng.uniform(9, 15)
         if rng.uniform() < 0.85:
             lat = side * (half + 6.2 + 6 + rng.uniform(0, 1.2))
-            site.attempt(
-                rs.town_house, s + w / 2, lat, w * 0.42, _front(side), width=w
-            )
+            site.attempt(rs.town_house, s + w / 2, lat, w * 0.42, _front(side), width=w)
         s += w + (0 if rng.uniform() < 0.7 else 3)
     site.row(rs.lamp_post, s0, s1, 20, side * (half + 3.1), 0.4, _front(side))
     site.row('broadleaf', s0, s1, 13, side * (half + 3.4), 0.9)
@@ -93,9 +84,7 @@ def _suburb(site: Site, s0, s1, side) -> None:
     if side > 0:
         site.row(rs.utility_pole, s0, s1, 20, side * (half + 3.0), 0.3)
     else:
-        site.row(
-            rs.lamp_post, s0, s1, 20, side * (half + 3.0), 0.3, _front(side)
-        )
+        site.row(rs.lamp_post, s0, s1, 20, side * (half + 3.0), 0.3, _front(side))
     site.row('tree', s0, s1, 9, side * (half + 8.5), 1.2)
     site.row('tree', s0, s1, 10, side * (half + 24), 2, 0, 4)
 
@@ -104,13 +93,7 @@ def _forest(site: Site, s0, s1, side) -> None:
     """Forest up to the road, rails in the bends."""
     rng, half = site.rng, site.road.half
     _lay_by(site, s0, s1, side, 2.0)
-    for step, lat in (
-        (5.0, 6.0),
-        (4.6, 10.0),
-        (5.0, 15.0),
-        (6, 21.0),
-        (7, 29),
-    ):
+    for step, lat in ((5.0, 6.0), (4.6, 10.0), (5.0, 15.0), (6, 21.0), (7, 29)):
         site.row('tree', s0, s1, step, side * (half + lat), 1.1, 0, 1.6)
     site.row('bush', s0, s1, 4.0, side * (half + 3.8), 0.8, 0, 1.2)
     site.row('tall_grass', s0, s1, 5.0, side * (half + 2.6), 0.7)
@@ -152,31 +135,15 @@ def _country(site: Site, s0, s1, side) -> None:
 def _yards(site: Site, s0, s1, side) -> None:
     """Yards: halls, containers, rows of parked vans and trucks."""
     rng, half = site.rng, site.road.half
-    site.attempt(
-        rs.hall, s0 + rng.uniform(13, 27), side * (half + 25), 11, _front(side)
-    )
+    site.attempt(rs.hall, s0 + rng.uniform(13, 27), side * (half + 25), 11, _front(side))
     for s in np.arange(s0 + 2, s1, 3.6):
         if rng.uniform() < 0.6:
-            site.park(
-                s,
-                side * (half + 9.5),
-                rng.choice([-1, 1]) * 1.57,
-                (0.5, 0.3, 0.2),
-            )
+            site.park(s, side * (half + 9.5), rng.choice([-1, 1]) * 1.57, (0.5, 0.3, 0.2))
     for s in np.arange(s0 + 4, s1, 11.0):
         if rng.uniform() < 0.5:
-            site.park(
-                s,
-                side * (half + 2.1),
-                0 if side < 0 else np.pi,
-                (0.2, 0.35, 0.45),
-            )
+            site.park(s, side * (half + 2.1), 0 if side < 0 else np.pi, (0.2, 0.35, 0.45))
     for s in np.arange(s0 + 6, s1, 13):
-        maker, r = (
-            (rs.shipping_container, 3.2),
-            (rs.crates, 1.6),
-            (rs.skip, 1.9),
-        )[rng.integers(3)]
+        maker, r = ((rs.shipping_container, 3.2), (rs.crates, 1.6), (rs.skip, 1.9))[rng.integers(3)]
         site.attempt(maker, s, side * (half + 5.8), r, rng.normal() * 0.15)
     site.row(rs.lamp_post, s0, s1, 20, side * (half + 0.9), 0.3, _front(side))
     site.rail(s0 + 22, s1 - 2, side)

@@ -1,8 +1,10 @@
 """The inferencer: from images and LiDAR points to results."""
+
 import contextlib
 import logging
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Iterable, Iterator, List, Optional, Sequence, Union
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,23 +21,22 @@ from tqdm import tqdm
 from pandepth_mm.apis.inputs import Frame, load_frame
 from pandepth_mm.apis.result import PanDepthResult, make_result
 from pandepth_mm.apis.sources import FrameSource, list_frames
+from pandepth_mm.engine.checkpoint import fill_model, read_checkpoint
+from pandepth_mm.engine.model_zoo import config_of_weights, read_config
+from pandepth_mm.engine.registration import register_all_modules
+from pandepth_mm.engine.stored_config import read_stored_config
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import KITTI_DEPTH_SCALE
 from pandepth_mm.geometry.camera import points_to_depth
 from pandepth_mm.models.build import build_pandepth
-from pandepth_mm.engine.model_zoo import config_of_weights, read_config
-from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.registry import TRANSFORMS, type_name
-from pandepth_mm.engine.registration import register_all_modules
-from pandepth_mm.engine.checkpoint import fill_model, read_checkpoint
-from pandepth_mm.engine.stored_config import read_stored_config
-from pandepth_mm.visualization.frame.colors import as_palette
 from pandepth_mm.structures.frame_maps import predicted_maps
+from pandepth_mm.structures.palette import default_palette
+from pandepth_mm.visualization.frame.colors import as_palette
 
 PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 # of a test pipeline: what reads files, which the frame comes with already
-_LOADERS = ('LoadImageFromFile', 'LoadDepthMap', 'LoadPanopticMap',
-            'ResampleSparseDepth')
+_LOADERS = ('LoadImageFromFile', 'LoadDepthMap', 'LoadPanopticMap', 'ResampleSparseDepth')
 
 
 class PanDepthInferencer(BaseInferencer):
@@ -81,20 +82,20 @@ class PanDepthInferencer(BaseInferencer):
         >>> result.save('out')
     """
 
-    def __init__(self,
-                 model: Union[str, Config, ConfigDict, None] = None,
-                 weights: Optional[str] = None,
-                 device: Optional[str] = None,
-                 precision: str = 'fp32',
-                 depth_resize: str = 'splat',
-                 trust_checkpoint: bool = False,
-                 show_progress: bool = True) -> None:
+    def __init__(
+        self,
+        model: str | Config | ConfigDict | None = None,
+        weights: str | None = None,
+        device: str | None = None,
+        precision: str = 'fp32',
+        depth_resize: str = 'splat',
+        trust_checkpoint: bool = False,
+        show_progress: bool = True,
+    ) -> None:
         if precision not in PRECISIONS:
-            raise InputError('precision', repr(precision),
-                             f'one of {list(PRECISIONS)}')
+            raise InputError('precision', repr(precision), f'one of {list(PRECISIONS)}')
         if depth_resize not in ('splat', 'nearest'):
-            raise InputError('depth_resize', repr(depth_resize),
-                             "'splat' or 'nearest'")
+            raise InputError('depth_resize', repr(depth_resize), "'splat' or 'nearest'")
         self.depth_resize = depth_resize
         self.device = _check_device(device or get_device(), precision)
         self.precision = precision
@@ -110,8 +111,8 @@ class PanDepthInferencer(BaseInferencer):
             raise InputError('config', 'no dict "model"', 'a runner config')
         if weights is None:
             raise InputError(
-                'weights', 'None', 'a checkpoint: no weights come along for '
-                'this config')
+                'weights', 'None', 'a checkpoint: no weights come along for this config'
+            )
         self._checkpoint = read_checkpoint(str(weights), trust_checkpoint)
         if model is None:
             model = read_stored_config(self._checkpoint, str(weights))
@@ -120,16 +121,18 @@ class PanDepthInferencer(BaseInferencer):
             weights=str(weights),
             device=str(self.device),
             scope='pandepth_mm',
-            show_progress=show_progress)
+            show_progress=show_progress,
+        )
 
-    def __call__(self,
-                 inputs: Any,
-                 sparse_depth: Any = None,
-                 points: Any = None,
-                 calib: Any = None,
-                 depth_scale: float = KITTI_DEPTH_SCALE,
-                 batch_size: int = 1
-                 ) -> Union[PanDepthResult, List[PanDepthResult]]:
+    def __call__(
+        self,
+        inputs: Any,
+        sparse_depth: Any = None,
+        points: Any = None,
+        calib: Any = None,
+        depth_scale: float = KITTI_DEPTH_SCALE,
+        batch_size: int = 1,
+    ) -> PanDepthResult | list[PanDepthResult]:
         """Predict.
 
         Give sparse depth, or points with a calibration, or neither: the
@@ -164,17 +167,18 @@ class PanDepthInferencer(BaseInferencer):
                 files are reported before the first frame is computed.
         """
         sources, single = list_frames(inputs, sparse_depth, points, calib)
-        results: Iterable[PanDepthResult] = self.stream(
-            sources, depth_scale, batch_size)
+        results: Iterable[PanDepthResult] = self.stream(sources, depth_scale, batch_size)
         if self.show_progress and len(sources) > 1:
             results = tqdm(results, 'frames', len(sources))
         results = list(results)
         return results[0] if single else results
 
-    def stream(self,
-               sources: Sequence[FrameSource],
-               depth_scale: float = KITTI_DEPTH_SCALE,
-               batch_size: int = 1) -> Iterator[PanDepthResult]:
+    def stream(
+        self,
+        sources: Sequence[FrameSource],
+        depth_scale: float = KITTI_DEPTH_SCALE,
+        batch_size: int = 1,
+    ) -> Iterator[PanDepthResult]:
         """Predict frame by frame, so that not all results are in memory.
 
         Args:
@@ -192,19 +196,16 @@ class PanDepthInferencer(BaseInferencer):
         if not batch_size >= 1:
             raise InputError('batch_size', repr(batch_size), '1 or more')
         if not depth_scale > 0:
-            raise InputError('depth_scale', repr(depth_scale),
-                             'units per metre, more than 0')
+            raise InputError('depth_scale', repr(depth_scale), 'units per metre, more than 0')
         return self._stream(sources, depth_scale, batch_size)
 
-    def _stream(self, sources: Sequence[FrameSource], depth_scale: float,
-                batch_size: int) -> Iterator[PanDepthResult]:
+    def _stream(
+        self, sources: Sequence[FrameSource], depth_scale: float, batch_size: int
+    ) -> Iterator[PanDepthResult]:
         """Predict a batch after the other."""
         remaining = iter(sources)
         while chunk := list(islice(remaining, batch_size)):
-            frames = [
-                load_frame(source, depth_scale, self.model.max_depth)
-                for source in chunk
-            ]
+            frames = [load_frame(source, depth_scale, self.model.max_depth) for source in chunk]
             samples = self.forward(self.preprocess(frames))
             yield from self.postprocess(frames, samples)
 
@@ -213,40 +214,45 @@ class PanDepthInferencer(BaseInferencer):
         return self.collate_fn([self.pipeline(f) for f in frames])
 
     @torch.no_grad()
-    def forward(self, inputs: dict) -> List[BaseDataElement]:
+    def forward(self, inputs: dict) -> list[BaseDataElement]:
         """Run the model on a batch."""
         dtype = PRECISIONS[self.precision]
-        context = contextlib.nullcontext() if dtype is None else \
-            torch.autocast(self.device.type, dtype)
+        context = (
+            contextlib.nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
+        )
         with context:
             return self.model.test_step(inputs)
 
     def postprocess(
-            self, frames: Sequence[Frame],
-            samples: Sequence[BaseDataElement]) -> List[PanDepthResult]:
+        self, frames: Sequence[Frame], samples: Sequence[BaseDataElement]
+    ) -> list[PanDepthResult]:
         """Turn predictions into results."""
         results = []
         for frame, sample in zip(frames, samples, strict=True):
             results.append(
                 make_result(
-                    frame, predicted_maps(sample, frame.image.shape[:2]),
-                    self.classes, self.palette, self.model.num_things,
-                    self.model.max_depth))
-            if self.model.depth_head is not None and \
-                    results[-1].depth_is_guess:
+                    frame,
+                    predicted_maps(sample, frame.image.shape[:2]),
+                    self.classes,
+                    self.palette,
+                    self.model.num_things,
+                    self.model.max_depth,
+                )
+            )
+            if self.model.depth_head is not None and results[-1].depth_is_guess:
                 print_log(
                     f'{frame.name}: no depth measurement; the depth is a '
                     'guess from the image alone',
                     logger='current',
-                    level=logging.WARNING)
+                    level=logging.WARNING,
+                )
         return results
 
-    def visualize(self, results: Sequence[PanDepthResult]) -> List[np.ndarray]:
+    def visualize(self, results: Sequence[PanDepthResult]) -> list[np.ndarray]:
         """Draw the panels of each result, uint8 RGB."""
         return [result.picture() for result in results]
 
-    def _init_model(self, cfg: Config, weights: str,
-                    device: str) -> nn.Module:
+    def _init_model(self, cfg: Config, weights: str, device: str) -> nn.Module:
         """Build the model and fill it with what was read already."""
         model = build_pandepth(cfg, 'config')
         checkpoint, self._checkpoint = self._checkpoint, None
@@ -260,19 +266,25 @@ class PanDepthInferencer(BaseInferencer):
         dataset = _test_dataset(cfg)
         self.img_scale = dataset.get('img_scale')
         if self.img_scale is None:
-            raise InputError('config', 'no img_scale',
-                             '(width, height) of the network\'s input',
-                             'test_dataloader.dataset.img_scale')
+            raise InputError(
+                'config',
+                'no img_scale',
+                "(width, height) of the network's input",
+                'test_dataloader.dataset.img_scale',
+            )
         transforms = [
-            TRANSFORMS.build(t) for t in dataset.get('pipeline') or ()
+            TRANSFORMS.build(t)
+            for t in dataset.get('pipeline') or ()
             if type_name(t) not in _LOADERS
         ]
         if not transforms:
-            raise InputError('config', 'no transform but loaders',
-                             'the pipeline of a test',
-                             'test_dataloader.dataset.pipeline')
-        return Compose(
-            [self._unpack, *transforms[:-1], self._splat, transforms[-1]])
+            raise InputError(
+                'config',
+                'no transform but loaders',
+                'the pipeline of a test',
+                'test_dataloader.dataset.pipeline',
+            )
+        return Compose([self._unpack, *transforms[:-1], self._splat, transforms[-1]])
 
     def _unpack(self, frame: Frame) -> dict:
         """A frame as the results dict that transforms know."""
@@ -286,13 +298,15 @@ class PanDepthInferencer(BaseInferencer):
             img_scale=tuple(self.img_scale),
             sparse_depth=frame.sparse_depth,
             points=frame.points,
-            cam2img=frame.cam2img.tolist())
+            cam2img=frame.cam2img.tolist(),
+        )
 
     def _splat(self, results: dict) -> dict:
         """Draw the measurements anew at the network's size."""
         if self.depth_resize == 'splat':
             results['sparse_depth'] = points_to_depth(
-                results['points'], results['cam2img'], results['img_shape'])
+                results['points'], results['cam2img'], results['img_shape']
+            )
         return results
 
     def _init_collate(self, cfg: Config):
@@ -308,14 +322,13 @@ def _check_device(device: str, precision: str) -> torch.device:
     try:
         checked = torch.device(device)
     except (RuntimeError, TypeError):
-        raise InputError('device', repr(device),
-                         "'cpu', 'cuda' or 'cuda:N'") from None
-    if checked.type == 'cuda' and (checked.index or
-                                   0) >= torch.cuda.device_count():
+        raise InputError('device', repr(device), "'cpu', 'cuda' or 'cuda:N'") from None
+    if checked.type == 'cuda' and (checked.index or 0) >= torch.cuda.device_count():
         raise InputError(
-            'device', f'{device!r}, and torch sees '
-            f'{torch.cuda.device_count()} GPUs', "'cpu', or a GPU that is "
-            'there')
+            'device',
+            f'{device!r}, and torch sees {torch.cuda.device_count()} GPUs',
+            "'cpu', or a GPU that is there",
+        )
     if checked.type == 'cpu' and precision == 'fp16':
         raise InputError('precision', "'fp16' on a CPU", "'fp32' or 'bf16'")
     return checked
@@ -324,28 +337,27 @@ def _check_device(device: str, precision: str) -> torch.device:
 def _test_dataset(cfg: Config) -> dict:
     """The data set of the test, unwrapped."""
     dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
-    while 'img_scale' not in dataset and isinstance(
-            dataset.get('dataset'), dict):
+    while 'img_scale' not in dataset and isinstance(dataset.get('dataset'), dict):
         dataset = dataset['dataset']
     return dataset
 
 
-def _find_classes(cfg: Config, checkpoint: dict,
-                  num_classes: int) -> Sequence[str]:
+def _find_classes(cfg: Config, checkpoint: dict, num_classes: int) -> Sequence[str]:
     """Class names of the weights, else of the config, else numbers."""
     meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
     names = meta.get('classes')
     if names is None:
         info = _test_dataset(cfg).get('metainfo') or {}
-        names = (*info.get('thing_classes', ()),
-                 *info.get('stuff_classes', ()))
+        names = (*info.get('thing_classes', ()), *info.get('stuff_classes', ()))
     if not names:
         return tuple(f'class {i}' for i in range(num_classes))
     if len(names) != num_classes:
         raise InputError(
-            'weights', f'the names of {len(names)} classes',
-            f'{num_classes}, model.num_things + model.num_stuff of the '
-            'config', 'meta.dataset_meta.classes')
+            'weights',
+            f'the names of {len(names)} classes',
+            f'{num_classes}, model.num_things + model.num_stuff of the config',
+            'meta.dataset_meta.classes',
+        )
     return tuple(names)
 
 

@@ -1,9 +1,10 @@
 """What one frame gives, and the files and pictures made of it."""
+
 import dataclasses
 import functools
 import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from mmdet.evaluation import INSTANCE_OFFSET
@@ -11,17 +12,23 @@ from PIL import Image
 
 from pandepth_mm.apis.inputs import Frame
 from pandepth_mm.errors import InputError
-from pandepth_mm.structures.coco_results import coco_results
 from pandepth_mm.evaluation.functional.panoptic import decode_panoptic
-from pandepth_mm.fileio import (KITTI_DEPTH_SCALE, PathLike, atomic_path,
-                                fit_depth_png, write_depth_png, write_json,
-                                write_label_png, write_panoptic_png)
+from pandepth_mm.fileio import (
+    KITTI_DEPTH_SCALE,
+    PathLike,
+    atomic_path,
+    fit_depth_png,
+    write_depth_png,
+    write_json,
+    write_label_png,
+    write_panoptic_png,
+)
+from pandepth_mm.structures.coco_results import coco_results
+from pandepth_mm.structures.frame_maps import FrameMaps, InstanceArrays
+from pandepth_mm.structures.panoptic_cloud import PanopticCloud, panoptic_cloud
 from pandepth_mm.visualization.cloud.page import write_cloud_page
 from pandepth_mm.visualization.cloud.ply import write_ply
-from pandepth_mm.structures.frame_maps import FrameMaps, InstanceArrays
 from pandepth_mm.visualization.frame.picture import frame_picture
-from pandepth_mm.structures.panoptic_cloud import (PanopticCloud,
-                                                      panoptic_cloud)
 
 # The files of `save`, by kind, in the order in which they are written.
 FILES = dict(
@@ -31,7 +38,8 @@ FILES = dict(
     depth='depth.png',
     instances='instances.json',
     cloud='cloud.ply',
-    page='cloud.html')
+    page='cloud.html',
+)
 SUMMARY = 'result.json'
 _NOTEBOOK_WIDTH = 1200  # pixels; each picture is kept in the notebook's file
 
@@ -62,19 +70,20 @@ class PanDepthResult:
             the panoptic fusion did not take.
         depth: float32 (H, W), metres along the camera's z axis.
     """
+
     name: str
     image: np.ndarray
     sparse_depth: np.ndarray
-    cam2img: Optional[np.ndarray]
-    classes: Tuple[str, ...]
+    cam2img: np.ndarray | None
+    classes: tuple[str, ...]
     palette: np.ndarray
     num_things: int
     max_depth: float
-    panoptic: Optional[np.ndarray]
-    segments_info: Optional[List[dict]]
-    semantic: Optional[np.ndarray]
-    instances: Optional[InstanceArrays]
-    depth: Optional[np.ndarray]
+    panoptic: np.ndarray | None
+    segments_info: list[dict] | None
+    semantic: np.ndarray | None
+    instances: InstanceArrays | None
+    depth: np.ndarray | None
 
     @property
     def depth_is_guess(self) -> bool:
@@ -94,12 +103,16 @@ class PanDepthResult:
                 semantics.
         """
         if self.cam2img is None:
-            raise InputError(self.name, 'no calibration',
-                             'calib in the call of the inferencer, since a '
-                             'cloud needs the intrinsics', 'points')
+            raise InputError(
+                self.name,
+                'no calibration',
+                'calib in the call of the inferencer, since a cloud needs the intrinsics',
+                'points',
+            )
         if self.depth is None or self.semantic is None:
-            raise InputError(self.name, 'a model without depth or semantics',
-                             'one with both', 'points')
+            raise InputError(
+                self.name, 'a model without depth or semantics', 'one with both', 'points'
+            )
         panoptic = self._mmdet_panoptic()
         return panoptic_cloud(
             self.depth,
@@ -109,10 +122,8 @@ class PanDepthResult:
             len(self.classes),
             # where the range ends, the depth is cut off
             max_depth=0.99 * self.max_depth,
-            skip_labels=[
-                label for label, name in enumerate(self.classes)
-                if name.lower() == 'sky'
-            ])
+            skip_labels=[label for label, name in enumerate(self.classes) if name.lower() == 'sky'],
+        )
 
     def picture(self, score_thr: float = 0.3) -> np.ndarray:
         """All panels in one picture, uint8 RGB.
@@ -122,12 +133,12 @@ class PanDepthResult:
         """
         return frame_picture(
             self.image,
-            FrameMaps(self.semantic, self.instances, self._mmdet_panoptic(),
-                      self.depth),
+            FrameMaps(self.semantic, self.instances, self._mmdet_panoptic(), self.depth),
             sparse=None if self.depth is None else self.sparse_depth,
             classes=self.classes,
             palette=self.palette,
-            score_thr=score_thr)
+            score_thr=score_thr,
+        )
 
     def show(self) -> None:
         """Show the panels: below the cell of a notebook, else in a window.
@@ -138,25 +149,24 @@ class PanDepthResult:
         picture = Image.fromarray(self.picture())
         if _in_notebook():
             from IPython import display
+
             picture.thumbnail((_NOTEBOOK_WIDTH, _NOTEBOOK_WIDTH))
             content = io.BytesIO()
             picture.save(content, format='PNG')
             display.display(display.Image(content.getvalue()))
             return
         from matplotlib import pyplot as plt
+
         figure = plt.figure(self.name, frameon=False)
         axes = figure.add_axes([0, 0, 1, 1])
         axes.imshow(picture)
         axes.set_axis_off()
         if plt.get_backend().lower() == 'agg':
             plt.close(figure)
-            raise InputError('show', 'no display',
-                             'a notebook or a screen; save(dir) writes files')
+            raise InputError('show', 'no display', 'a notebook or a screen; save(dir) writes files')
         plt.show()
 
-    def save(self,
-             out_dir: PathLike,
-             kinds: Optional[Sequence[str]] = None) -> Dict[str, Path]:
+    def save(self, out_dir: PathLike, kinds: Sequence[str] | None = None) -> dict[str, Path]:
         """Write the result as files of the usual formats.
 
         ``panels`` (PNG), ``panoptic`` (COCO panoptic PNG, ids R + 256 G +
@@ -188,10 +198,12 @@ class PanDepthResult:
                 raise InputError('kinds', repr(kind), f'out of {list(FILES)}')
             if not self._has(kind):
                 raise InputError(
-                    self.name, 'no calibration or no such branch in the '
-                    'model', f'what {kind} is made of', f'kinds: {kind}')
-        paths = {kind: out_dir / FILES[kind] for kind in FILES
-                 if kind in kinds}
+                    self.name,
+                    'no calibration or no such branch in the model',
+                    f'what {kind} is made of',
+                    f'kinds: {kind}',
+                )
+        paths = {kind: out_dir / FILES[kind] for kind in FILES if kind in kinds}
         # stands for a complete result, also where there is an earlier one
         (out_dir / SUMMARY).unlink(missing_ok=True)
         for kind, path in paths.items():
@@ -213,7 +225,8 @@ class PanDepthResult:
             cam2img=None if self.cam2img is None else self.cam2img.tolist(),
             max_depth=self.max_depth,
             depth_scale=KITTI_DEPTH_SCALE,
-            measured_pixels=int((self.sparse_depth > 0).sum()))
+            measured_pixels=int((self.sparse_depth > 0).sum()),
+        )
 
     def __repr__(self) -> str:
         """Say what is there, without the arrays."""
@@ -224,25 +237,23 @@ class PanDepthResult:
         if self.instances is not None:
             parts.append(f'{len(self.instances.labels)} instances')
         if self.depth is not None:
-            parts.append('depth of no measurement (a guess)' if self.
-                         depth_is_guess else 'depth')
+            parts.append('depth of no measurement (a guess)' if self.depth_is_guess else 'depth')
         return f'PanDepthResult({", ".join(parts)})'
 
     def _has(self, kind: str) -> bool:
         """Whether a file of this kind can be written."""
         if kind in ('cloud', 'page'):
-            return not (self.cam2img is None or self.depth is None
-                        or self.semantic is None)
+            return not (self.cam2img is None or self.depth is None or self.semantic is None)
         return kind == 'panels' or getattr(self, kind) is not None
 
-    def _mmdet_panoptic(self) -> Optional[np.ndarray]:
+    def _mmdet_panoptic(self) -> np.ndarray | None:
         """The panoptic map as label + 1000 * instance, num_classes = void."""
         if self.panoptic is None:
             return None
-        ids = np.array([len(self.classes)] + [
-            s['category_id'] + INSTANCE_OFFSET * s['instance_id']
-            for s in self.segments_info
-        ])
+        ids = np.array(
+            [len(self.classes)]
+            + [s['category_id'] + INSTANCE_OFFSET * s['instance_id'] for s in self.segments_info]
+        )
         return ids[self.panoptic]
 
     def _write_panels(self, path: Path) -> None:
@@ -259,23 +270,27 @@ class PanDepthResult:
         write_depth_png(path, fit_depth_png(self.depth)[0])
 
     def _write_instances(self, path: Path) -> None:
-        boxes, masks = coco_results(self.name, range(len(self.classes)),
-                                    **self.instances._asdict())
-        write_json(path, [{**box, **mask}
-                          for box, mask in zip(boxes, masks, strict=True)]
-                   if masks else boxes)
+        boxes, masks = coco_results(self.name, range(len(self.classes)), **self.instances._asdict())
+        write_json(
+            path,
+            [{**box, **mask} for box, mask in zip(boxes, masks, strict=True)] if masks else boxes,
+        )
 
     def _write_cloud(self, path: Path) -> None:
         write_ply(path, self.points, self.classes)
 
     def _write_page(self, path: Path) -> None:
-        write_cloud_page(
-            path, self.points, self.classes, self.palette, title=self.name)
+        write_cloud_page(path, self.points, self.classes, self.palette, title=self.name)
 
 
-def make_result(frame: Frame, maps: FrameMaps, classes: Sequence[str],
-                palette: np.ndarray, num_things: int,
-                max_depth: float) -> PanDepthResult:
+def make_result(
+    frame: Frame,
+    maps: FrameMaps,
+    classes: Sequence[str],
+    palette: np.ndarray,
+    num_things: int,
+    max_depth: float,
+) -> PanDepthResult:
     """Put a result together.
 
     Args:
@@ -300,20 +315,20 @@ def make_result(frame: Frame, maps: FrameMaps, classes: Sequence[str],
         max_depth=max_depth,
         panoptic=panoptic,
         segments_info=segments,
-        semantic=None if maps.semantic is None else maps.semantic.astype(
-            np.int32),
+        semantic=None if maps.semantic is None else maps.semantic.astype(np.int32),
         instances=maps.instances,
-        depth=maps.depth)
+        depth=maps.depth,
+    )
 
 
-def _segments(ids: np.ndarray, classes: Sequence[str],
-              num_things: int) -> Tuple[np.ndarray, List[dict]]:
+def _segments(
+    ids: np.ndarray, classes: Sequence[str], num_things: int
+) -> tuple[np.ndarray, list[dict]]:
     """Segment ids and ``segments_info`` of mmdet's panoptic map."""
     panoptic, segments = decode_panoptic(ids, len(classes), INSTANCE_OFFSET)
     areas = np.bincount(panoptic.ravel(), minlength=len(segments) + 1)
     _, first = np.unique(panoptic, return_index=True)
-    numbers = dict(zip(panoptic.flat[first].tolist(),
-                       ids.flat[first].tolist(), strict=True))
+    numbers = dict(zip(panoptic.flat[first].tolist(), ids.flat[first].tolist(), strict=True))
     return panoptic, [
         dict(
             id=s['id'],
@@ -321,7 +336,9 @@ def _segments(ids: np.ndarray, classes: Sequence[str],
             category=classes[s['category']],
             isthing=s['category'] < num_things,
             instance_id=numbers[s['id']] // INSTANCE_OFFSET,
-            area=int(areas[s['id']])) for s in segments
+            area=int(areas[s['id']]),
+        )
+        for s in segments
     ]
 
 

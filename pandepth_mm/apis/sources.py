@@ -1,23 +1,23 @@
 """The frames that a call names: files and arrays, put together."""
+
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import (Any, Dict, List, Mapping, NamedTuple, Optional, Sequence,
-                    Tuple, Union)
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pandepth_mm.geometry.calibration import Calibration
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import POINT_SUFFIXES, PathLike
+from pandepth_mm.geometry.calibration import Calibration
 
-IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff',
-                  '.webp')
+IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 DEPTH_SUFFIXES = ('.npy', '.png')
-CALIB_SUFFIXES = ('.txt', )
+CALIB_SUFFIXES = ('.txt',)
 
-ImageInput = Union[PathLike, np.ndarray]
-ArrayInput = Union[PathLike, np.ndarray]
-CalibInput = Union[PathLike, np.ndarray, Mapping[str, Any], Calibration]
+ImageInput = PathLike | np.ndarray
+ArrayInput = PathLike | np.ndarray
+CalibInput = PathLike | np.ndarray | Mapping[str, Any] | Calibration
 
 
 class FrameSource(NamedTuple):
@@ -30,11 +30,12 @@ class FrameSource(NamedTuple):
         points: Path, or (N, 3) or wider in metres, LiDAR frame.
         calib: Path, matrix, dict of matrices, or :class:`Calibration`.
     """
+
     name: str
     image: ImageInput
-    sparse_depth: Optional[ArrayInput] = None
-    points: Optional[ArrayInput] = None
-    calib: Optional[CalibInput] = None
+    sparse_depth: ArrayInput | None = None
+    points: ArrayInput | None = None
+    calib: CalibInput | None = None
 
 
 def is_path(value: Any) -> bool:
@@ -42,8 +43,9 @@ def is_path(value: Any) -> bool:
     return isinstance(value, (str, os.PathLike))
 
 
-def list_frames(image: Any, sparse_depth: Any, points: Any,
-                calib: Any) -> Tuple[List[FrameSource], bool]:
+def list_frames(
+    image: Any, sparse_depth: Any, points: Any, calib: Any
+) -> tuple[list[FrameSource], bool]:
     """Put together the frames of a call.
 
     An image, a list of images, or a folder. The others are one a frame: a
@@ -69,8 +71,11 @@ def list_frames(image: Any, sparse_depth: Any, points: Any,
         raise InputError('sparse_depth, points', 'both', 'one of the two')
     if points is not None and calib is None:
         raise InputError(
-            'calib', 'None', 'the calibration of camera and LiDAR (KITTI '
-            'text, or cam2img and lidar2cam), since points were given')
+            'calib',
+            'None',
+            'the calibration of camera and LiDAR (KITTI '
+            'text, or cam2img and lidar2cam), since points were given',
+        )
     single = False
     if is_path(image) and os.path.isdir(image):
         images: Sequence = list(_by_stem(image, IMAGE_SUFFIXES).values())
@@ -84,55 +89,49 @@ def list_frames(image: Any, sparse_depth: Any, points: Any,
     columns = [
         _column('sparse_depth', sparse_depth, images, DEPTH_SUFFIXES),
         _column('points', points, images, POINT_SUFFIXES),
-        _column('calib', calib, images, CALIB_SUFFIXES, shared=True)
+        _column('calib', calib, images, CALIB_SUFFIXES, shared=True),
     ]
-    frames = [
-        FrameSource(*row)
-        for row in zip(names, images, *columns, strict=True)
-    ]
+    frames = [FrameSource(*row) for row in zip(names, images, *columns, strict=True)]
     for frame in frames:
         for field, value in frame._asdict().items():
-            if field != 'name' and is_path(value) and \
-                    not os.path.isfile(value):
+            if field != 'name' and is_path(value) and not os.path.isfile(value):
                 found = 'a folder' if os.path.isdir(value) else 'no such file'
-                raise InputError(value, found, f'the {field} of {frame.name}',
-                                 field)
+                raise InputError(value, found, f'the {field} of {frame.name}', field)
     return frames, single
 
 
-def _by_stem(folder: PathLike, suffixes: Sequence[str]) -> Dict[str, str]:
+def _by_stem(folder: PathLike, suffixes: Sequence[str]) -> dict[str, str]:
     """The files of a folder with one of the suffixes, by stem, sorted."""
-    files: Dict[str, str] = {}
+    files: dict[str, str] = {}
     for name in sorted(os.listdir(folder)):
         stem, suffix = os.path.splitext(name)
         if suffix.lower() not in suffixes or name.startswith('.'):
             continue
         if stem in files:
-            raise InputError(folder, f'{os.path.basename(files[stem])} and '
-                             f'{name}', 'one file a frame')
+            raise InputError(
+                folder, f'{os.path.basename(files[stem])} and {name}', 'one file a frame'
+            )
         files[stem] = os.path.join(folder, name)
     if not files:
-        raise InputError(folder, 'no such file in the folder',
-                         f'files ending in {", ".join(suffixes)}')
+        raise InputError(
+            folder, 'no such file in the folder', f'files ending in {", ".join(suffixes)}'
+        )
     return files
 
 
-def _names(images: Sequence[Any]) -> List[str]:
+def _names(images: Sequence[Any]) -> list[str]:
     """Names of frames: stems of the paths, numbers where they repeat."""
     stems = [
-        Path(image).stem if is_path(image) else f'frame_{i:06d}'
-        for i, image in enumerate(images)
+        Path(image).stem if is_path(image) else f'frame_{i:06d}' for i, image in enumerate(images)
     ]
     if len(set(stems)) < len(stems):
         stems = [f'{i:06d}_{stem}' for i, stem in enumerate(stems)]
     return stems
 
 
-def _column(field: str,
-            value: Any,
-            images: Sequence[Any],
-            suffixes: Sequence[str],
-            shared: bool = False) -> list:
+def _column(
+    field: str, value: Any, images: Sequence[Any], suffixes: Sequence[str], shared: bool = False
+) -> list:
     """One input of all frames, None where there is none."""
     if value is None:
         return [None] * len(images)
@@ -143,24 +142,34 @@ def _column(field: str,
             if stem not in files:
                 lacking = sum(s not in files for s in stems)
                 raise InputError(
-                    value, f'none for {lacking} of {len(images)} images, the '
-                    f'first is {stem}', 'a file of the same stem for every '
-                    'image', field)
+                    value,
+                    f'none for {lacking} of {len(images)} images, the first is {stem}',
+                    'a file of the same stem for every image',
+                    field,
+                )
         return [files[stem] for stem in stems]
-    if isinstance(value, (list, tuple)) and not isinstance(
-            value, Calibration) and not _is_matrix(value):
+    if (
+        isinstance(value, (list, tuple))
+        and not isinstance(value, Calibration)
+        and not _is_matrix(value)
+    ):
         if len(value) != len(images):
-            raise InputError(field, f'{len(value)} of them',
-                             f'{len(images)}, one an image')
+            raise InputError(field, f'{len(value)} of them', f'{len(images)}, one an image')
         return list(value)
     if shared or len(images) == 1:
         return [value] * len(images)
-    raise InputError(field, f'a single one for {len(images)} images',
-                     'a list, or a folder with files of the same stems')
+    raise InputError(
+        field,
+        f'a single one for {len(images)} images',
+        'a list, or a folder with files of the same stems',
+    )
 
 
 def _is_matrix(value: Sequence) -> bool:
     """Whether nested lists are the numbers of one matrix."""
     return len(value) in (3, 4) and all(
-        isinstance(row, (list, tuple)) and len(row) in (3, 4) and all(
-            isinstance(x, (int, float)) for x in row) for row in value)
+        isinstance(row, (list, tuple))
+        and len(row) in (3, 4)
+        and all(isinstance(x, (int, float)) for x in row)
+        for row in value
+    )

@@ -5,14 +5,19 @@ JSON of the split. The metrics, their options and the pipeline that loads the
 truth and the input are those of that test run; they are printed. So are its
 numbers, but for the depth, of which a file holds 1/256 m.
 """
+
 import argparse
 import os
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from mmengine.evaluator import Evaluator
 
+from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.datasets import PanopticDepthDataset
+from pandepth_mm.engine.registration import register_all_modules
 from pandepth_mm.errors import InputError
+from pandepth_mm.evaluation.metrics_file import collect_details, write_metrics
 from pandepth_mm.evaluation.prediction_files import (
     DATASET_KEYS,
     INFO,
@@ -21,63 +26,54 @@ from pandepth_mm.evaluation.prediction_files import (
     PredictionFiles,
 )
 from pandepth_mm.evaluation.table import format_class_table, format_table
-from pandepth_mm.cli.shared import cli_main
-from pandepth_mm.engine.registration import register_all_modules
-from pandepth_mm.evaluation.metrics_file import collect_details, write_metrics
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description='Evaluate predictions in files')
+    parser = argparse.ArgumentParser(description='Evaluate predictions in files')
     parser.add_argument('gt', help='annotation JSON of the split')
+    parser.add_argument('pred', help='folder that tools/test.py --format-only wrote')
+    parser.add_argument('--out', metavar='FILE', help='write the metrics to a JSON file')
     parser.add_argument(
-        'pred', help='folder that tools/test.py --format-only wrote')
+        '--data-root',
+        metavar='D',
+        help='what the paths in GT are relative to (default: the folder above the one of GT)',
+    )
     parser.add_argument(
-        '--out', metavar='FILE', help='write the metrics to a JSON file')
-    parser.add_argument(
-        '--data-root', metavar='D',
-        help='what the paths in GT are relative to (default: the folder '
-        'above the one of GT)')
-    parser.add_argument(
-        '--source-root', metavar='D',
-        help='folder of the original images, if they have moved')
+        '--source-root', metavar='D', help='folder of the original images, if they have moved'
+    )
     return parser.parse_args()
 
 
-def checked(files: PredictionFiles, key: str, cfgs: Any,
-            names: Sequence[str]) -> list:
+def checked(files: PredictionFiles, key: str, cfgs: Any, names: Sequence[str]) -> list:
     """Return configs, if their types are among ``names``."""
     path = files.folder / INFO
     if not isinstance(cfgs, list) or not cfgs:
         raise InputError(path, repr(cfgs), 'a list', f'settings.{key}')
     for cfg in cfgs:
         if not isinstance(cfg, dict) or cfg.get('type') not in names:
-            raise InputError(path, str(cfg), f'types out of {names}',
-                             f'settings.{key}')
+            raise InputError(path, str(cfg), f'types out of {names}', f'settings.{key}')
     return cfgs
 
 
-def load_dataset(args: argparse.Namespace,
-                 files: PredictionFiles) -> PanopticDepthDataset:
+def load_dataset(args: argparse.Namespace, files: PredictionFiles) -> PanopticDepthDataset:
     """Build the data set of the test run on the annotations given."""
     settings = files.info['settings']
     options = settings.get('dataset')
     if not isinstance(options, dict) or set(options) - set(DATASET_KEYS):
-        raise InputError(files.folder / INFO, str(options),
-                         f'keys out of {DATASET_KEYS}', 'settings.dataset')
+        raise InputError(
+            files.folder / INFO, str(options), f'keys out of {DATASET_KEYS}', 'settings.dataset'
+        )
     ann_file = os.path.abspath(args.gt)
     return PanopticDepthDataset(
         ann_file=ann_file,
         data_root=args.data_root or os.path.dirname(os.path.dirname(ann_file)),
         source_root=args.source_root,
-        metainfo=dict(
-            thing_classes=files.thing_classes,
-            stuff_classes=files.stuff_classes),
-        pipeline=checked(files, 'pipeline', settings.get('pipeline'),
-                         TRANSFORMS),
+        metainfo=dict(thing_classes=files.thing_classes, stuff_classes=files.stuff_classes),
+        pipeline=checked(files, 'pipeline', settings.get('pipeline'), TRANSFORMS),
         test_mode=True,
-        **options)
+        **options,
+    )
 
 
 @cli_main
@@ -88,15 +84,14 @@ def main() -> None:
         raise InputError('--out', f'{args.out}, a folder', 'a file name')
     register_all_modules()
     files = PredictionFiles(args.pred, args.gt)
-    cfgs = checked(files, 'metrics', files.info['settings'].get('metrics'),
-                   METRICS)
+    cfgs = checked(files, 'metrics', files.info['settings'].get('metrics'), METRICS)
     try:
         dataset = load_dataset(args, files)
         evaluator = Evaluator(cfgs)
     except TypeError as e:  # an argument that nothing takes
-        raise InputError(files.folder / INFO, str(e),
-                         'settings that this version knows',
-                         'settings') from e
+        raise InputError(
+            files.folder / INFO, str(e), 'settings that this version knows', 'settings'
+        ) from e
     evaluator.dataset_meta = dataset.metainfo
     for i in range(len(dataset)):
         sample = dataset[i]['data_samples']

@@ -5,56 +5,59 @@ out; the instance branch and the fusion stay outside. docs/onnx.md describes
 inputs and outputs. The file is compared with PyTorch under onnxruntime, and
 one that differs by more than --tolerance is not kept.
 """
+
 import argparse
 import os
 import re
-from typing import Optional, Tuple
 
 from mmengine.config import Config, DictAction
 
+from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.engine.checkpoint import TRUST_FLAG, fill_model, read_checkpoint
+from pandepth_mm.engine.launch import load_config
 from pandepth_mm.errors import InputError
 from pandepth_mm.export.onnx_file import OPSETS, TOLERANCE, export_onnx
 from pandepth_mm.models.build import build_pandepth
-from pandepth_mm.cli.shared import cli_main
-from pandepth_mm.engine.checkpoint import (TRUST_FLAG, fill_model,
-                                          read_checkpoint)
-from pandepth_mm.engine.launch import load_config
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description="Write a model's dense path as an ONNX file")
+    parser = argparse.ArgumentParser(description="Write a model's dense path as an ONNX file")
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', required=True, metavar='FILE', help='the .onnx file to write')
     parser.add_argument(
-        '--out', required=True, metavar='FILE', help='the .onnx file to write')
+        '--points', type=int, metavar='N', help='rows of points it takes (a tenth of the pixels)'
+    )
     parser.add_argument(
-        '--points', type=int, metavar='N',
-        help='rows of points it takes (a tenth of the pixels)')
+        '--size', metavar='WxH', help="of its input (the test data set's img_scale)"
+    )
     parser.add_argument(
-        '--size', metavar='WxH',
-        help="of its input (the test data set's img_scale)")
+        '--opset',
+        type=int,
+        default=OPSETS[0],
+        metavar='V',
+        help=f'operators of ONNX, {OPSETS[0]} to {OPSETS[-1]} (%(default)s)',
+    )
     parser.add_argument(
-        '--opset', type=int, default=OPSETS[0], metavar='V',
-        help=f'operators of ONNX, {OPSETS[0]} to {OPSETS[-1]} (%(default)s)')
+        '--tolerance',
+        type=float,
+        default=TOLERANCE,
+        metavar='D',
+        help='largest difference to PyTorch, of a logit and of the depth in metres (%(default)s)',
+    )
     parser.add_argument(
-        '--tolerance', type=float, default=TOLERANCE, metavar='D',
-        help='largest difference to PyTorch, of a logit and of the depth in '
-        'metres (%(default)s)')
+        '--cfg-options', nargs='+', action=DictAction, metavar='K=V', help='override config keys'
+    )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='K=V',
-        help='override config keys')
-    parser.add_argument(
-        TRUST_FLAG, action='store_true',
-        help='allow the checkpoint to run code while it is loaded')
+        TRUST_FLAG, action='store_true', help='allow the checkpoint to run code while it is loaded'
+    )
     # load_config reads these also
     parser.set_defaults(work_dir=None, launcher='none', local_rank=0)
     return parser.parse_args()
 
 
-def input_size(cfg: Config, size: Optional[str],
-               source: str) -> Tuple[int, int]:
+def input_size(cfg: Config, size: str | None, source: str) -> tuple[int, int]:
     """(width, height) of ``--size``, or of the test data set.
 
     Raises:
@@ -67,8 +70,9 @@ def input_size(cfg: Config, size: Optional[str],
         return int(match[1]), int(match[2])
     dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
     if dataset.get('img_scale') is None:
-        raise InputError(source, 'no size', 'one, or --size WxH',
-                         'test_dataloader.dataset.img_scale')
+        raise InputError(
+            source, 'no size', 'one, or --size WxH', 'test_dataloader.dataset.img_scale'
+        )
     return tuple(dataset['img_scale'])
 
 
@@ -94,10 +98,12 @@ def main() -> None:
         num_points,
         opset=args.opset,
         classes=(meta.get('dataset_meta') or {}).get('classes'),
-        tolerance=args.tolerance)
-    print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB, '
-          f'{size[0]}x{size[1]}, {num_points} points, opset {args.opset}')
+        tolerance=args.tolerance,
+    )
+    print(
+        f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB, '
+        f'{size[0]}x{size[1]}, {num_points} points, opset {args.opset}'
+    )
     for name, unit in (('logits', ''), ('depth', ' m')):
         if name in differences:
-            print(f'largest difference to PyTorch: {name} '
-                  f'{differences[name]:.1e}{unit}')
+            print(f'largest difference to PyTorch: {name} {differences[name]:.1e}{unit}')

@@ -2,11 +2,11 @@
 
 The console scripts ``pandepth-infer`` and ``pandepth-test`` are the same.
 """
+
 import importlib
 import sys
 
-TOOLS = ('infer', 'test', 'train', 'eval_files', 'export_onnx', 'make_video',
-         'publish_model')
+TOOLS = ('infer', 'test', 'train', 'eval_files', 'export_onnx', 'make_video', 'publish_model')
 _USAGE = f"""usage: python -m pandepth_mm {{{','.join(TOOLS)}}} ...
 
 The tools of pandepth_mm; `python -m pandepth_mm TOOL --help` describes each.
@@ -46,6 +46,5 @@ def main() -> None:
         print(_USAGE)
     else:
         found = f'found {names[0]!r}' if names else 'found no tool'
-        print(f'error: {found}; expected one of {", ".join(TOOLS)}',
-              file=sys.stderr)
+        print(f'error: {found}; expected one of {", ".join(TOOLS)}', file=sys.stderr)
         sys.exit(2)

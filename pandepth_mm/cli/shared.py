@@ -1,7 +1,8 @@
 """What the command line tools share."""
+
 import functools
 import sys
-from typing import Callable
+from collections.abc import Callable
 
 from torch import distributed
 

@@ -1,18 +1,22 @@
 """Test a model: ``python tools/test.py CONFIG CKPT [flags]``."""
+
 import argparse
 import os
 
 from mmengine.dist import is_main_process
 
-from pandepth_mm.errors import InputError
-from pandepth_mm.evaluation.table import format_class_table, format_table
 from pandepth_mm.cli.shared import cli_main
-from pandepth_mm.engine.launch import (add_common_arguments,
-                                      apply_format_only,
-                                      apply_heuristic_fusion,
-                                      apply_test_flags, build_runner,
-                                      load_config)
+from pandepth_mm.engine.launch import (
+    add_common_arguments,
+    apply_format_only,
+    apply_heuristic_fusion,
+    apply_test_flags,
+    build_runner,
+    load_config,
+)
+from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.metrics_file import collect_details, write_metrics
+from pandepth_mm.evaluation.table import format_class_table, format_table
 
 
 def parse_args() -> argparse.Namespace:
@@ -20,22 +24,21 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Test a model')
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', metavar='FILE', help='write the metrics to a JSON file')
+    parser.add_argument('--show-dir', metavar='D', help='write one picture a frame there')
     parser.add_argument(
-        '--out', metavar='FILE', help='write the metrics to a JSON file')
-    parser.add_argument(
-        '--show-dir', metavar='D', help='write one picture a frame there')
-    parser.add_argument(
-        '--figures', metavar='D',
-        help='draw confusion matrices and depth errors there')
+        '--figures', metavar='D', help='draw confusion matrices and depth errors there'
+    )
     parser.add_argument(
         '--heuristic-fusion',
         action='store_true',
-        help="evaluate mmdet's heuristic fusion of the same heads too")
+        help="evaluate mmdet's heuristic fusion of the same heads too",
+    )
     parser.add_argument(
         '--format-only',
         metavar='D',
-        help='evaluate nothing, write the predictions there, for '
-        'tools/eval_files.py and others')
+        help='evaluate nothing, write the predictions there, for tools/eval_files.py and others',
+    )
     add_common_arguments(parser)
     return parser.parse_args()
 
@@ -44,15 +47,16 @@ def draw_figures(details: dict, folder: str) -> None:
     """Draw what the details of the metrics hold."""
     # matplotlib is loaded only where it is used
     from pandepth_mm.visualization.figures.confusion import draw_confusion
+
     for prefix in details:
         if 'confusion' in details[prefix]:
-            draw_confusion(details[prefix]['confusion'],
-                           os.path.join(folder, f'{prefix}_confusion.png'))
+            draw_confusion(
+                details[prefix]['confusion'], os.path.join(folder, f'{prefix}_confusion.png')
+            )
     if 'depth' in details:
-        from pandepth_mm.visualization.figures.depth_errors import (
-            draw_depth_errors)
-        draw_depth_errors(details['depth'],
-                          os.path.join(folder, 'depth_errors.png'))
+        from pandepth_mm.visualization.figures.depth_errors import draw_depth_errors
+
+        draw_depth_errors(details['depth'], os.path.join(folder, 'depth_errors.png'))
 
 
 @cli_main
@@ -64,8 +68,9 @@ def main() -> None:
     if args.figures and os.path.isfile(args.figures):
         raise InputError('--figures', f'{args.figures}, a file', 'a folder')
     if args.format_only and (args.out or args.figures):
-        raise InputError('--format-only', 'it with --out or --figures',
-                         'one of them: nothing is evaluated')
+        raise InputError(
+            '--format-only', 'it with --out or --figures', 'one of them: nothing is evaluated'
+        )
     cfg = load_config(args)
     apply_test_flags(cfg, args)
     if args.heuristic_fusion:

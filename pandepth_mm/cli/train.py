@@ -1,9 +1,14 @@
 """Train a model: ``python tools/train.py CONFIG [flags]``."""
+
 import argparse
 
 from pandepth_mm.cli.shared import cli_main
-from pandepth_mm.engine.launch import (add_common_arguments, apply_train_flags,
-                                      build_runner, load_config)
+from pandepth_mm.engine.launch import (
+    add_common_arguments,
+    apply_train_flags,
+    build_runner,
+    load_config,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -15,14 +20,12 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CKPT',
-        help='go on from a checkpoint; without a name from the latest one '
-        'in the work dir')
+        help='go on from a checkpoint; without a name from the latest one in the work dir',
+    )
+    parser.add_argument('--amp', action='store_true', help='mixed precision, on GPUs')
     parser.add_argument(
-        '--amp', action='store_true', help='mixed precision, on GPUs')
-    parser.add_argument(
-        '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate with the batch size')
+        '--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size'
+    )
     add_common_arguments(parser)
     return parser.parse_args()
 

@@ -3,17 +3,16 @@
 A folder's pictures come in natural order (frame_2 before frame_10), single
 files in the order given. A gif (``--out FILE.gif``) plays in a browser.
 """
+
 import argparse
 import re
 from pathlib import Path
-from typing import List
 
 from tqdm import tqdm
 
-from pandepth_mm.errors import InputError
 from pandepth_mm.cli.shared import cli_main
-from pandepth_mm.visualization.frame.video import (check_video_path, read_pictures,
-                                             write_video)
+from pandepth_mm.errors import InputError
+from pandepth_mm.visualization.frame.video import check_video_path, read_pictures, write_video
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
@@ -24,7 +23,7 @@ def natural_key(path: Path) -> list:
     return [int(p) if p.isdecimal() else p for p in parts] + [path.name]
 
 
-def find_pictures(sources: List[str]) -> List[Path]:
+def find_pictures(sources: list[str]) -> list[Path]:
     """Files of pictures.
 
     Args:
@@ -37,11 +36,11 @@ def find_pictures(sources: List[str]) -> List[Path]:
     paths = []
     for source in map(Path, sources):
         if source.is_dir():
-            found = [p for p in source.iterdir()
-                     if p.suffix.lower() in SUFFIXES and p.name[0] != '.']
+            found = [
+                p for p in source.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != '.'
+            ]
             if not found:
-                raise InputError(source, 'no picture',
-                                 'files ' + ', '.join(SUFFIXES))
+                raise InputError(source, 'no picture', 'files ' + ', '.join(SUFFIXES))
             paths += sorted(found, key=natural_key)
         elif source.is_file():
             paths.append(source)
@@ -56,12 +55,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description='Make a video of pictures')
     parser.add_argument('pictures', nargs='+', help='folder, or files')
     parser.add_argument('--out', required=True, help='.mp4 or .gif to write')
-    parser.add_argument(
-        '--fps', type=float, default=10.0, help='pictures a second (10)')
+    parser.add_argument('--fps', type=float, default=10.0, help='pictures a second (10)')
     args = parser.parse_args()
     check_video_path(args.out)
     paths = find_pictures(args.pictures)
-    progress = tqdm(
-        read_pictures(paths), Path(args.out).name, len(paths), unit='picture')
+    progress = tqdm(read_pictures(paths), Path(args.out).name, len(paths), unit='picture')
     count = write_video(args.out, progress, args.fps)
     print(f'{args.out}: {count} pictures')

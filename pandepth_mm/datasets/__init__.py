@@ -1,3 +1,5 @@
+"""Data sets."""
+
 from pandepth_mm.datasets import transforms
 from pandepth_mm.datasets.panoptic_depth_dataset import PanopticDepthDataset
 from pandepth_mm.datasets.vkitti2_dataset import VKITTI2Dataset

@@ -1,17 +1,17 @@
 """Images with sparse depth, depth truth and panoptic truth."""
+
 import os
-from typing import Callable, List, Optional, Sequence, Tuple, Union
+from collections.abc import Callable, Sequence
 
 import cv2
 from mmdet.datasets import BaseDetDataset
 
+from pandepth_mm.datasets.transforms.load_panoptic_map import VOID_LABEL
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
-from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.registry import DATASETS
-
 from pandepth_mm.structures.annotations import Annotations, check_files, read_annotations
-from pandepth_mm.datasets.transforms.load_panoptic_map import VOID_LABEL
+from pandepth_mm.structures.palette import default_palette
 
 _ORIGIN_KEYS = ('scene', 'variation', 'camera', 'frame')
 
@@ -54,36 +54,41 @@ class PanopticDepthDataset(BaseDetDataset):
         InputError: A file or config value that is wrong.
     """
 
-    def __init__(self,
-                 ann_file: str,
-                 data_root: Optional[str] = None,
-                 metainfo: Optional[dict] = None,
-                 img_scale: Optional[Tuple[int, int]] = None,
-                 depth_scale: float = 256.,
-                 source_root: Optional[str] = None,
-                 instances_ann_file: Optional[str] = None,
-                 data_prefix: Optional[dict] = None,
-                 filter_cfg: Optional[dict] = None,
-                 indices: Optional[Union[int, Sequence[int]]] = None,
-                 serialize_data: bool = True,
-                 pipeline: Sequence[Union[dict, Callable]] = (),
-                 test_mode: bool = False,
-                 lazy_init: bool = False,
-                 max_refetch: int = 1000) -> None:
+    def __init__(
+        self,
+        ann_file: str,
+        data_root: str | None = None,
+        metainfo: dict | None = None,
+        img_scale: tuple[int, int] | None = None,
+        depth_scale: float = 256.0,
+        source_root: str | None = None,
+        instances_ann_file: str | None = None,
+        data_prefix: dict | None = None,
+        filter_cfg: dict | None = None,
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = True,
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        lazy_init: bool = False,
+        max_refetch: int = 1000,
+    ) -> None:
         if img_scale is not None:
-            if not isinstance(img_scale, Sequence) or len(
-                    img_scale) != 2 or not all(
-                        isinstance(n, int) and n > 0 for n in img_scale):
-                raise InputError('config', repr(img_scale),
-                                 '(width, height) in pixels', 'img_scale')
+            if (
+                not isinstance(img_scale, Sequence)
+                or len(img_scale) != 2
+                or not all(isinstance(n, int) and n > 0 for n in img_scale)
+            ):
+                raise InputError(
+                    'config', repr(img_scale), '(width, height) in pixels', 'img_scale'
+                )
             img_scale = tuple(img_scale)
         if not depth_scale > 0:
-            raise InputError('config', repr(depth_scale),
-                             'units per metre, > 0', 'depth_scale')
+            raise InputError('config', repr(depth_scale), 'units per metre, > 0', 'depth_scale')
         unknown = set(filter_cfg or {}) - {'filter_empty_gt', 'min_size'}
         if unknown:
-            raise InputError('config', repr(sorted(unknown)),
-                             'filter_empty_gt, min_size', 'filter_cfg')
+            raise InputError(
+                'config', repr(sorted(unknown)), 'filter_empty_gt, min_size', 'filter_cfg'
+            )
         data_root = data_root or ''
         self.img_scale = img_scale
         self.depth_scale = float(depth_scale)
@@ -101,70 +106,76 @@ class PanopticDepthDataset(BaseDetDataset):
             pipeline=list(pipeline),
             test_mode=test_mode,
             lazy_init=lazy_init,
-            max_refetch=max_refetch)
+            max_refetch=max_refetch,
+        )
         if instances_ann_file is None:
             folder, name = os.path.split(self.ann_file)
-            instances_ann_file = os.path.join(
-                folder, name.replace('panoptic_', 'instances_'))
+            instances_ann_file = os.path.join(folder, name.replace('panoptic_', 'instances_'))
         else:
             instances_ann_file = os.path.join(data_root, instances_ann_file)
         self._metainfo.update(
-            panoptic_ann_file=self.ann_file,
-            instances_ann_file=instances_ann_file)
+            panoptic_ann_file=self.ann_file, instances_ann_file=instances_ann_file
+        )
 
     @classmethod
-    def _complete_metainfo(cls, metainfo: Optional[dict]) -> dict:
+    def _complete_metainfo(cls, metainfo: dict | None) -> dict:
         """Check the classes, add ``classes`` and, if missing, a palette."""
         given = dict(metainfo or {})
         merged = {**cls.METAINFO, **given}
         for key in ('thing_classes', 'stuff_classes'):
             if isinstance(merged.get(key), str) or key not in merged:
-                raise InputError('config', repr(merged.get(key)),
-                                 'a tuple of class names', f'metainfo.{key}')
+                raise InputError(
+                    'config', repr(merged.get(key)), 'a tuple of class names', f'metainfo.{key}'
+                )
             merged[key] = tuple(merged[key])
         classes = merged['thing_classes'] + merged['stuff_classes']
-        if not classes or len(set(classes)) < len(classes) or \
-                len(classes) > VOID_LABEL:
+        if not classes or len(set(classes)) < len(classes) or len(classes) > VOID_LABEL:
             raise InputError(
-                'config', f'{classes}', f'1 to {VOID_LABEL} distinct names '
-                f'(label {VOID_LABEL} is void)',
-                'metainfo.thing_classes + stuff_classes')
+                'config',
+                f'{classes}',
+                f'1 to {VOID_LABEL} distinct names (label {VOID_LABEL} is void)',
+                'metainfo.thing_classes + stuff_classes',
+            )
         if tuple(given.get('classes', classes)) != classes:
-            raise InputError('config', f'{given["classes"]}',
-                             f'{classes}, things first', 'metainfo.classes')
+            raise InputError(
+                'config', f'{given["classes"]}', f'{classes}, things first', 'metainfo.classes'
+            )
         merged['classes'] = classes
         parent = cls.METAINFO
-        own_classes = (*parent.get('thing_classes', ()),
-                       *parent.get('stuff_classes', ()))
+        own_classes = (*parent.get('thing_classes', ()), *parent.get('stuff_classes', ()))
         own_palette = parent.get('palette') or ()
-        if given.get('palette') is None and (classes != own_classes
-                                             or not own_palette):
+        if given.get('palette') is None and (classes != own_classes or not own_palette):
             # a class that METAINFO has too keeps its colour
             known = dict(zip(own_classes, own_palette, strict=False))
             merged['palette'] = [
-                known.get(name, color) for name, color in zip(
-                    classes, default_palette(classes), strict=True)
+                known.get(name, color)
+                for name, color in zip(classes, default_palette(classes), strict=True)
             ]
         if len(merged['palette']) != len(classes):
-            raise InputError('config', f'{len(merged["palette"])} colours',
-                             f'{len(classes)}, one a class',
-                             'metainfo.palette')
+            raise InputError(
+                'config',
+                f'{len(merged["palette"])} colours',
+                f'{len(classes)}, one a class',
+                'metainfo.palette',
+            )
         return merged
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Read and check the JSON and the files it lists."""
-        content = read_annotations(self.ann_file,
-                                   self._classes['thing_classes'],
-                                   self._classes['stuff_classes'])
+        content = read_annotations(
+            self.ann_file, self._classes['thing_classes'], self._classes['stuff_classes']
+        )
         source_root = self._find_source_root(content.info)
-        data_list = [
-            self._parse_image(image, content, source_root)
-            for image in content.images
-        ]
+        data_list = [self._parse_image(image, content, source_root) for image in content.images]
         check_files(
             self.ann_file,
-            (path for data_info in data_list
-             for key, path in data_info.items() if key.endswith('_path')))
+            (
+                path
+                for data_info in data_list
+                for key, path in data_info.items()
+                if key.endswith('_path')
+            ),
+        )
         self._check_first_frame(data_list[0])
         return data_list
 
@@ -179,13 +190,15 @@ class PanopticDepthDataset(BaseDetDataset):
             return self.data_root
         if not os.path.isdir(root):
             raise InputError(
-                self.ann_file, f'no folder {root}',
+                self.ann_file,
+                f'no folder {root}',
                 'the folder of the original images (when it has moved, set '
-                'source_root of the data set)', named_by)
+                'source_root of the data set)',
+                named_by,
+            )
         return root
 
-    def _parse_image(self, image: dict, content: Annotations,
-                     source_root: str) -> dict:
+    def _parse_image(self, image: dict, content: Annotations, source_root: str) -> dict:
         """One entry of the JSON's ``images`` as data_info, without arrays."""
         data_info = dict(
             img_path=os.path.join(source_root, image['file_name']),
@@ -193,31 +206,29 @@ class PanopticDepthDataset(BaseDetDataset):
             height=image['height'],
             width=image['width'],
             cam2img=image['cam2img'],
-            img_scale=self.img_scale)
+            img_scale=self.img_scale,
+        )
         for prefix, file_key, scale_key, root in (
-            ('sparse_depth', 'sparse_depth_file', 'sparse_depth_scale',
-             self.data_root),
-            ('gt_depth_map', 'depth_gt_file', 'depth_gt_scale',
-             self.data_root),
-            ('dense_depth', 'depth_file', 'depth_scale', source_root)):
+            ('sparse_depth', 'sparse_depth_file', 'sparse_depth_scale', self.data_root),
+            ('gt_depth_map', 'depth_gt_file', 'depth_gt_scale', self.data_root),
+            ('dense_depth', 'depth_file', 'depth_scale', source_root),
+        ):
             if file_key in image:
-                data_info[f'{prefix}_path'] = os.path.join(
-                    root, image[file_key])
-                data_info[f'{prefix}_scale'] = image.get(
-                    scale_key, self.depth_scale)
+                data_info[f'{prefix}_path'] = os.path.join(root, image[file_key])
+                data_info[f'{prefix}_scale'] = image.get(scale_key, self.depth_scale)
         for key in _ORIGIN_KEYS:
             data_info[key] = image.get(key)
         truth = content.truths.get(image['id'])
         if truth is not None:
-            data_info['seg_map_path'] = os.path.join(self.data_prefix['seg'],
-                                                     truth['file_name'])
+            data_info['seg_map_path'] = os.path.join(self.data_prefix['seg'], truth['file_name'])
             data_info['segments_info'] = [
                 dict(
                     id=segment['id'],
                     category=content.labels[segment['category_id']],
                     area=segment['area'],
                     iscrowd=int(segment.get('iscrowd', 0)),
-                    isthing=content.is_thing[segment['category_id']])
+                    isthing=content.is_thing[segment['category_id']],
+                )
                 for segment in truth['segments_info']
             ]
         return data_info
@@ -228,35 +239,43 @@ class PanopticDepthDataset(BaseDetDataset):
         image = cv2.imread(data_info['img_path'], cv2.IMREAD_COLOR)
         if image is None or image.shape[:2] != shape:
             raise InputError(
-                data_info['img_path'], 'a file that cannot be decoded'
-                if image is None else f'size (h, w) = {image.shape[:2]}',
-                f'an image of {shape}, as {self.ann_file} has it')
+                data_info['img_path'],
+                'a file that cannot be decoded'
+                if image is None
+                else f'size (h, w) = {image.shape[:2]}',
+                f'an image of {shape}, as {self.ann_file} has it',
+            )
         for prefix in ('sparse_depth', 'gt_depth_map', 'dense_depth'):
             if f'{prefix}_path' in data_info:
-                read_depth_png(data_info[f'{prefix}_path'],
-                               data_info[f'{prefix}_scale'], shape)
+                read_depth_png(data_info[f'{prefix}_path'], data_info[f'{prefix}_scale'], shape)
         if 'seg_map_path' in data_info:
             read_panoptic_png(data_info['seg_map_path'], shape)
 
-    def filter_data(self) -> List[dict]:
+    def filter_data(self) -> list[dict]:
         """Apply ``filter_cfg``, in training only."""
         if self.test_mode or not self.filter_cfg:
             return self.data_list
         drop_empty = self.filter_cfg.get('filter_empty_gt', False)
         min_size = self.filter_cfg.get('min_size', 0)
         kept = [
-            data_info for data_info in self.data_list
-            if min(data_info['width'], data_info['height']) >= min_size and (
-                not drop_empty or any(segment['isthing'] for segment in
-                                      data_info.get('segments_info', ())))
+            data_info
+            for data_info in self.data_list
+            if min(data_info['width'], data_info['height']) >= min_size
+            and (
+                not drop_empty
+                or any(segment['isthing'] for segment in data_info.get('segments_info', ()))
+            )
         ]
         if not kept:
-            raise InputError('config', f'{self.filter_cfg}: no frame left of '
-                             f'{self.ann_file}', 'a milder filter',
-                             'filter_cfg')
+            raise InputError(
+                'config',
+                f'{self.filter_cfg}: no frame left of {self.ann_file}',
+                'a milder filter',
+                'filter_cfg',
+            )
         return kept
 
-    def get_cat_ids(self, idx: int) -> List[int]:
+    def get_cat_ids(self, idx: int) -> list[int]:
         """Labels of the things in a frame, for ClassBalancedDataset."""
         segments = self.get_data_info(idx).get('segments_info', ())
         return [s['category'] for s in segments if s['isthing']]

@@ -1,9 +1,9 @@
 """Virtual KITTI 2, as data_converters/vkitti2.py writes it."""
-from pandepth_mm.structures.palette import default_palette
-from pandepth_mm.registry import DATASETS
-from pandepth_mm.structures.vkitti2_meta import CLASSES, STUFF_CLASSES, THING_CLASSES
 
 from pandepth_mm.datasets.panoptic_depth_dataset import PanopticDepthDataset
+from pandepth_mm.registry import DATASETS
+from pandepth_mm.structures.palette import default_palette
+from pandepth_mm.structures.vkitti2_meta import CLASSES, STUFF_CLASSES, THING_CLASSES
 
 
 @DATASETS.register_module()
@@ -20,4 +20,5 @@ class VKITTI2Dataset(PanopticDepthDataset):
         classes=CLASSES,
         thing_classes=THING_CLASSES,
         stuff_classes=STUFF_CLASSES,
-        palette=default_palette(CLASSES))
+        palette=default_palette(CLASSES),
+    )

@@ -6,12 +6,13 @@ a full unpickle; the fork's list of safe names holds the plain ``getattr``
 and ``HistoryBuffer.__setstate__``, which together reach ``exec``; and
 resuming executes the text under ``meta['config']`` as Python.
 """
+
 import os
 import pickle
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Optional
 
 import numpy as np
 import torch
@@ -37,11 +38,8 @@ class _PlainHistoryBuffer(HistoryBuffer):
 
     def __setstate__(self, state: dict) -> None:
         logs, counts = state['_log_history'], state['_count_history']
-        if not all(
-                type(x) is np.ndarray and x.dtype.kind in 'biuf'
-                for x in (logs, counts)):
-            raise pickle.UnpicklingError(
-                'a HistoryBuffer holds something else than numbers')
+        if not all(type(x) is np.ndarray and x.dtype.kind in 'biuf' for x in (logs, counts)):
+            raise pickle.UnpicklingError('a HistoryBuffer holds something else than numbers')
         self.__class__ = HistoryBuffer
         self.__init__(max_length=int(state['max_length']))
         self._log_history = logs
@@ -62,18 +60,19 @@ def _safe_globals() -> list:
     another major version of numpy.
     """
     from numpy import dtypes
+
     multiarray = np.array(0).__reduce__()[0]  # _reconstruct, a private name
     scalar = np.float64(0).__reduce__()[0]
     allowed = [
-        np.ndarray, np.dtype,
+        np.ndarray,
+        np.dtype,
         (_PlainHistoryBuffer, 'mmengine.logging.history_buffer.HistoryBuffer'),
-        (_statistics_method, 'builtins.getattr')
+        (_statistics_method, 'builtins.getattr'),
     ]
     for core in ('numpy.core', 'numpy._core'):
         allowed.append((multiarray, f'{core}.multiarray._reconstruct'))
         allowed.append((scalar, f'{core}.multiarray.scalar'))
-    kinds = ('Bool', 'UInt8', 'Int32', 'UInt32', 'Int64', 'UInt64', 'Float32',
-             'Float64')
+    kinds = ('Bool', 'UInt8', 'Int32', 'UInt32', 'Int64', 'UInt64', 'Float32', 'Float64')
     allowed += [getattr(dtypes, f'{kind}DType') for kind in kinds]
     return allowed
 
@@ -86,18 +85,19 @@ def _refusal(filename: str, error: Exception) -> InputError:
             head = f.read(2)
     # a zip archive of torch.save, or a bare pickle of protocol 2 and up
     if head not in (b'PK', b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05'):
-        return InputError(filename, 'a file that is no checkpoint',
-                          'a .pth file as training writes it')
+        return InputError(
+            filename, 'a file that is no checkpoint', 'a .pth file as training writes it'
+        )
     if not isinstance(error, pickle.UnpicklingError):
         reason = re.split(r'[.\n]', str(error))[0] or type(error).__name__
-        return InputError(filename, f'an unreadable file ({reason})',
-                          'a complete checkpoint')
+        return InputError(filename, f'an unreadable file ({reason})', 'a complete checkpoint')
     name = re.search(r'GLOBAL (\S+)', str(error))
     what = f' (it names {name.group(1)})' if name else ''
     return InputError(
-        filename, f'a checkpoint that could run code on loading{what}',
-        f'weights only; if you trust the file, add {TRUST_FLAG} '
-        '(in Python: trust_checkpoint=True)')
+        filename,
+        f'a checkpoint that could run code on loading{what}',
+        f'weights only; if you trust the file, add {TRUST_FLAG} (in Python: trust_checkpoint=True)',
+    )
 
 
 def _load_weights_only(load: Callable) -> Callable:
@@ -110,14 +110,13 @@ def _load_weights_only(load: Callable) -> Callable:
         except InputError:
             raise
         except FileNotFoundError:
-            raise InputError(filename, 'no such file',
-                             'a checkpoint') from None
+            raise InputError(filename, 'no such file', 'a checkpoint') from None
         except Exception as e:  # a broken file can fail in any way
             raise _refusal(filename, e) from e
         if not isinstance(checkpoint, dict):
-            raise InputError(filename,
-                             type(checkpoint).__name__,
-                             'a checkpoint, that is a dict of weights')
+            raise InputError(
+                filename, type(checkpoint).__name__, 'a checkpoint, that is a dict of weights'
+            )
         meta = checkpoint.get('meta')
         if isinstance(meta, dict):
             # Runner.resume would execute it, to look for a key of mmcv 1
@@ -134,20 +133,19 @@ def _load_local(filename: str, map_location):
 
 def _refuse_store(filename: str, map_location):
     raise InputError(
-        filename, 'a store that cannot be read weights-only',
-        f'a local file or http(s); if you trust the file, add {TRUST_FLAG}')
+        filename,
+        'a store that cannot be read weights-only',
+        f'a local file or http(s); if you trust the file, add {TRUST_FLAG}',
+    )
 
 
 # prefixes, as mmengine registers them: weights-only loader, full loader
 _LOADERS = (
     ('', _load_local, checkpoint_io.load_from_local),
-    (('http://', 'https://'), checkpoint_io.load_from_http,
-     checkpoint_io.load_from_http),
-    (('pavi://', ), _refuse_store, checkpoint_io.load_from_pavi),
-    ((r'(\S+\:)?s3://', r'(\S+\:)?petrel://'), _refuse_store,
-     checkpoint_io.load_from_ceph),
-    (('open-mmlab://', 'openmmlab://'), _refuse_store,
-     checkpoint_io.load_from_openmmlab),
+    (('http://', 'https://'), checkpoint_io.load_from_http, checkpoint_io.load_from_http),
+    (('pavi://',), _refuse_store, checkpoint_io.load_from_pavi),
+    ((r'(\S+\:)?s3://', r'(\S+\:)?petrel://'), _refuse_store, checkpoint_io.load_from_ceph),
+    (('open-mmlab://', 'openmmlab://'), _refuse_store, checkpoint_io.load_from_openmmlab),
 )
 
 
@@ -170,7 +168,8 @@ def set_checkpoint_trust(trust: bool) -> None:
         CheckpointLoader.register_scheme(
             prefixes=prefixes,
             loader=full if trust else _load_weights_only(weights_only),
-            force=True)
+            force=True,
+        )
 
 
 def read_checkpoint(path: str, trust: bool = False) -> dict:
@@ -198,8 +197,7 @@ def read_checkpoint(path: str, trust: bool = False) -> dict:
         return _load_weights_only(load)(path, 'cpu')
 
 
-def check_state_dict(checkpoint: dict, model: torch.nn.Module,
-                     source: str) -> dict:
+def check_state_dict(checkpoint: dict, model: torch.nn.Module, source: str) -> dict:
     """Check that a checkpoint fills every weight of a model.
 
     Args:
@@ -216,21 +214,21 @@ def check_state_dict(checkpoint: dict, model: torch.nn.Module,
     wanted = model.state_dict()
     found = checkpoint.get('state_dict', checkpoint)
     if not isinstance(found, dict):
-        raise InputError(source, type(found).__name__, 'a dict of weights',
-                         'state_dict')
+        raise InputError(source, type(found).__name__, 'a dict of weights', 'state_dict')
     found = {key.removeprefix('module.'): v for key, v in found.items()}
     for key, value in wanted.items():
         if key not in found:
             known = sum(k in found for k in wanted)
             raise InputError(
-                source, f'{known} of the {len(wanted)} weights '
-                f'of the model ({key} is missing)',
-                'a checkpoint of this config')
+                source,
+                f'{known} of the {len(wanted)} weights of the model ({key} is missing)',
+                'a checkpoint of this config',
+            )
         shape = tuple(getattr(found[key], 'shape', ()))
         if shape != tuple(value.shape):
-            raise InputError(source, f'shape {shape}',
-                             f'{tuple(value.shape)}, as this config builds it',
-                             key)
+            raise InputError(
+                source, f'shape {shape}', f'{tuple(value.shape)}, as this config builds it', key
+            )
     return found
 
 
@@ -247,8 +245,7 @@ def fill_model(model: torch.nn.Module, checkpoint: dict, source: str) -> None:
     Raises:
         InputError: A weight is missing or has another shape.
     """
-    model.load_state_dict(
-        check_state_dict(checkpoint, model, source), strict=False)
+    model.load_state_dict(check_state_dict(checkpoint, model, source), strict=False)
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -279,7 +276,7 @@ def save_atomically() -> None:
     register_backend('local', AtomicLocalBackend, force=True, prefixes='')
 
 
-def find_resumable(work_dir: str) -> Optional[str]:
+def find_resumable(work_dir: str) -> str | None:
     """Find the checkpoint from which a stopped training goes on.
 
     Args:
@@ -307,6 +304,5 @@ def find_resumable(work_dir: str) -> Optional[str]:
         return None
     newest = str(max(complete, key=lambda f: f.stat().st_mtime))
     if pointer.is_file():
-        print_log(f'{pointer} names no complete checkpoint, going on from '
-                  f'{newest}')
+        print_log(f'{pointer} names no complete checkpoint, going on from {newest}')
     return newest

@@ -1,9 +1,9 @@
 """Turning a command line into a config that mmengine's Runner can run."""
+
 import inspect
 import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Optional
 
 import torch
 from mmengine.config import Config, DictAction
@@ -11,19 +11,26 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from pandepth_mm.engine.checkpoint import (
+    TRUST_FLAG,
+    find_resumable,
+    save_atomically,
+    set_checkpoint_trust,
+)
+from pandepth_mm.engine.model_zoo import read_config
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.prediction_files import DATASET_KEYS, METRICS
-from pandepth_mm.engine.model_zoo import read_config
 from pandepth_mm.registry import type_name
-from pandepth_mm.engine.checkpoint import (TRUST_FLAG, find_resumable,
-                                          save_atomically,
-                                          set_checkpoint_trust)
 from pandepth_mm.version import stack_summary
 
 # top-level keys of a config that mmengine reads beside Runner's arguments
 _EXTRA_KEYS = {
-    'compile', 'custom_imports', 'find_unused_parameters', 'model_wrapper_cfg',
-    'runner_type', 'sync_bn'
+    'compile',
+    'custom_imports',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'sync_bn',
 }
 
 
@@ -36,19 +43,20 @@ def add_common_arguments(parser: ArgumentParser) -> None:
         action=DictAction,
         metavar='K=V',
         help='override config keys, e.g. train_cfg.max_epochs=3 or '
-        'model.betas="[0.9,0.99]" (no white space in a value)')
+        'model.betas="[0.9,0.99]" (no white space in a value)',
+    )
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='who started the processes of a distributed run')
+        help='who started the processes of a distributed run',
+    )
     parser.add_argument(
-        TRUST_FLAG,
-        action='store_true',
-        help='allow checkpoints to run code while they are loaded')
+        TRUST_FLAG, action='store_true', help='allow checkpoints to run code while they are loaded'
+    )
     parser.add_argument(
-        '--local_rank', '--local-rank', type=int, default=0,
-        help='set by some launchers')
+        '--local_rank', '--local-rank', type=int, default=0, help='set by some launchers'
+    )
 
 
 def load_config(args: Namespace) -> Config:
@@ -83,13 +91,13 @@ def _merge_options(cfg: Config, options: dict) -> None:
     known = set(inspect.signature(Runner).parameters) | _EXTRA_KEYS | set(cfg)
     for key in options:
         if key.split('.')[0] not in known:
-            raise InputError('--cfg-options', key,
-                             f'a key of the config ({", ".join(sorted(cfg))})')
+            raise InputError(
+                '--cfg-options', key, f'a key of the config ({", ".join(sorted(cfg))})'
+            )
     try:
         cfg.merge_from_dict(options)
     except (KeyError, TypeError, IndexError, AttributeError) as e:
-        raise InputError('--cfg-options', f'{options} ({e})',
-                         'keys that fit the config') from e
+        raise InputError('--cfg-options', f'{options} ({e})', 'keys that fit the config') from e
 
 
 def apply_train_flags(cfg: Config, args: Namespace) -> None:
@@ -101,20 +109,22 @@ def apply_train_flags(cfg: Config, args: Namespace) -> None:
     """
     if args.amp:
         if get_device() == 'cpu':
-            raise InputError('--amp', 'no GPU',
-                             'a GPU: mixed precision does not run on the CPU')
+            raise InputError('--amp', 'no GPU', 'a GPU: mixed precision does not run on the CPU')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise InputError(args.config, 'no such key',
-                             'a batch size to scale from',
-                             'auto_scale_lr.base_batch_size')
+            raise InputError(
+                args.config,
+                'no such key',
+                'a batch size to scale from',
+                'auto_scale_lr.base_batch_size',
+            )
         cfg.auto_scale_lr.enable = True
     _apply_resume(cfg, args.resume)
 
 
-def _apply_resume(cfg: Config, resume: Optional[str]) -> None:
+def _apply_resume(cfg: Config, resume: str | None) -> None:
     """Set ``resume`` and ``load_from``.
 
     mmengine's own search trusts the file ``last_checkpoint``, which a kill
@@ -132,18 +142,14 @@ def _apply_resume(cfg: Config, resume: Optional[str]) -> None:
         found = find_resumable(cfg.work_dir)
         if found is None:
             cfg.resume = False
-            _note(f'nothing to resume in {cfg.work_dir}: starting from the '
-                  'beginning')
+            _note(f'nothing to resume in {cfg.work_dir}: starting from the beginning')
             return
         cfg.load_from = found
     cfg.resume = True
     _check_file(cfg.load_from, '--resume')
     add_custom_hook(
-        cfg,
-        dict(
-            type='pandepth_mm.CheckWeightsHook',
-            checkpoint=cfg.load_from,
-            resume=True))
+        cfg, dict(type='pandepth_mm.CheckWeightsHook', checkpoint=cfg.load_from, resume=True)
+    )
 
 
 def apply_test_flags(cfg: Config, args: Namespace) -> None:
@@ -155,20 +161,16 @@ def apply_test_flags(cfg: Config, args: Namespace) -> None:
     _check_file(args.checkpoint, 'CKPT')
     cfg.load_from = args.checkpoint
     cfg.resume = False
-    add_custom_hook(
-        cfg,
-        dict(
-            type='pandepth_mm.CheckWeightsHook', checkpoint=args.checkpoint))
+    add_custom_hook(cfg, dict(type='pandepth_mm.CheckWeightsHook', checkpoint=args.checkpoint))
     if args.show_dir:
         if os.path.isfile(args.show_dir):
-            raise InputError('--show-dir', f'{args.show_dir}, a file',
-                             'a folder')
+            raise InputError('--show-dir', f'{args.show_dir}, a file', 'a folder')
         hook = cfg.get('default_hooks', {}).get('visualization') or dict(
-            type='pandepth_mm.PanDepthVisualizationHook')
-        cfg.merge_from_dict({
-            'default_hooks.visualization':
-            dict(hook, draw=True, test_out_dir=args.show_dir)
-        })
+            type='pandepth_mm.PanDepthVisualizationHook'
+        )
+        cfg.merge_from_dict(
+            {'default_hooks.visualization': dict(hook, draw=True, test_out_dir=args.show_dir)}
+        )
 
 
 def apply_heuristic_fusion(cfg: Config) -> None:
@@ -181,24 +183,27 @@ def apply_heuristic_fusion(cfg: Config) -> None:
     """
     metrics = cfg.get('test_evaluator') or []
     metrics = [metrics] if isinstance(metrics, dict) else metrics
-    metrics = [
-        m for m in metrics if type_name(m) == 'PanopticMetric'
-    ]
+    metrics = [m for m in metrics if type_name(m) == 'PanopticMetric']
     fusion = cfg.model.get('panoptic_fusion')
     if fusion is None or not metrics:
         raise InputError(
-            '--heuristic-fusion', 'a config without ' +
-            ('PanopticMetric in test_evaluator'
-               if fusion is not None else 'model.panoptic_fusion'),
-            'a model with a panoptic fusion, and its metric')
+            '--heuristic-fusion',
+            'a config without '
+            + (
+                'PanopticMetric in test_evaluator'
+                if fusion is not None
+                else 'model.panoptic_fusion'
+            ),
+            'a model with a panoptic fusion, and its metric',
+        )
     for metric in metrics:
         metric['heuristic_fusion'] = True
     if cfg.model.get('panoptic_baseline') is None:
         names = ('score_thr', 'overlap_thr', 'stuff_area_limit')
         cfg.model.panoptic_baseline = dict(
             type='pandepth_mm.HeuristicFusion',
-            **{name: fusion[name]
-               for name in names if name in fusion})
+            **{name: fusion[name] for name in names if name in fusion},
+        )
 
 
 def apply_format_only(cfg: Config, out_dir: str) -> None:
@@ -213,24 +218,27 @@ def apply_format_only(cfg: Config, out_dir: str) -> None:
     """
     dataset = cfg.get('test_dataloader', {}).get('dataset', {})
     if not {'img_scale', 'pipeline'} <= set(dataset):
-        raise InputError('--format-only', str(sorted(dataset)),
-                         'a PanopticDepthDataset with img_scale and pipeline',
-                         'config: test_dataloader.dataset')
+        raise InputError(
+            '--format-only',
+            str(sorted(dataset)),
+            'a PanopticDepthDataset with img_scale and pipeline',
+            'config: test_dataloader.dataset',
+        )
     metrics = cfg.get('test_evaluator') or []
     metrics = [metrics] if isinstance(metrics, dict) else metrics
     settings = dict(
         dataset={k: dataset[k] for k in DATASET_KEYS if k in dataset},
         pipeline=[_named(t) for t in dataset['pipeline']],
-        metrics=[m for m in map(_named, metrics) if m['type'] in METRICS])
+        metrics=[m for m in map(_named, metrics) if m['type'] in METRICS],
+    )
     for metric in settings['metrics']:
         metric.pop('collect_device', None)
         metric.pop('collect_dir', None)
     if len(settings['metrics']) < len(metrics):
         _note(f'eval_files.py can compute the metrics {METRICS} only')
     cfg.test_evaluator = dict(
-        type='pandepth_mm.FormatPredictions',
-        out_dir=out_dir,
-        settings=settings)
+        type='pandepth_mm.FormatPredictions', out_dir=out_dir, settings=settings
+    )
 
 
 def _named(cfg: dict) -> dict:
@@ -265,8 +273,10 @@ def _keep_two_checkpoints(cfg: Config) -> None:
     hook = cfg.get('default_hooks', {}).get('checkpoint') or {}
     if hook.get('max_keep_ckpts') == 1:
         hook.max_keep_ckpts = 2
-        _note('max_keep_ckpts raised from 1 to 2: the only checkpoint '
-              'would be deleted before the next one is written')
+        _note(
+            'max_keep_ckpts raised from 1 to 2: the only checkpoint '
+            'would be deleted before the next one is written'
+        )
 
 
 def _drop_sync_bn(cfg) -> int:
@@ -292,19 +302,22 @@ def _prepare_cpu_processes(cfg: Config) -> None:
         InputError: A launcher that needs GPUs.
     """
     if cfg.launcher != 'pytorch':
-        raise InputError('--launcher', f'{cfg.launcher} without a GPU',
-                         'pytorch, the one launcher that runs on CPUs')
+        raise InputError(
+            '--launcher',
+            f'{cfg.launcher} without a GPU',
+            'pytorch, the one launcher that runs on CPUs',
+        )
     sync_bn = _drop_sync_bn(cfg.model) + (cfg.get('sync_bn') is not None)
     cfg.sync_bn = None
     if sync_bn:
-        _note('no GPU: SyncBN switched off, each process normalises by '
-              'its own batch')
+        _note('no GPU: SyncBN switched off, each process normalises by its own batch')
     if cfg.get('model_wrapper_cfg') is None:
         cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel')
     # what Runner itself sets when there is no model_wrapper_cfg
     cfg.model_wrapper_cfg.setdefault('broadcast_buffers', False)
-    cfg.model_wrapper_cfg.setdefault('find_unused_parameters',
-                                     cfg.get('find_unused_parameters', False))
+    cfg.model_wrapper_cfg.setdefault(
+        'find_unused_parameters', cfg.get('find_unused_parameters', False)
+    )
     cfg.model_wrapper_cfg.device_ids = None
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')

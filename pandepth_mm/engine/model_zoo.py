@@ -1,8 +1,9 @@
 """Finding the configs, tools and weights that come with the package."""
+
 import functools
 import os
 from pathlib import Path
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import yaml
 from mmengine.config import Config
@@ -19,8 +20,9 @@ class ShippedModel(NamedTuple):
         config: Its config file.
         weights: File or address of its weights, None where there are none.
     """
+
     config: Path
-    weights: Optional[str]
+    weights: str | None
 
 
 def root() -> Path:
@@ -33,7 +35,7 @@ def root() -> Path:
 
 
 @functools.cache
-def shipped_models() -> Dict[str, ShippedModel]:
+def shipped_models() -> dict[str, ShippedModel]:
     """The models of the metafiles, by name."""
     models = {}
     index = yaml.safe_load((root() / 'model-index.yml').read_text())
@@ -44,8 +46,7 @@ def shipped_models() -> Dict[str, ShippedModel]:
             if weights is not None and '://' not in weights:
                 # relative to what holds the package, in a wheel too
                 weights = str(_PACKAGE.parent / weights)
-            models[model['Name']] = ShippedModel(root() / model['Config'],
-                                                 weights)
+            models[model['Name']] = ShippedModel(root() / model['Config'], weights)
     return models
 
 
@@ -69,16 +70,14 @@ def find_config(config: str) -> ShippedModel:
     model = shipped_models().get(path.stem if path.name == config else '')
     if model is not None:
         return model
-    if path.parts[:1] == ('configs', ) and (root() / path).is_file():
+    if path.parts[:1] == ('configs',) and (root() / path).is_file():
         return ShippedModel(root() / path, _weights_of(root() / path))
     names = ', '.join(sorted(shipped_models()))
     found = 'a folder' if os.path.isdir(config) else 'no such file'
-    raise InputError(config, found,
-                     f'a config file, or the name of one that comes along: '
-                     f'{names}')
+    raise InputError(config, found, f'a config file, or the name of one that comes along: {names}')
 
 
-def read_config(config: str) -> Tuple[Config, ShippedModel]:
+def read_config(config: str) -> tuple[Config, ShippedModel]:
     """Find a config, and read it.
 
     Args:
@@ -94,24 +93,28 @@ def read_config(config: str) -> Tuple[Config, ShippedModel]:
     try:
         cfg = Config.fromfile(found.config)
     except Exception as e:  # a config is Python: anything can be wrong in it
-        raise InputError(found.config, f'{type(e).__name__}: {e}',
-                         'a config that mmengine can read') from e
+        raise InputError(
+            found.config, f'{type(e).__name__}: {e}', 'a config that mmengine can read'
+        ) from e
     if not isinstance(cfg.get('model'), dict):
         raise InputError(found.config, 'no dict "model"', 'a runner config')
     return cfg, found
 
 
-def config_of_weights(weights: str) -> Optional[Path]:
+def config_of_weights(weights: str) -> Path | None:
     """Config of weights that come along; None of any others."""
     for model in shipped_models().values():
-        if model.weights is not None and os.path.isfile(model.weights) and \
-                os.path.isfile(weights) and os.path.samefile(
-                    model.weights, weights):
+        if (
+            model.weights is not None
+            and os.path.isfile(model.weights)
+            and os.path.isfile(weights)
+            and os.path.samefile(model.weights, weights)
+        ):
             return model.config
     return None
 
 
-def _weights_of(path: Path) -> Optional[str]:
+def _weights_of(path: Path) -> str | None:
     """Weights of a config file that is one of the shipped ones."""
     for model in shipped_models().values():
         if model.config.is_file() and model.config.samefile(path):

@@ -1,4 +1,5 @@
 """Filling the registries."""
+
 import datetime
 
 

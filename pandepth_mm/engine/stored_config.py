@@ -5,14 +5,16 @@ checkpoint of a stranger could so run anything. Here the text is parsed: dicts,
 lists and plain values only. And since a registry imports whatever a ``type``
 names, only those types are taken that the configs of this package use.
 """
+
 import ast
 import functools
-from typing import Any, FrozenSet, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from mmengine.config import Config
 
-from pandepth_mm.errors import InputError
 from pandepth_mm.engine.model_zoo import shipped_models
+from pandepth_mm.errors import InputError
 
 _DATASET_KEYS = ('img_scale', 'metainfo', 'pipeline')
 _FLOATS = dict(inf=float('inf'), nan=float('nan'))
@@ -35,30 +37,31 @@ def read_stored_config(checkpoint: dict, source: str) -> Config:
     """
     text = _stored_text(checkpoint)
     if text is None:
-        raise InputError(source, 'no config in it',
-                         'a checkpoint of a training, or a config beside it')
+        raise InputError(
+            source, 'no config in it', 'a checkpoint of a training, or a config beside it'
+        )
     try:
         statements = ast.parse(text).body
-        values = {
-            _name(statement): _value(statement.value)
-            for statement in statements
-        }
+        values = {_name(statement): _value(statement.value) for statement in statements}
     except (SyntaxError, ValueError, AttributeError, RecursionError) as e:
-        raise InputError(source, f'a stored config that is no data ({e})',
-                         'the config as mmengine stores it; or give the '
-                         'config file') from None
+        raise InputError(
+            source,
+            f'a stored config that is no data ({e})',
+            'the config as mmengine stores it; or give the config file',
+        ) from None
     if not isinstance(values.get('model'), dict):
-        raise InputError(source, 'no dict "model"', 'a runner config',
-                         'stored config')
+        raise InputError(source, 'no dict "model"', 'a runner config', 'stored config')
     dataset = (values.get('test_dataloader') or {}).get('dataset') or {}
     dataset = {key: dataset[key] for key in _DATASET_KEYS if key in dataset}
     used = dict(model=values['model'], test_dataloader=dict(dataset=dataset))
     for kind in _types(used):
         if not isinstance(kind, str) or kind not in known_types():
             raise InputError(
-                source, f'the type {kind!r}', 'types of the configs that '
-                'come along; if you trust this one, give its file',
-                'stored config')
+                source,
+                f'the type {kind!r}',
+                'types of the configs that come along; if you trust this one, give its file',
+                'stored config',
+            )
     return Config(used)
 
 
@@ -75,17 +78,23 @@ def _stored_text(checkpoint: dict) -> Any:
 
 def _name(statement: ast.stmt) -> str:
     """Name that a statement ``NAME = value`` sets."""
-    if not isinstance(statement, ast.Assign) or len(
-            statement.targets) != 1 or not isinstance(statement.targets[0],
-                                                      ast.Name):
+    if (
+        not isinstance(statement, ast.Assign)
+        or len(statement.targets) != 1
+        or not isinstance(statement.targets[0], ast.Name)
+    ):
         raise ValueError(f'line {statement.lineno} is no assignment')
     return statement.targets[0].id
 
 
 def _value(node: ast.expr) -> Any:
     """Value of literals, of calls of dict with keywords, of inf and nan."""
-    if isinstance(node, ast.Call) and isinstance(
-            node.func, ast.Name) and node.func.id == 'dict' and not node.args:
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == 'dict'
+        and not node.args
+    ):
         if all(keyword.arg for keyword in node.keywords):
             return {k.arg: _value(k.value) for k in node.keywords}
     if isinstance(node, ast.Dict) and None not in node.keys:
@@ -98,8 +107,11 @@ def _value(node: ast.expr) -> Any:
         return kind(_value(item) for item in node.elts)
     if isinstance(node, ast.Name) and node.id in _FLOATS:
         return _FLOATS[node.id]
-    if isinstance(node, ast.UnaryOp) and isinstance(
-            node.op, ast.USub) and isinstance(node.operand, ast.Name):
+    if (
+        isinstance(node, ast.UnaryOp)
+        and isinstance(node.op, ast.USub)
+        and isinstance(node.operand, ast.Name)
+    ):
         return -_value(node.operand)
     return ast.literal_eval(node)
 
@@ -117,7 +129,7 @@ def _types(value: Any) -> Iterator[Any]:
 
 
 @functools.cache
-def known_types() -> FrozenSet[str]:
+def known_types() -> frozenset[str]:
     """The types that the configs of this package use.
 
     None of them reads or runs what its arguments name, as others may: a loss
@@ -125,5 +137,7 @@ def known_types() -> FrozenSet[str]:
     """
     configs = (Config.fromfile(m.config) for m in shipped_models().values())
     return frozenset(
-        kind for cfg in configs
-        for kind in _types([cfg.model, cfg.test_dataloader.dataset.pipeline]))
+        kind
+        for cfg in configs
+        for kind in _types([cfg.model, cfg.test_dataloader.dataset.pipeline])
+    )

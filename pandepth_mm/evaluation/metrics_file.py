@@ -1,7 +1,9 @@
 """The metrics file that ``tools/test.py --out`` writes."""
+
 import math
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Iterable, Optional, Union
+from typing import Any
 
 import numpy as np
 
@@ -50,9 +52,7 @@ def collect_details(metrics: Iterable[Any]) -> dict:
     return details
 
 
-def write_metrics(path: Union[str, Path],
-                  metrics: dict,
-                  details: Optional[dict] = None) -> None:
+def write_metrics(path: str | Path, metrics: dict, details: dict | None = None) -> None:
     """Write metrics as JSON, unrounded, atomically.
 
     Args:

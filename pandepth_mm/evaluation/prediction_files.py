@@ -19,10 +19,12 @@ Layout of OUT; a branch that the model lacks leaves its files out:
 
 All maps have the image's original size.
 """
+
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple, Union
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,55 +33,51 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData, PixelData
 from pycocotools import mask as mask_utils
 
-from pandepth_mm.structures.annotations import read_annotations
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import (
     KITTI_DEPTH_SCALE,
+    PathLike,
     read_depth_png,
     read_json,
     read_label_png,
     read_panoptic_png,
 )
+from pandepth_mm.structures.annotations import read_annotations
 from pandepth_mm.structures.frame_names import ambiguous_names, frame_name
 
 INFO = 'info.json'
 FORMAT = 'pandepth_mm predictions, version 1'
 # Kinds of predictions, each a folder or a JSON of this name.
-PANOPTIC = dict(
-    panoptic='pred_panoptic_seg', panoptic_heuristic='pred_panoptic_baseline')
+PANOPTIC = dict(panoptic='pred_panoptic_seg', panoptic_heuristic='pred_panoptic_baseline')
 SEMANTIC, DEPTH = 'semantic', 'depth'
 BOXES, MASKS = 'instances_bbox', 'instances_segm'
 KINDS = (*PANOPTIC, SEMANTIC, DEPTH, BOXES, MASKS)
 # What the settings may name. They come from files of others, and a registry
 # would call whatever it is told to.
-DATASET_KEYS = ('img_scale', 'depth_scale', 'data_prefix',
-                'instances_ann_file')
-TRANSFORMS = ('LoadImageFromFile', 'LoadDepthMap', 'LoadPanopticMap',
-              'ResampleSparseDepth', 'ResizePanopticDepth',
-              'PackPanopticDepthInputs')
-METRICS = ('PanopticMetric', 'SemanticMetric', 'InstanceMetric',
-           'DepthMetric')
+DATASET_KEYS = ('img_scale', 'depth_scale', 'data_prefix', 'instances_ann_file')
+TRANSFORMS = (
+    'LoadImageFromFile',
+    'LoadDepthMap',
+    'LoadPanopticMap',
+    'ResampleSparseDepth',
+    'ResizePanopticDepth',
+    'PackPanopticDepthInputs',
+)
+METRICS = ('PanopticMetric', 'SemanticMetric', 'InstanceMetric', 'DepthMetric')
 
 _INFO_KEYS = dict(
-    thing_classes=list,
-    stuff_classes=list,
-    predictions=list,
-    images=list,
-    settings=dict)
+    thing_classes=list, stuff_classes=list, predictions=list, images=list, settings=dict
+)
 _VALUES = {BOXES: 'bbox', MASKS: 'segmentation'}
-PathLike = Union[str, Path]
 
 
-def frame_names(images: Sequence[dict]) -> Dict[int, str]:
+def frame_names(images: Sequence[dict]) -> dict[int, str]:
     """Name the files of each image, {image id: name}, none twice.
 
     Args:
         images: The ``images`` of an annotation JSON.
     """
-    metas = [
-        dict(image, img_id=image['id'], img_path=image['file_name'])
-        for image in images
-    ]
+    metas = [dict(image, img_id=image['id'], img_path=image['file_name']) for image in images]
     shared = ambiguous_names(metas)
     names = [frame_name(meta, shared) for meta in metas]
     if len({name.lower() for name in names}) < len(names):
@@ -109,63 +107,61 @@ class PredictionFiles:
         self.thing_classes, self.stuff_classes = _classes(ann_file)
         for key in ('thing_classes', 'stuff_classes'):
             if self.info[key] != getattr(self, key):
-                raise InputError(self.folder / INFO, str(self.info[key]),
-                                 f'{getattr(self, key)}, as {ann_file} has',
-                                 key)
-        annotations = read_annotations(
-            str(ann_file), self.thing_classes, self.stuff_classes)
+                raise InputError(
+                    self.folder / INFO,
+                    str(self.info[key]),
+                    f'{getattr(self, key)}, as {ann_file} has',
+                    key,
+                )
+        annotations = read_annotations(str(ann_file), self.thing_classes, self.stuff_classes)
         self._labels = annotations.labels
         self._shapes = {
-            image['id']: (image['height'], image['width'])
-            for image in annotations.images
+            image['id']: (image['height'], image['width']) for image in annotations.images
         }
         self._names = frame_names(annotations.images)
         self._check_images(ann_file)
         self.kinds = self.info['predictions']
 
         self._segments = {
-            kind: self._read_panoptic(kind)
-            for kind in PANOPTIC if kind in self.kinds
+            kind: self._read_panoptic(kind) for kind in PANOPTIC if kind in self.kinds
         }
         self._detections = {
-            kind: self._read_detections(kind)
-            for kind in (BOXES, MASKS) if kind in self.kinds
+            kind: self._read_detections(kind) for kind in (BOXES, MASKS) if kind in self.kinds
         }
         self._check_pairs()
         paths = [
-            self._png(kind, img_id) for kind in (SEMANTIC, DEPTH)
-            if kind in self.kinds for img_id in self._names
+            self._png(kind, img_id)
+            for kind in (SEMANTIC, DEPTH)
+            if kind in self.kinds
+            for img_id in self._names
         ]
-        paths += [
-            path for images in self._segments.values()
-            for path, _ in images.values()
-        ]
+        paths += [path for images in self._segments.values() for path, _ in images.values()]
         missing = [path for path in paths if not os.path.isfile(path)]
         if missing:
             raise InputError(
                 self.folder,
                 f'{len(missing)} files missing, the first is {missing[0]}',
-                f'{len(paths)} maps, one a kind and image')
+                f'{len(paths)} maps, one a kind and image',
+            )
 
     def _read_info(self) -> dict:
         """Read info.json and check its keys."""
         path = self.folder / INFO
         if not path.is_file():
             raise InputError(
-                self.folder, f'no {INFO}',
-                'a folder that a finished `tools/test.py --format-only` wrote')
+                self.folder,
+                f'no {INFO}',
+                'a folder that a finished `tools/test.py --format-only` wrote',
+            )
         info = read_json(path)
         if info.get('format') != FORMAT:
-            raise InputError(path, repr(info.get('format')), repr(FORMAT),
-                             'format')
+            raise InputError(path, repr(info.get('format')), repr(FORMAT), 'format')
         for key, kind in _INFO_KEYS.items():
             if not isinstance(info.get(key), kind):
-                raise InputError(path, repr(info.get(key)),
-                                 f'a {kind.__name__}', key)
+                raise InputError(path, repr(info.get(key)), f'a {kind.__name__}', key)
         for kind in info['predictions']:
             if kind not in KINDS:
-                raise InputError(path, repr(kind), f'names out of {KINDS}',
-                                 'predictions')
+                raise InputError(path, repr(kind), f'names out of {KINDS}', 'predictions')
         return info
 
     def _check_images(self, ann_file: PathLike) -> None:
@@ -178,16 +174,22 @@ class PredictionFiles:
         for img_id, name in found.items():
             if self._names.get(img_id) != name:
                 raise InputError(
-                    path, f'image id {img_id}, {name}',
+                    path,
+                    f'image id {img_id}, {name}',
                     f'images of {ann_file}, which has '
                     f'{self._names.get(img_id, "no image")} under that id: '
-                    'are these the predictions of another split?', 'images')
+                    'are these the predictions of another split?',
+                    'images',
+                )
         missing = [i for i in self._names if i not in found]
         if missing:
             raise InputError(
-                path, f'none for {len(missing)} of {len(self._names)} '
+                path,
+                f'none for {len(missing)} of {len(self._names)} '
                 f'images, the first is {self._names[missing[0]]}',
-                f'predictions for every image of {ann_file}', 'images')
+                f'predictions for every image of {ann_file}',
+                'images',
+            )
 
     def _png(self, kind: str, img_id: int) -> str:
         """Path of a map."""
@@ -195,87 +197,87 @@ class PredictionFiles:
 
     def _label(self, path: Path, field: str, category_id: Any) -> int:
         """Label of a category id."""
-        if not isinstance(category_id, int) or \
-                category_id not in self._labels:
-            raise InputError(path, repr(category_id),
-                             f'one of {sorted(self._labels)}',
-                             f'{field}.category_id')
+        if not isinstance(category_id, int) or category_id not in self._labels:
+            raise InputError(
+                path, repr(category_id), f'one of {sorted(self._labels)}', f'{field}.category_id'
+            )
         return self._labels[category_id]
 
     def _check_id(self, path: Path, field: str, img_id: Any) -> None:
         """Refuse what is no image id."""
         if not isinstance(img_id, int) or img_id not in self._names:
-            raise InputError(path, repr(img_id), 'the id of an image',
-                             f'{field}.image_id')
+            raise InputError(path, repr(img_id), 'the id of an image', f'{field}.image_id')
 
-    def _read_panoptic(self, kind: str) -> Dict[int, Tuple[str, dict]]:
+    def _read_panoptic(self, kind: str) -> dict[int, tuple[str, dict]]:
         """Read {image id: (path of the PNG, {segment id: label})}."""
         path = self.folder / f'{kind}.json'
         records = read_json(path).get('annotations')
         if not isinstance(records, list):
-            raise InputError(path, type(records).__name__, 'a list',
-                             'annotations')
-        images: Dict[int, Tuple[str, dict]] = {}
+            raise InputError(path, type(records).__name__, 'a list', 'annotations')
+        images: dict[int, tuple[str, dict]] = {}
         for i, record in enumerate(records):
             field = f'annotations[{i}]'
-            _check_keys(path, field, record,
-                        ('image_id', 'file_name', 'segments_info'))
+            _check_keys(path, field, record, ('image_id', 'file_name', 'segments_info'))
             img_id = record['image_id']
             self._check_id(path, field, img_id)
-            labels: Dict[int, int] = {}
+            labels: dict[int, int] = {}
             for j, segment in enumerate(record['segments_info']):
                 where = f'{field}.segments_info[{j}]'
                 _check_keys(path, where, segment, ('id', 'category_id'))
-                if not isinstance(segment['id'], int) or \
-                        segment['id'] < 1 or segment['id'] in labels:
-                    raise InputError(path, repr(segment['id']),
-                                     'a unique id > 0', f'{where}.id')
-                labels[segment['id']] = self._label(
-                    path, where, segment['category_id'])
+                if (
+                    not isinstance(segment['id'], int)
+                    or segment['id'] < 1
+                    or segment['id'] in labels
+                ):
+                    raise InputError(path, repr(segment['id']), 'a unique id > 0', f'{where}.id')
+                labels[segment['id']] = self._label(path, where, segment['category_id'])
             if img_id in images:
-                raise InputError(path, f'{img_id} again', 'each image once',
-                                 f'{field}.image_id')
-            images[img_id] = (
-                str(self.folder / kind / record['file_name']), labels)
+                raise InputError(path, f'{img_id} again', 'each image once', f'{field}.image_id')
+            images[img_id] = (str(self.folder / kind / record['file_name']), labels)
         missing = [i for i in self._names if i not in images]
         if missing:
             raise InputError(
-                path, f'none for {len(missing)} images, the first is '
-                f'{self._names[missing[0]]}', 'one for every image',
-                'annotations')
+                path,
+                f'none for {len(missing)} images, the first is {self._names[missing[0]]}',
+                'one for every image',
+                'annotations',
+            )
         return images
 
-    def _read_detections(self, kind: str) -> Dict[int, List[tuple]]:
+    def _read_detections(self, kind: str) -> dict[int, list[tuple]]:
         """Read {image id: [(label, score, box or RLE)]}."""
         path, key = self.folder / f'{kind}.json', _VALUES[kind]
         images = defaultdict(list)
         for i, item in enumerate(read_json(path, list)):
             field = f'[{i}]'
-            _check_keys(path, field, item,
-                        ('image_id', 'category_id', 'score', key))
+            _check_keys(path, field, item, ('image_id', 'category_id', 'score', key))
             self._check_id(path, field, item['image_id'])
             label = self._label(path, field, item['category_id'])
             if label >= len(self.thing_classes):
-                raise InputError(path, repr(item['category_id']),
-                                 'the category of a thing',
-                                 f'{field}.category_id')
-            if not _is_number(item['score']):
-                raise InputError(path, repr(item['score']), 'a number',
-                                 f'{field}.score')
-            value, shape = item[key], self._shapes[item['image_id']]
-            if kind == BOXES and not (isinstance(value, list)
-                                      and len(value) == 4
-                                      and all(map(_is_number, value))):
-                raise InputError(path, repr(value), '[x, y, width, height]',
-                                 f'{field}.bbox')
-            if kind == MASKS and not (isinstance(value, dict)
-                                      and value.get('size') == [*shape]
-                                      and isinstance(
-                                          value.get('counts'), str)):
                 raise InputError(
-                    path, str(value)[:80],
-                    f"an RLE: 'size' {[*shape]}, the image's, and 'counts', "
-                    'a text', f'{field}.segmentation')
+                    path,
+                    repr(item['category_id']),
+                    'the category of a thing',
+                    f'{field}.category_id',
+                )
+            if not _is_number(item['score']):
+                raise InputError(path, repr(item['score']), 'a number', f'{field}.score')
+            value, shape = item[key], self._shapes[item['image_id']]
+            if kind == BOXES and not (
+                isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
+            ):
+                raise InputError(path, repr(value), '[x, y, width, height]', f'{field}.bbox')
+            if kind == MASKS and not (
+                isinstance(value, dict)
+                and value.get('size') == [*shape]
+                and isinstance(value.get('counts'), str)
+            ):
+                raise InputError(
+                    path,
+                    str(value)[:80],
+                    f"an RLE: 'size' {[*shape]}, the image's, and 'counts', a text",
+                    f'{field}.segmentation',
+                )
             images[item['image_id']].append((label, item['score'], value))
         return images
 
@@ -284,14 +286,16 @@ class PredictionFiles:
         if len(self._detections) < 2:
             return
         for img_id, name in self._names.items():
-            boxes, masks = ([d[:2] for d in self._detections[kind][img_id]]
-                            for kind in (BOXES, MASKS))
+            boxes, masks = (
+                [d[:2] for d in self._detections[kind][img_id]] for kind in (BOXES, MASKS)
+            )
             if boxes != masks:
                 raise InputError(
                     self.folder / f'{MASKS}.json',
                     f'other detections in image {name}',
                     f'those of {BOXES}.json, in the same order, with the '
-                    'same categories and scores')
+                    'same categories and scores',
+                )
 
     def add_to(self, sample: DetDataSample) -> None:
         """Put the predictions of an image into its data sample.
@@ -306,35 +310,36 @@ class PredictionFiles:
         shape = self._shapes[img_id]
         for kind, images in self._segments.items():
             panoptic = self._panoptic_map(*images[img_id], shape)
-            setattr(sample, PANOPTIC[kind],
-                    PixelData(sem_seg=torch.from_numpy(panoptic)[None]))
+            setattr(sample, PANOPTIC[kind], PixelData(sem_seg=torch.from_numpy(panoptic)[None]))
         if SEMANTIC in self.kinds:
             labels = read_label_png(self._png(SEMANTIC, img_id), shape)
-            sample.pred_sem_seg = PixelData(
-                sem_seg=torch.from_numpy(labels.astype(np.int64))[None])
+            sample.pred_sem_seg = PixelData(sem_seg=torch.from_numpy(labels.astype(np.int64))[None])
         if DEPTH in self.kinds:
-            depth = read_depth_png(
-                self._png(DEPTH, img_id), KITTI_DEPTH_SCALE, shape)
-            sample.pred_depth_map = PixelData(
-                data=torch.from_numpy(depth)[None])
+            depth = read_depth_png(self._png(DEPTH, img_id), KITTI_DEPTH_SCALE, shape)
+            sample.pred_depth_map = PixelData(data=torch.from_numpy(depth)[None])
         if self._detections:
             sample.pred_instances = self._instances(img_id)
 
-    def _panoptic_map(self, path: str, labels: Dict[int, int],
-                      shape: Tuple[int, int]) -> np.ndarray:
+    def _panoptic_map(
+        self, path: str, labels: dict[int, int], shape: tuple[int, int]
+    ) -> np.ndarray:
         """Read a PNG as the model predicts: label + 1000 * number."""
         ids = read_panoptic_png(path, shape)
         present, index = np.unique(ids, return_inverse=True)
         known = set(present.tolist()) - {0}
         if known != set(labels):
             raise InputError(
-                path, f'unlisted segment ids {sorted(known - set(labels))}, '
+                path,
+                f'unlisted segment ids {sorted(known - set(labels))}, '
                 f'none of {sorted(set(labels) - known)}',
-                f'the segment ids {sorted(labels)} of segments_info')
-        values = np.array([
-            labels[i] + INSTANCE_OFFSET * n if i else len(self._labels)
-            for n, i in enumerate(present.tolist(), 1)
-        ])
+                f'the segment ids {sorted(labels)} of segments_info',
+            )
+        values = np.array(
+            [
+                labels[i] + INSTANCE_OFFSET * n if i else len(self._labels)
+                for n, i in enumerate(present.tolist(), 1)
+            ]
+        )
         return values[index].reshape(shape)
 
     def _instances(self, img_id: int) -> InstanceData:
@@ -342,53 +347,56 @@ class PredictionFiles:
         detections = next(iter(self._detections.values()))[img_id]
         instances = InstanceData(
             labels=torch.tensor([d[0] for d in detections], dtype=torch.long),
-            scores=torch.tensor([d[1] for d in detections],
-                                dtype=torch.float64))
+            scores=torch.tensor([d[1] for d in detections], dtype=torch.float64),
+        )
         if BOXES in self.kinds:
             boxes = torch.tensor(
-                [d[2] for d in self._detections[BOXES][img_id]],
-                dtype=torch.float64).reshape(-1, 4)
+                [d[2] for d in self._detections[BOXES][img_id]], dtype=torch.float64
+            ).reshape(-1, 4)
             boxes[:, 2:] += boxes[:, :2]
             instances.bboxes = boxes
         if MASKS in self.kinds:
             masks = np.zeros((len(detections), *self._shapes[img_id]), bool)
-            for mask, (_, _, rle) in zip(
-                    masks, self._detections[MASKS][img_id], strict=True):
+            for mask, (_, _, rle) in zip(masks, self._detections[MASKS][img_id], strict=True):
                 try:
                     mask[:] = mask_utils.decode(rle)
                 except ValueError as e:
                     raise InputError(
                         self.folder / f'{MASKS}.json',
                         f'a broken RLE ({e}) of {self._names[img_id]}',
-                        'COCO RLE', 'segmentation') from None
+                        'COCO RLE',
+                        'segmentation',
+                    ) from None
             instances.masks = torch.from_numpy(masks)
         return instances
 
 
-def _classes(ann_file: PathLike) -> Tuple[List[str], List[str]]:
+def _classes(ann_file: PathLike) -> tuple[list[str], list[str]]:
     """Names of things and stuff in an annotation JSON."""
     if os.path.isdir(ann_file):
-        raise InputError(ann_file, 'a folder',
-                         'the annotation JSON of a split')
+        raise InputError(ann_file, 'a folder', 'the annotation JSON of a split')
     categories = read_json(ann_file).get('categories')
     try:
-        return tuple([c['name'] for c in categories if bool(c['isthing']) is t]
-                     for t in (True, False))
+        return tuple(
+            [c['name'] for c in categories if bool(c['isthing']) is t] for t in (True, False)
+        )
     except (TypeError, KeyError):
-        raise InputError(ann_file, str(categories)[:80],
-                         "a list of objects with 'name' and 'isthing'",
-                         'categories') from None
+        raise InputError(
+            ann_file,
+            str(categories)[:80],
+            "a list of objects with 'name' and 'isthing'",
+            'categories',
+        ) from None
 
 
-def _check_keys(path: Path, field: str, record: Any,
-                keys: Sequence[str]) -> None:
+def _check_keys(path: Path, field: str, record: Any, keys: Sequence[str]) -> None:
     """Refuse what is no object with these keys."""
     if not isinstance(record, dict) or not set(keys) <= set(record):
-        raise InputError(path, str(record)[:80],
-                         f'an object with {list(keys)}', field)
+        raise InputError(path, str(record)[:80], f'an object with {list(keys)}', field)
 
 
 def _is_number(value: Any) -> bool:
     """Whether a value from JSON is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(
-        value, bool) and bool(np.isfinite(value))
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and bool(np.isfinite(value))
+    )

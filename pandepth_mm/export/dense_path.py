@@ -1,5 +1,4 @@
 """The dense path of PanDepth as one function of tensors of fixed size."""
-from typing import Dict, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -44,29 +43,35 @@ class DensePath(nn.Module):
         if self.semantic_head is not None:
             self.output_names.append('logits')
         if self.depth_head is not None:
-            self.input_names += [
-                'sparse_depth', 'points', 'pixels', 'knn_indices'
-            ]
+            self.input_names += ['sparse_depth', 'points', 'pixels', 'knn_indices']
             if self.depth_head.residual is not None:
                 self.input_names.append('fill')
             self.output_names.append('depth')
         if not self.output_names:
-            raise InputError('config', 'neither a semantic nor a depth head',
-                             'one of them: only they are exported', 'model')
+            raise InputError(
+                'config',
+                'neither a semantic nor a depth head',
+                'one of them: only they are exported',
+                'model',
+            )
         if not isinstance(self.preprocessor, PanDepthDataPreprocessor):
-            raise InputError('config',
-                             type(self.preprocessor).__name__,
-                             'PanDepthDataPreprocessor',
-                             'model.data_preprocessor')
+            raise InputError(
+                'config',
+                type(self.preprocessor).__name__,
+                'PanDepthDataPreprocessor',
+                'model.data_preprocessor',
+            )
         self.eval()
 
-    def forward(self,
-                img: Tensor,
-                sparse_depth: Optional[Tensor] = None,
-                points: Optional[Tensor] = None,
-                pixels: Optional[Tensor] = None,
-                knn_indices: Optional[Tensor] = None,
-                fill: Optional[Tensor] = None) -> Tuple[Tensor, ...]:
+    def forward(
+        self,
+        img: Tensor,
+        sparse_depth: Tensor | None = None,
+        points: Tensor | None = None,
+        pixels: Tensor | None = None,
+        knn_indices: Tensor | None = None,
+        fill: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
         """Predict one image.
 
         Args:
@@ -91,11 +96,10 @@ class DensePath(nn.Module):
             logits = self.semantic_head(feats, img.shape[-2:])
         if self.depth_head is not None:
             row, col = pixels.unbind(dim=1)
-            graph = PointGraph(
-                torch.zeros_like(row), row, col, points, knn_indices)
+            graph = PointGraph(torch.zeros_like(row), row, col, points, knn_indices)
             depth = self.depth_head.complete(
-                img, self.depth_head.in_range(sparse_depth), graph, fill,
-                logits)
+                img, self.depth_head.in_range(sparse_depth), graph, fill, logits
+            )
         if self.joint_head is not None:
             logits = self.joint_head(logits, depth)
         return tuple(out for out in (logits, depth) if out is not None)
@@ -108,6 +112,6 @@ class DensePath(nn.Module):
             img = (img - self.preprocessor.mean) / self.preprocessor.std
         return img
 
-    def select(self, inputs: Dict[str, object]) -> Dict[str, object]:
+    def select(self, inputs: dict[str, object]) -> dict[str, object]:
         """Those of ``export_inputs`` that this model reads, in order."""
         return {name: inputs[name] for name in self.input_names}

@@ -4,6 +4,7 @@ The part of the model that depends on the number of points and stays outside
 the ONNX file. This file needs numpy and scipy only, nothing of the package:
 it can be copied to a machine that runs the model without PyTorch.
 """
+
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
@@ -11,14 +12,16 @@ from scipy.spatial import cKDTree
 PAD = -1  # pixel of a row that holds no point, neighbour that is missing
 
 
-def export_inputs(image: np.ndarray,
-                  sparse_depth: np.ndarray,
-                  cam2img: np.ndarray,
-                  num_points: int,
-                  k: int,
-                  max_depth: float,
-                  residual: str | None = None,
-                  seed: int = 0) -> dict[str, np.ndarray]:
+def export_inputs(
+    image: np.ndarray,
+    sparse_depth: np.ndarray,
+    cam2img: np.ndarray,
+    num_points: int,
+    k: int,
+    max_depth: float,
+    residual: str | None = None,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
     """Make the inputs of an exported model of the dense path.
 
     Points are padded to ``num_points`` rows of pixel -1, which contribute
@@ -54,16 +57,17 @@ def export_inputs(image: np.ndarray,
     image, depth = np.asarray(image), np.asarray(sparse_depth)
     cam2img = np.asarray(cam2img)
     if depth.ndim != 2 or image.shape != (*depth.shape, 3):
-        raise ValueError('image must be (H, W, 3) and sparse_depth (H, W), '
-                         f'got {image.shape} and {depth.shape}')
+        raise ValueError(
+            f'image must be (H, W, 3) and sparse_depth (H, W), got {image.shape} and {depth.shape}'
+        )
     if cam2img.shape != (3, 3):
         raise ValueError(f'cam2img must be (3, 3), got {cam2img.shape}')
     if num_points < 1 or k < 1 or not max_depth > 0:
-        raise ValueError('num_points, k and max_depth must be positive, got '
-                         f'{num_points}, {k} and {max_depth}')
+        raise ValueError(
+            f'num_points, k and max_depth must be positive, got {num_points}, {k} and {max_depth}'
+        )
     if residual not in (None, 'nearest'):
-        raise ValueError(f"residual must be None or 'nearest', got "
-                         f'{residual!r}')
+        raise ValueError(f"residual must be None or 'nearest', got {residual!r}")
     depth = depth.astype(np.float32)
     depth = np.where((depth > 0) & (depth <= max_depth), depth, np.float32(0))
     found = np.argwhere(depth > 0)
@@ -77,20 +81,20 @@ def export_inputs(image: np.ndarray,
     pixels[:used] = found
     points[:used] = _back_project(depth, found, cam2img)
     others = _nearest_others(points[:used], k)
-    neighbours[:used, :others.shape[1]] = others
+    neighbours[:used, : others.shape[1]] = others
     inputs = dict(
         img=image.astype(np.float32).transpose(2, 0, 1)[None],
         sparse_depth=depth[None, None],
         points=points,
         pixels=pixels,
-        knn_indices=neighbours)
+        knn_indices=neighbours,
+    )
     if residual is not None:
         inputs['fill'] = _nearest_fill(depth, max_depth / 2)[None, None]
     return inputs
 
 
-def _back_project(depth: np.ndarray, pixels: np.ndarray,
-                  cam2img: np.ndarray) -> np.ndarray:
+def _back_project(depth: np.ndarray, pixels: np.ndarray, cam2img: np.ndarray) -> np.ndarray:
     """Points of some pixels, in float32 as the model itself does it."""
     cam = cam2img.astype(np.float32)
     row, col = pixels.T.astype(np.float32)
@@ -117,6 +121,5 @@ def _nearest_fill(depth: np.ndarray, default: float) -> np.ndarray:
     empty = ~(depth > 0)
     if empty.all():
         return np.full_like(depth, default)
-    row, col = distance_transform_edt(
-        empty, return_distances=False, return_indices=True)
+    row, col = distance_transform_edt(empty, return_distances=False, return_indices=True)
     return depth[row, col]

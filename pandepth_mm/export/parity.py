@@ -1,5 +1,4 @@
 """Comparing an exported file, under onnxruntime, with its model."""
-from typing import Dict, Tuple
 
 import numpy as np
 import torch
@@ -9,13 +8,10 @@ from pandepth_mm.fileio import PathLike
 from pandepth_mm.models.detectors import PanDepth
 
 # image, sparse depth, intrinsics
-Frame = Tuple[np.ndarray, np.ndarray, np.ndarray]
+Frame = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def random_frame(size: Tuple[int, int],
-                 max_depth: float,
-                 num_points: int,
-                 seed: int = 0) -> Frame:
+def random_frame(size: tuple[int, int], max_depth: float, num_points: int, seed: int = 0) -> Frame:
     """A frame of noise.
 
     Args:
@@ -34,13 +30,13 @@ def random_frame(size: Tuple[int, int],
     depth = np.zeros((height, width), np.float32)
     measured = rng.permutation(depth.size)[:num_points]
     depth.flat[measured] = rng.uniform(0.02, 1, num_points) * max_depth
-    cam2img = np.array([[width / 2, 0, (width - 1) / 2],
-                        [0, width / 2, (height - 1) / 2], [0, 0, 1]])
+    cam2img = np.array(
+        [[width / 2, 0, (width - 1) / 2], [0, width / 2, (height - 1) / 2], [0, 0, 1]]
+    )
     return image, depth, cam2img
 
 
-def frame_inputs(model: PanDepth, frame: Frame,
-                 num_points: int) -> Dict[str, np.ndarray]:
+def frame_inputs(model: PanDepth, frame: Frame, num_points: int) -> dict[str, np.ndarray]:
     """Call ``export_inputs`` with what the model says of its depth head."""
     head = model.depth_head
     return export_inputs(
@@ -48,10 +44,11 @@ def frame_inputs(model: PanDepth, frame: Frame,
         num_points,
         k=1 if head is None else head.k,
         max_depth=model.max_depth,
-        residual=None if head is None else head.residual)
+        residual=None if head is None else head.residual,
+    )
 
 
-def run_pytorch(model: PanDepth, frame: Frame) -> Dict[str, np.ndarray]:
+def run_pytorch(model: PanDepth, frame: Frame) -> dict[str, np.ndarray]:
     """Predict a frame by the model itself, data preprocessor included.
 
     Args:
@@ -66,18 +63,16 @@ def run_pytorch(model: PanDepth, frame: Frame) -> Dict[str, np.ndarray]:
     data = dict(
         img=[torch.from_numpy(bgr)],
         sparse_depth=[torch.from_numpy(sparse_depth)[None]],
-        cam2img=[torch.from_numpy(cam2img)])
+        cam2img=[torch.from_numpy(cam2img)],
+    )
     with torch.no_grad():
         inputs = model.data_preprocessor(dict(inputs=data))['inputs']
         out = model.forward_dense(inputs)
-    found = dict(
-        logits=out.logits if out.refined is None else out.refined,
-        depth=out.depth)
+    found = dict(logits=out.logits if out.refined is None else out.refined, depth=out.depth)
     return {k: v.cpu().numpy() for k, v in found.items() if v is not None}
 
 
-def run_onnx(path: PathLike,
-             inputs: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+def run_onnx(path: PathLike, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Run a file under onnxruntime on the CPU.
 
     Args:
@@ -88,15 +83,16 @@ def run_onnx(path: PathLike,
         Its outputs by name.
     """
     import onnxruntime
-    session = onnxruntime.InferenceSession(
-        str(path), providers=['CPUExecutionProvider'])
+
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     names = [output.name for output in session.get_outputs()]
     feeds = {i.name: inputs[i.name] for i in session.get_inputs()}
     return dict(zip(names, session.run(names, feeds), strict=True))
 
 
-def largest_differences(model: PanDepth, path: PathLike, frame: Frame,
-                        num_points: int) -> Dict[str, float]:
+def largest_differences(
+    model: PanDepth, path: PathLike, frame: Frame, num_points: int
+) -> dict[str, float]:
     """Compare a file under onnxruntime with the model it was made from.
 
     Args:
@@ -111,7 +107,4 @@ def largest_differences(model: PanDepth, path: PathLike, frame: Frame,
     """
     found = run_onnx(path, frame_inputs(model, frame, num_points))
     expected = run_pytorch(model, frame)
-    return {
-        name: float(np.abs(found[name] - expected[name]).max())
-        for name in expected
-    }
+    return {name: float(np.abs(found[name] - expected[name]).max()) for name in expected}

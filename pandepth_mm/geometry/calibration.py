@@ -1,7 +1,8 @@
 """Calibration of a camera and a LiDAR: from KITTI's text or from matrices."""
+
 import math
 import os
-from typing import Dict, NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,13 +23,14 @@ class Calibration(NamedTuple):
         lidar2cam: LiDAR frame to camera frame, float64 (4, 4), metres; None
             where no point cloud belongs to it.
     """
+
     cam2img: np.ndarray
-    lidar2cam: Optional[np.ndarray] = None
+    lidar2cam: np.ndarray | None = None
 
 
-def make_calibration(cam2img: np.ndarray,
-                     lidar2cam: Optional[np.ndarray] = None,
-                     source: str = 'calib') -> Calibration:
+def make_calibration(
+    cam2img: np.ndarray, lidar2cam: np.ndarray | None = None, source: str = 'calib'
+) -> Calibration:
     """Check matrices and bring them to one form.
 
     Args:
@@ -63,11 +65,13 @@ def make_calibration(cam2img: np.ndarray,
     extrinsics[:3] = given[:3]
     rotation = extrinsics[:3, :3]
     # files round to a few digits
-    if np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-3 or \
-            np.linalg.det(rotation) < 0:
+    if np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-3 or np.linalg.det(rotation) < 0:
         raise InputError(
-            source, f'{rotation.round(4).tolist()} as its 3x3 part',
-            'a rotation: orthonormal rows, determinant 1', 'lidar2cam')
+            source,
+            f'{rotation.round(4).tolist()} as its 3x3 part',
+            'a rotation: orthonormal rows, determinant 1',
+            'lidar2cam',
+        )
     extrinsics[:3, 3] += shift
     return Calibration(matrix, extrinsics)
 
@@ -114,24 +118,22 @@ def guess_calibration(width: int, height: int) -> Calibration:
     """
     focal = width * FOCAL / IMAGE_SIZE[1]
     return Calibration(
-        np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2],
-                  [0, 0, 1]]))
+        np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
+    )
 
 
-def _read_rows(path: PathLike) -> Dict[str, list]:
+def _read_rows(path: PathLike) -> dict[str, list]:
     """The lines ``NAME: words`` of a file, as lists of words by name."""
     if not os.path.isfile(path):
         found = 'a folder' if os.path.isdir(path) else 'no such file'
         raise InputError(path, found, 'a calibration text')
     if os.path.getsize(path) > _MAX_BYTES:
-        raise InputError(path, f'{os.path.getsize(path)} bytes',
-                         'a calibration text of some lines')
+        raise InputError(path, f'{os.path.getsize(path)} bytes', 'a calibration text of some lines')
     try:
         with open(path, encoding='utf-8') as f:
             lines = f.read().splitlines()
     except UnicodeDecodeError:
-        raise InputError(path, 'a binary file',
-                         'a calibration text') from None
+        raise InputError(path, 'a binary file', 'a calibration text') from None
     rows = {}
     for line in lines:
         name, colon, rest = line.partition(':')
@@ -140,8 +142,7 @@ def _read_rows(path: PathLike) -> Dict[str, list]:
     return rows
 
 
-def _row(rows: Dict[str, list], path: PathLike, name: str,
-         shape: tuple) -> np.ndarray:
+def _row(rows: dict[str, list], path: PathLike, name: str, shape: tuple) -> np.ndarray:
     """One line as a matrix, float64."""
     count = math.prod(shape)
     expected = f'a line "{name}: " with {count} numbers, as in KITTI'
@@ -161,19 +162,17 @@ def _matrix(value, source: str, field: str, shapes: tuple) -> np.ndarray:
     try:
         matrix = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(source, repr(value)[:80], 'a matrix of numbers',
-                         field) from None
+        raise InputError(source, repr(value)[:80], 'a matrix of numbers', field) from None
     if matrix.shape not in shapes:
-        raise InputError(source, f'shape {matrix.shape}',
-                         ' or '.join(str(shape) for shape in shapes), field)
+        raise InputError(
+            source, f'shape {matrix.shape}', ' or '.join(str(shape) for shape in shapes), field
+        )
     if not np.isfinite(matrix).all():
-        raise InputError(source, 'numbers that are not finite',
-                         'finite numbers', field)
+        raise InputError(source, 'numbers that are not finite', 'finite numbers', field)
     return matrix
 
 
 def _check_last_row(matrix: np.ndarray, source: str, field: str) -> None:
     """Refuse a 4x4 matrix whose last row is not 0, 0, 0, 1."""
     if matrix[3].tolist() != [0, 0, 0, 1]:
-        raise InputError(source, f'{matrix[3].tolist()} as its last row',
-                         '[0, 0, 0, 1]', field)
+        raise InputError(source, f'{matrix[3].tolist()} as its last row', '[0, 0, 0, 1]', field)

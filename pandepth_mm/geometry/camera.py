@@ -5,7 +5,8 @@ centres, u to the right, v down; depth is along the camera's z axis in metres,
 0 = no measurement; points are in the camera frame (x right, y down,
 z forward), metres.
 """
-from typing import Any, NamedTuple, Tuple
+
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ class PointGraph(NamedTuple):
             the same image only, without the point itself; -1 where the image
             has fewer than k other points.
     """
+
     batch: Tensor
     row: Tensor
     col: Tensor
@@ -57,18 +59,25 @@ def check_intrinsics(cam2img: Any, source, field: str) -> None:
         k = np.array(cam2img, dtype=np.float64)
     except (TypeError, ValueError):
         k = np.empty(0)
-    if (k.shape != (3, 3) or not np.isfinite(k).all() or k[0, 0] <= 0
-            or k[1, 1] <= 0 or k[1, 0] != 0 or k[2].tolist() != [0, 0, 1]):
+    if (
+        k.shape != (3, 3)
+        or not np.isfinite(k).all()
+        or k[0, 0] <= 0
+        or k[1, 1] <= 0
+        or k[1, 0] != 0
+        or k[2].tolist() != [0, 0, 1]
+    ):
         if isinstance(cam2img, np.ndarray):
             cam2img = cam2img.tolist()  # on one line
         raise InputError(
-            source, f'{cam2img}',
+            source,
+            f'{cam2img}',
             '[[fx, s, cx], [0, fy, cy], [0, 0, 1]] in pixels, fx, fy > 0',
-            field)
+            field,
+        )
 
 
-def resize_intrinsics(cam2img: np.ndarray,
-                      scale_factor: Tuple[float, float]) -> np.ndarray:
+def resize_intrinsics(cam2img: np.ndarray, scale_factor: tuple[float, float]) -> np.ndarray:
     """Intrinsics after a resize: u' = (u + 0.5) s - 0.5.
 
     Args:
@@ -79,8 +88,7 @@ def resize_intrinsics(cam2img: np.ndarray,
         float64 (3, 3).
     """
     sx, sy = scale_factor
-    resize = np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5],
-                       [0, 0, 1]])
+    resize = np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])
     return resize @ np.asarray(cam2img, dtype=np.float64)
 
 
@@ -97,8 +105,8 @@ def flip_intrinsics(cam2img: np.ndarray, width: int) -> np.ndarray:
     Returns:
         float64 (3, 3).
     """
-    flip = np.array([[-1, 0, width - 1], [0, 1, 0], [0, 0, 1.]])
-    mirror = np.diag([-1., 1., 1.])
+    flip = np.array([[-1, 0, width - 1], [0, 1, 0], [0, 0, 1.0]])
+    mirror = np.diag([-1.0, 1.0, 1.0])
     return flip @ np.asarray(cam2img, dtype=np.float64) @ mirror
 
 
@@ -120,8 +128,8 @@ def crop_intrinsics(cam2img: np.ndarray, left: int, top: int) -> np.ndarray:
 
 
 def fold_projection(
-        projection: np.ndarray,
-        source: str = 'projection') -> Tuple[np.ndarray, np.ndarray]:
+    projection: np.ndarray, source: str = 'projection'
+) -> tuple[np.ndarray, np.ndarray]:
     """Split a 3x4 projection into intrinsics and a shift of the camera.
 
     K (X + K^-1 p4) = P (X, 1): a point moved by the shift and projected by
@@ -141,16 +149,17 @@ def fold_projection(
     """
     projection = np.asarray(projection, dtype=np.float64)
     if projection.shape != (3, 4):
-        raise InputError(source, f'shape {projection.shape}', '(3, 4)',
-                         'projection')
+        raise InputError(source, f'shape {projection.shape}', '(3, 4)', 'projection')
     projection = projection / (projection[2, 2] or 1)
     cam2img = projection[:, :3]
     lower = cam2img[[1, 2, 2], [0, 0, 1]]
     if np.abs(lower).max() > 1e-9 or cam2img.diagonal().min() <= 0:
         raise InputError(
-            source, f'3x3 part {cam2img.tolist()}',
-            'an upper triangular matrix with a positive diagonal '
-            '(a rectified camera)', 'projection')
+            source,
+            f'3x3 part {cam2img.tolist()}',
+            'an upper triangular matrix with a positive diagonal (a rectified camera)',
+            'projection',
+        )
     return cam2img, np.linalg.solve(cam2img, projection[:, 3])
 
 
@@ -172,8 +181,7 @@ def back_project(depth: np.ndarray, cam2img: np.ndarray) -> np.ndarray:
     return np.stack([x * z, y * z, z], axis=-1).astype(np.float32)
 
 
-def project(points: np.ndarray,
-            cam2img: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+def project(points: np.ndarray, cam2img: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Project points into the image.
 
     Args:
@@ -203,12 +211,10 @@ def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
     Returns:
         float64 (N, 3), metres, in the other frame.
     """
-    return np.asarray(points, dtype=np.float64) @ transform[:3, :3].T + \
-        transform[:3, 3]
+    return np.asarray(points, dtype=np.float64) @ transform[:3, :3].T + transform[:3, 3]
 
 
-def points_to_depth(points: np.ndarray, cam2img: np.ndarray,
-                    size: Tuple[int, int]) -> np.ndarray:
+def points_to_depth(points: np.ndarray, cam2img: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Draw points into a sparse depth map.
 
     A point lies in the pixel whose centre is nearest. Of several in one
@@ -253,7 +259,7 @@ def nearest_indices(source: int, target: int) -> np.ndarray:
     return (2 * np.arange(target) + 1) * source // (2 * target)
 
 
-def resize_nearest(maps: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+def resize_nearest(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Nearest-neighbour resize, aligned with `resize_intrinsics`.
 
     Keeps values and the density of sparse maps; where the map shrinks,
@@ -288,13 +294,12 @@ def _knn_cdist(points: Tensor, k: int, chunk: int = _CHUNK) -> Tensor:
     num, found = len(points), min(k, len(points) - 1)
     others = points.new_empty((num, found), dtype=torch.long)
     for start in range(0, num, chunk):
-        block = points[start:start + chunk]
+        block = points[start : start + chunk]
         # By matrix product, float32 loses neighbours that are 80 m away.
-        dist = torch.cdist(
-            block, points, compute_mode='donot_use_mm_for_euclid_dist')
+        dist = torch.cdist(block, points, compute_mode='donot_use_mm_for_euclid_dist')
         rows = torch.arange(len(block), device=points.device)
         dist[rows, rows + start] = torch.inf
-        others[start:start + chunk] = dist.topk(found, largest=False)[1]
+        others[start : start + chunk] = dist.topk(found, largest=False)[1]
     return others
 
 
@@ -308,18 +313,16 @@ def knn(points: Tensor, k: int) -> Tensor:
     Returns:
         long (N, k), nearest first, -1 where there are fewer than k others.
     """
-    padded = torch.full(
-        (len(points), k), -1, dtype=torch.long, device=points.device)
+    padded = torch.full((len(points), k), -1, dtype=torch.long, device=points.device)
     if len(points) > 1:
         search = _knn_cdist if points.is_cuda else _knn_tree
         others = search(points, k)
-        padded[:, :others.shape[1]] = others
+        padded[:, : others.shape[1]] = others
     return padded
 
 
 @torch.no_grad()
-def build_point_graph(sparse_depth: Tensor, cam2img: Tensor,
-                      k: int) -> PointGraph:
+def build_point_graph(sparse_depth: Tensor, cam2img: Tensor, k: int) -> PointGraph:
     """Back-project a batch of sparse depth maps and find neighbours.
 
     The neighbours are those in 3D, in metres (paper, section 3.5).
@@ -337,11 +340,9 @@ def build_point_graph(sparse_depth: Tensor, cam2img: Tensor,
         ValueError: Shapes that do not fit together, or k < 1.
     """
     if sparse_depth.dim() != 4 or sparse_depth.shape[1] != 1:
-        raise ValueError('sparse_depth must be (B, 1, H, W), got '
-                         f'{tuple(sparse_depth.shape)}')
+        raise ValueError(f'sparse_depth must be (B, 1, H, W), got {tuple(sparse_depth.shape)}')
     if cam2img.shape != (len(sparse_depth), 3, 3):
-        raise ValueError(f'cam2img must be ({len(sparse_depth)}, 3, 3), got '
-                         f'{tuple(cam2img.shape)}')
+        raise ValueError(f'cam2img must be ({len(sparse_depth)}, 3, 3), got {tuple(cam2img.shape)}')
     if k < 1:
         raise ValueError(f'k must be at least 1, got {k}')
     # float32 also under AMP: fp16 cannot tell pixels 1000 and 1000.5 apart
@@ -355,7 +356,7 @@ def build_point_graph(sparse_depth: Tensor, cam2img: Tensor,
 
     indices, start = [], 0
     for count in torch.bincount(batch, minlength=len(depth)).tolist():
-        local = knn(points[start:start + count], k)
+        local = knn(points[start : start + count], k)
         indices.append(torch.where(local < 0, local, local + start))
         start += count
     return PointGraph(batch, row, col, points, torch.cat(indices))

@@ -5,7 +5,6 @@ azimuth 0 is the optical axis. Then the direction of a return is that of its
 pixel, whatever the depth, and no beam sees behind an edge; a real sensor, a
 few decimetres beside the camera, also loses or adds returns there.
 """
-from typing import Tuple
 
 import numpy as np
 
@@ -18,8 +17,7 @@ ELEVATION = (-24.8, 2.0)
 AZIMUTH_STEP = 0.18
 
 
-def beam_elevations(lines: int,
-                    elevation: Tuple[float, float] = ELEVATION) -> np.ndarray:
+def beam_elevations(lines: int, elevation: tuple[float, float] = ELEVATION) -> np.ndarray:
     """Evenly spaced beams, both ends included.
 
     Args:
@@ -32,9 +30,9 @@ def beam_elevations(lines: int,
     return np.linspace(*elevation, lines)
 
 
-def scan_line_mask(depth: np.ndarray, cam2img: np.ndarray,
-                   elevations: np.ndarray,
-                   azimuth_step: float) -> np.ndarray:
+def scan_line_mask(
+    depth: np.ndarray, cam2img: np.ndarray, elevations: np.ndarray, azimuth_step: float
+) -> np.ndarray:
     """Pixels that a rotating LiDAR at the camera's place would measure.
 
     A ray leaves for every beam and every multiple of the azimuth step. It
@@ -57,9 +55,12 @@ def scan_line_mask(depth: np.ndarray, cam2img: np.ndarray,
     elevation = np.deg2rad(np.asarray(elevations, dtype=np.float64))[:, None]
     rays = np.stack(
         np.broadcast_arrays(
-            np.cos(elevation) * np.sin(azimuth), -np.sin(elevation),
-            np.cos(elevation) * np.cos(azimuth)),
-        axis=-1).reshape(-1, 3)
+            np.cos(elevation) * np.sin(azimuth),
+            -np.sin(elevation),
+            np.cos(elevation) * np.cos(azimuth),
+        ),
+        axis=-1,
+    ).reshape(-1, 3)
     # the centre of pixel 7 is 7, so that its square is [6.5, 7.5)
     u, v = np.floor(project(rays, cam2img)[0] + 0.5).T
     height, width = depth.shape

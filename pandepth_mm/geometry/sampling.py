@@ -3,8 +3,8 @@
 The converter draws its files with them, and `ResampleSparseDepth` the inputs
 of an evaluation. Free of heavy imports, for the converter's workers.
 """
+
 import hashlib
-from typing import Tuple
 
 import numpy as np
 
@@ -50,8 +50,9 @@ def draw_depth(depth: np.ndarray, density: float, seed: int) -> np.ndarray:
     return drawn
 
 
-def draw_nested(depth: np.ndarray, gt_density: float, sparse_density: float,
-                seed: int) -> Tuple[np.ndarray, np.ndarray]:
+def draw_nested(
+    depth: np.ndarray, gt_density: float, sparse_density: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw the input out of the ground truth, as the authors' code does.
 
     Pixels of the whole image are drawn, valid or not; those that are valid
@@ -74,7 +75,7 @@ def draw_nested(depth: np.ndarray, gt_density: float, sparse_density: float,
     drawn = np.argsort(keys, kind='stable')[:count]
     drawn = drawn[depth.flat[drawn] > 0]
     maps = []
-    for chosen in (drawn[:draw_count(depth.size, sparse_density)], drawn):
+    for chosen in (drawn[: draw_count(depth.size, sparse_density)], drawn):
         kept = np.zeros_like(depth)
         kept.flat[chosen] = depth.flat[chosen]
         maps.append(kept)

@@ -1,3 +1,5 @@
+"""The models; importing this registers their parts."""
+
 from pandepth_mm.models.backbones import *  # noqa: F401,F403
 from pandepth_mm.models.data_preprocessors import *  # noqa: F401,F403
 from pandepth_mm.models.depth_heads import *  # noqa: F401,F403

@@ -1,10 +1,11 @@
 """From a config to the model, for what reads more of it than a Runner."""
+
 from mmengine.config import Config
 
+from pandepth_mm.engine.registration import set_default_scope
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.detectors import PanDepth
 from pandepth_mm.registry import MODELS
-from pandepth_mm.engine.registration import set_default_scope
 
 
 def build_pandepth(cfg: Config, source: str) -> PanDepth:
@@ -22,9 +23,9 @@ def build_pandepth(cfg: Config, source: str) -> PanDepth:
     try:
         model = MODELS.build(cfg.model)
     except (KeyError, TypeError) as e:
-        raise InputError(source, f'{type(e).__name__}: {e}',
-                         'types and arguments that exist', 'model') from e
+        raise InputError(
+            source, f'{type(e).__name__}: {e}', 'types and arguments that exist', 'model'
+        ) from e
     if not isinstance(model, PanDepth):
-        raise InputError(source, type(model).__name__, 'PanDepth',
-                         'model.type')
+        raise InputError(source, type(model).__name__, 'PanDepth', 'model.type')
     return model

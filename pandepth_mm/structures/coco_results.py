@@ -1,5 +1,7 @@
 """Detections in the format of COCO results."""
-from typing import Any, List, Optional, Sequence, Tuple
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from pycocotools import mask as mask_utils
@@ -12,12 +14,13 @@ def encode_rle(mask: np.ndarray) -> dict:
 
 
 def coco_results(
-        image_id: Any,
-        category_ids: Sequence[int],
-        labels: np.ndarray,
-        scores: np.ndarray,
-        bboxes: np.ndarray,
-        masks: Optional[np.ndarray] = None) -> Tuple[List[dict], List[dict]]:
+    image_id: Any,
+    category_ids: Sequence[int],
+    labels: np.ndarray,
+    scores: np.ndarray,
+    bboxes: np.ndarray,
+    masks: np.ndarray | None = None,
+) -> tuple[list[dict], list[dict]]:
     """Turn the instances of an image into COCO results, unrounded.
 
     Args:
@@ -34,20 +37,15 @@ def coco_results(
         ``masks``.
     """
     heads = [
-        dict(
-            image_id=image_id,
-            category_id=category_ids[label],
-            score=float(score))
+        dict(image_id=image_id, category_id=category_ids[label], score=float(score))
         for label, score in zip(labels, scores, strict=True)
     ]
     boxes = bboxes.reshape(-1, 4).astype(np.float64)
     boxes[:, 2:] -= boxes[:, :2]
-    with_box = [
-        dict(head, bbox=box)
-        for head, box in zip(heads, boxes.tolist(), strict=True)
-    ]
-    with_mask = [
-        dict(head, segmentation=encode_rle(mask))
-        for head, mask in zip(heads, masks, strict=True)
-    ] if masks is not None else []
+    with_box = [dict(head, bbox=box) for head, box in zip(heads, boxes.tolist(), strict=True)]
+    with_mask = (
+        [dict(head, segmentation=encode_rle(mask)) for head, mask in zip(heads, masks, strict=True)]
+        if masks is not None
+        else []
+    )
     return with_box, with_mask

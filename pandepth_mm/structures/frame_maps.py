@@ -1,5 +1,6 @@
 """Take what is drawn out of a data sample, as numpy arrays, and check it."""
-from typing import NamedTuple, Optional, Tuple
+
+from typing import NamedTuple
 
 import numpy as np
 from mmdet.structures import DetDataSample
@@ -17,10 +18,11 @@ class InstanceArrays(NamedTuple):
         scores: float (n,), None for ground truth.
         masks: bool (n, H, W), None where there are none.
     """
+
     bboxes: np.ndarray
     labels: np.ndarray
-    scores: Optional[np.ndarray]
-    masks: Optional[np.ndarray]
+    scores: np.ndarray | None
+    masks: np.ndarray | None
 
 
 class FrameMaps(NamedTuple):
@@ -32,10 +34,11 @@ class FrameMaps(NamedTuple):
         panoptic: int (H, W), label + 1000 * instance.
         depth: float (H, W), metres; 0 = none.
     """
-    semantic: Optional[np.ndarray] = None
-    instances: Optional[InstanceArrays] = None
-    panoptic: Optional[np.ndarray] = None
-    depth: Optional[np.ndarray] = None
+
+    semantic: np.ndarray | None = None
+    instances: InstanceArrays | None = None
+    panoptic: np.ndarray | None = None
+    depth: np.ndarray | None = None
 
 
 def to_numpy(value) -> np.ndarray:
@@ -52,7 +55,7 @@ def to_numpy(value) -> np.ndarray:
     return np.asarray(value)
 
 
-def predicted_maps(sample: DetDataSample, size: Tuple[int, int]) -> FrameMaps:
+def predicted_maps(sample: DetDataSample, size: tuple[int, int]) -> FrameMaps:
     """Collect the predictions of a sample.
 
     Args:
@@ -67,11 +70,11 @@ def predicted_maps(sample: DetDataSample, size: Tuple[int, int]) -> FrameMaps:
         semantic=_pixel_map(sample, 'pred_sem_seg', 'sem_seg', size),
         instances=_instances(sample, 'pred_instances', size),
         panoptic=_pixel_map(sample, 'pred_panoptic_seg', 'sem_seg', size),
-        depth=_pixel_map(sample, 'pred_depth_map', 'data', size))
+        depth=_pixel_map(sample, 'pred_depth_map', 'data', size),
+    )
 
 
-def truth_maps(sample: DetDataSample, size: Tuple[int, int],
-               num_classes: int) -> FrameMaps:
+def truth_maps(sample: DetDataSample, size: tuple[int, int], num_classes: int) -> FrameMaps:
     """Collect the ground truth of a sample.
 
     The panoptic map is put together from gt_sem_seg and the masks of
@@ -89,15 +92,19 @@ def truth_maps(sample: DetDataSample, size: Tuple[int, int],
     semantic = _pixel_map(sample, 'gt_sem_seg', 'sem_seg', size)
     instances = _instances(sample, 'gt_instances', size)
     panoptic = _pixel_map(sample, 'gt_panoptic_seg', 'sem_seg', size)
-    if panoptic is None and semantic is not None and \
-            instances is not None and instances.masks is not None:
-        panoptic = panoptic_from_parts(semantic, instances.masks,
-                                       instances.labels, num_classes)
-    return FrameMaps(semantic, instances, panoptic,
-                     _pixel_map(sample, 'gt_depth_map', 'data', size))
+    if (
+        panoptic is None
+        and semantic is not None
+        and instances is not None
+        and instances.masks is not None
+    ):
+        panoptic = panoptic_from_parts(semantic, instances.masks, instances.labels, num_classes)
+    return FrameMaps(
+        semantic, instances, panoptic, _pixel_map(sample, 'gt_depth_map', 'data', size)
+    )
 
 
-def sparse_input(sample: DetDataSample) -> Optional[np.ndarray]:
+def sparse_input(sample: DetDataSample) -> np.ndarray | None:
     """The sparse depth, float (h, w), metres, at the network's size."""
     return _pixel_map(sample, 'sparse_depth', 'data', None)
 
@@ -107,8 +114,9 @@ def _source(sample: DetDataSample) -> str:
     return sample.get('img_path') or 'data sample'
 
 
-def _pixel_map(sample: DetDataSample, field: str, key: str,
-               size: Optional[Tuple[int, int]]) -> Optional[np.ndarray]:
+def _pixel_map(
+    sample: DetDataSample, field: str, key: str, size: tuple[int, int] | None
+) -> np.ndarray | None:
     """One PixelData as (H, W), or None."""
     if field not in sample:
         return None
@@ -116,17 +124,18 @@ def _pixel_map(sample: DetDataSample, field: str, key: str,
     if array.ndim == 3 and array.shape[0] == 1:
         array = array[0]
     if array.ndim != 2:
-        raise InputError(
-            _source(sample), f'shape {array.shape}', '(1, H, W)', field)
+        raise InputError(_source(sample), f'shape {array.shape}', '(1, H, W)', field)
     if size is not None and array.shape != tuple(size):
         raise InputError(
-            _source(sample), f'size (h, w) = {array.shape}',
-            f'{tuple(size)}, the size of the image', field)
+            _source(sample),
+            f'size (h, w) = {array.shape}',
+            f'{tuple(size)}, the size of the image',
+            field,
+        )
     return array
 
 
-def _instances(sample: DetDataSample, field: str,
-               size: Tuple[int, int]) -> Optional[InstanceArrays]:
+def _instances(sample: DetDataSample, field: str, size: tuple[int, int]) -> InstanceArrays | None:
     """The InstanceData of one field, or None."""
     if field not in sample:
         return None
@@ -136,9 +145,15 @@ def _instances(sample: DetDataSample, field: str,
     if masks is not None:
         if masks.shape != (len(labels), *size) and len(labels):
             raise InputError(
-                _source(sample), f'masks of shape {masks.shape}',
-                f'{(len(labels), *size)}, the size of the image', field)
+                _source(sample),
+                f'masks of shape {masks.shape}',
+                f'{(len(labels), *size)}, the size of the image',
+                field,
+            )
         masks = masks.astype(bool)
     return InstanceArrays(
-        to_numpy(data.bboxes).reshape(-1, 4), labels,
-        to_numpy(data.scores) if 'scores' in data else None, masks)
+        to_numpy(data.bboxes).reshape(-1, 4),
+        labels,
+        to_numpy(data.scores) if 'scores' in data else None,
+        masks,
+    )

@@ -1,13 +1,14 @@
 """Names of picture files, one a frame and none twice."""
+
 import os
 import re
 from collections import Counter
-from typing import Iterable, Optional, Set
+from collections.abc import Iterable
 
 _KEYS = ('scene', 'variation', 'camera', 'frame')
 
 
-def frame_name(meta: dict, ambiguous: Optional[Set[str]] = None) -> str:
+def frame_name(meta: dict, ambiguous: set[str] | None = None) -> str:
     """Name a frame by where it comes from.
 
     ``Scene02_clone_Camera_0_00007`` where scene and frame are known;
@@ -24,13 +25,12 @@ def frame_name(meta: dict, ambiguous: Optional[Set[str]] = None) -> str:
         A file name without suffix and without folders.
     """
     name = _plain_name(meta)
-    if (ambiguous is None or name in ambiguous) and \
-            meta.get('img_id') is not None:
+    if (ambiguous is None or name in ambiguous) and meta.get('img_id') is not None:
         name += _clean(f'_id{meta["img_id"]}')
     return name
 
 
-def ambiguous_names(metas: Iterable[dict]) -> Set[str]:
+def ambiguous_names(metas: Iterable[dict]) -> set[str]:
     """Names that several frames of a data set would share."""
     counts = Counter(_plain_name(meta) for meta in metas)
     return {name for name, count in counts.items() if count > 1}

@@ -2,11 +2,12 @@
 
 Free of heavy imports.
 """
-from typing import List, Sequence, Tuple
+
+from collections.abc import Sequence
 
 import numpy as np
 
-RGB = Tuple[int, int, int]
+RGB = tuple[int, int, int]
 
 VOID_COLORS = ((0, 0, 0), (96, 96, 96))  # the two stripes of the hatch
 BOUNDARY_COLOR = (255, 255, 255)  # of an instance
@@ -33,7 +34,7 @@ DRAW_COLORS = dict(
 )
 
 
-def default_palette(classes: Sequence[str]) -> List[RGB]:
+def default_palette(classes: Sequence[str]) -> list[RGB]:
     """Give each class a colour.
 
     A class of Virtual KITTI 2 has its colour of ``DRAW_COLORS``. Other
@@ -54,7 +55,7 @@ def default_palette(classes: Sequence[str]) -> List[RGB]:
     return [colors[name] for name in classes]
 
 
-def _more_colors(count: int) -> List[RGB]:
+def _more_colors(count: int) -> list[RGB]:
     """Colours beside those of ``DRAW_COLORS``, each far from all before.
 
     Distances are of lightness, blue and red: lightness counts most, red,
@@ -70,13 +71,10 @@ def _more_colors(count: int) -> List[RGB]:
         return np.stack([1.5 * light, blue - light, 0.5 * (red - light)], -1)
 
     points = coordinates(lattice)
-    nearest = np.min([
-        np.linalg.norm(points - coordinates(rgb), axis=-1) for rgb in taken
-    ], axis=0)
+    nearest = np.min([np.linalg.norm(points - coordinates(rgb), axis=-1) for rgb in taken], axis=0)
     colors = []
     for _ in range(count):
         best = int(nearest.argmax())
         colors.append(tuple(lattice[best].tolist()))
-        nearest = np.minimum(
-            nearest, np.linalg.norm(points - points[best], axis=-1))
+        nearest = np.minimum(nearest, np.linalg.norm(points - points[best], axis=-1))
     return colors

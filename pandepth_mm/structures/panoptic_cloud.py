@@ -4,7 +4,9 @@ Where depth was interpolated, an edge between a near and a far surface is
 smeared over some pixels: their points hang in the air between the two. The
 cloud goes without these flying pixels.
 """
-from typing import NamedTuple, Optional, Sequence
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from mmdet.evaluation import INSTANCE_OFFSET
@@ -26,6 +28,7 @@ class PanopticCloud(NamedTuple):
             0 = none (stuff, void).
         pixels: int32 (N, 2), row and column.
     """
+
     xyz: np.ndarray
     rgb: np.ndarray
     labels: np.ndarray
@@ -33,10 +36,9 @@ class PanopticCloud(NamedTuple):
     pixels: np.ndarray
 
 
-def flying_pixels(depth: np.ndarray,
-                  jump: float = 0.05,
-                  bend: float = 0.03,
-                  reach: int = 2) -> np.ndarray:
+def flying_pixels(
+    depth: np.ndarray, jump: float = 0.05, bend: float = 0.03, reach: int = 2
+) -> np.ndarray:
     """Find the pixels that hang between two surfaces.
 
     The rule: a pixel is flying if, along its row or its column, for a
@@ -82,35 +84,34 @@ def flying_pixels(depth: np.ndarray,
     return flying
 
 
-def _flying_along_rows(inverse: np.ndarray, jump: float, bend: float,
-                       step: int) -> np.ndarray:
+def _flying_along_rows(inverse: np.ndarray, jump: float, bend: float, step: int) -> np.ndarray:
     """The rule of `flying_pixels` for one distance along the rows."""
     width = inverse.shape[1]
     # NaN, no depth, makes every comparison false
-    padded = np.pad(
-        inverse, ((0, 0), (2 * step, 2 * step)), constant_values=np.nan)
+    padded = np.pad(inverse, ((0, 0), (2 * step, 2 * step)), constant_values=np.nan)
 
     def at(offset: int) -> np.ndarray:
-        return padded[:, 2 * step + offset:2 * step + offset + width]
+        return padded[:, 2 * step + offset : 2 * step + offset + width]
 
     flying = (at(-step) - inverse) * (inverse - at(step)) > 0
     for side in (-step, step):
-        joined = np.maximum(inverse, at(side)) <= \
-            (1 + jump) * np.minimum(inverse, at(side))
+        joined = np.maximum(inverse, at(side)) <= (1 + jump) * np.minimum(inverse, at(side))
         off_line = np.abs(2 * at(side) - at(2 * side) - inverse)
         flying &= ~(joined | (off_line <= bend * inverse))
     return flying
 
 
-def panoptic_cloud(depth: np.ndarray,
-                   cam2img: np.ndarray,
-                   image: np.ndarray,
-                   panoptic: np.ndarray,
-                   num_classes: int,
-                   *,
-                   max_depth: Optional[float] = None,
-                   skip_labels: Sequence[int] = (),
-                   remove_flying: bool = True) -> PanopticCloud:
+def panoptic_cloud(
+    depth: np.ndarray,
+    cam2img: np.ndarray,
+    image: np.ndarray,
+    panoptic: np.ndarray,
+    num_classes: int,
+    *,
+    max_depth: float | None = None,
+    skip_labels: Sequence[int] = (),
+    remove_flying: bool = True,
+) -> PanopticCloud:
     """Back-project the depth of a frame into a labelled cloud.
 
     Args:
@@ -136,21 +137,26 @@ def panoptic_cloud(depth: np.ndarray,
     """
     depth, panoptic = np.asarray(depth), np.asarray(panoptic)
     if depth.ndim != 2 or depth.dtype.kind != 'f':
-        raise InputError('depth', f'{depth.dtype} of shape {depth.shape}',
-                         'floats (H, W), metres')
-    if image.shape != depth.shape + (3, ) or image.dtype != np.uint8:
-        raise InputError('image', f'{image.dtype} of shape {image.shape}',
-                         f'uint8 {depth.shape + (3, )}, the size of depth')
+        raise InputError('depth', f'{depth.dtype} of shape {depth.shape}', 'floats (H, W), metres')
+    if image.shape != depth.shape + (3,) or image.dtype != np.uint8:
+        raise InputError(
+            'image',
+            f'{image.dtype} of shape {image.shape}',
+            f'uint8 {depth.shape + (3,)}, the size of depth',
+        )
     if panoptic.shape != depth.shape or panoptic.dtype.kind not in 'iu':
         raise InputError(
-            'panoptic', f'{panoptic.dtype} of shape {panoptic.shape}',
-            f'integers {depth.shape}, the size of depth')
+            'panoptic',
+            f'{panoptic.dtype} of shape {panoptic.shape}',
+            f'integers {depth.shape}, the size of depth',
+        )
     check_intrinsics(cam2img, 'panoptic_cloud', 'cam2img')
     if max_depth is not None and not max_depth > 0:
         raise InputError('max_depth', f'{max_depth} m', 'more than 0 m')
     if not set(skip_labels) <= set(range(num_classes + 1)):
-        raise InputError('skip_labels', f'{list(skip_labels)}',
-                         f'labels from 0 to {num_classes} (void)')
+        raise InputError(
+            'skip_labels', f'{list(skip_labels)}', f'labels from 0 to {num_classes} (void)'
+        )
 
     panoptic = panoptic.astype(np.int64)  # of uint8, -1 would be 255
     labels = panoptic % INSTANCE_OFFSET
@@ -169,7 +175,8 @@ def panoptic_cloud(depth: np.ndarray,
         rgb=image[keep],
         labels=labels[keep].astype(np.int32),
         instances=instances[keep].astype(np.int32),
-        pixels=np.argwhere(keep).astype(np.int32))
+        pixels=np.argwhere(keep).astype(np.int32),
+    )
 
 
 def check_labels(cloud: PanopticCloud, classes: Sequence[str]) -> None:
@@ -179,5 +186,6 @@ def check_labels(cloud: PanopticCloud, classes: Sequence[str]) -> None:
         InputError: A label beyond void, ``len(classes)``.
     """
     if len(cloud.labels) and cloud.labels.max() > len(classes):
-        raise InputError('classes', f'{len(classes)} names',
-                         f'one for each label; there is {cloud.labels.max()}')
+        raise InputError(
+            'classes', f'{len(classes)} names', f'one for each label; there is {cloud.labels.max()}'
+        )

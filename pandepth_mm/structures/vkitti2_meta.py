@@ -3,10 +3,22 @@
 Free of heavy imports, so that the converters and their worker processes
 start at once.
 """
+
 # Things first: the model's labels are the positions in these tuples.
 THING_CLASSES = ('Truck', 'Car', 'Van')
-STUFF_CLASSES = ('Terrain', 'Sky', 'Tree', 'Vegetation', 'Building', 'Road',
-                 'GuardRail', 'TrafficSign', 'TrafficLight', 'Pole', 'Misc')
+STUFF_CLASSES = (
+    'Terrain',
+    'Sky',
+    'Tree',
+    'Vegetation',
+    'Building',
+    'Road',
+    'GuardRail',
+    'TrafficSign',
+    'TrafficLight',
+    'Pole',
+    'Misc',
+)
 CLASSES = THING_CLASSES + STUFF_CLASSES
 
 # RGB in classSegmentation PNGs (colors.txt).
@@ -29,10 +41,7 @@ CLASS_COLORS = dict(
 VOID_NAME = 'Undefined'
 VOID_COLOR = (0, 0, 0)
 
-SPLIT_SCENES = dict(
-    train=('Scene01', 'Scene06', 'Scene20'),
-    val=('Scene18', ),
-    test=('Scene02', ))
+SPLIT_SCENES = dict(train=('Scene01', 'Scene06', 'Scene20'), val=('Scene18',), test=('Scene02',))
 # The six variations without a camera turn (paper, section 4.2).
 VARIATIONS = ('clone', 'fog', 'morning', 'overcast', 'rain', 'sunset')
 

@@ -1,6 +1,7 @@
 """A file that the user asked for, with a message if it cannot be written."""
+
 import contextlib
-from typing import Iterator
+from collections.abc import Iterator
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import PathLike, atomic_path
@@ -18,5 +19,6 @@ def output_path(path: PathLike) -> Iterator[str]:
         with atomic_path(path) as tmp:
             yield tmp
     except OSError as e:
-        raise InputError(path, f'a path that cannot be written ({e.strerror})',
-                         'the name of a file') from e
+        raise InputError(
+            path, f'a path that cannot be written ({e.strerror})', 'the name of a file'
+        ) from e

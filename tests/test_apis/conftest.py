@@ -1,4 +1,5 @@
 """The demo's model and its frame, shared by the tests of the API."""
+
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,7 @@ def inferencer():
 @pytest.fixture(scope='session')
 def frame():
     """The paths of the demo's frame, as keyword arguments of a call."""
-    return dict(
-        inputs=FRAME / 'image.jpg',
-        points=FRAME / 'points.bin',
-        calib=FRAME / 'calib.txt')
+    return dict(inputs=FRAME / 'image.jpg', points=FRAME / 'points.bin', calib=FRAME / 'calib.txt')
 
 
 @pytest.fixture(scope='session')

@@ -1,4 +1,5 @@
 """Calls that cannot be answered: one clear error each, before long work."""
+
 import os
 import re
 
@@ -10,15 +11,15 @@ from mmengine.config import Config
 from test_apis.conftest import FRAME, MODEL
 
 from pandepth_mm.apis import PanDepthInferencer
-from pandepth_mm.errors import InputError
 from pandepth_mm.engine.model_zoo import find_config
+from pandepth_mm.errors import InputError
 
 IMAGE = FRAME / 'image.jpg'
 POINTS = FRAME / 'points.bin'
 CALIB = FRAME / 'calib.txt'
 SIZE = (375, 1242)
-CLOUD = np.array([[10., 0, 0], [20, 1, 1]], np.float32)
-K = np.array([[725., 0, 620], [0, 725, 187], [0, 0, 1]])
+CLOUD = np.array([[10.0, 0, 0], [20, 1, 1]], np.float32)
+K = np.array([[725.0, 0, 620], [0, 725, 187], [0, 0, 1]])
 
 
 def depth_map(value=10.0, dtype=np.float32, size=SIZE):
@@ -48,131 +49,166 @@ def png(tmp_path, array, name='d.png'):
 
 # name, arguments of the call (a function of tmp_path), message
 CALLS = {
-    'image that is missing':
-    (lambda t: dict(inputs=t / 'no.png'), 'no.png: image: found no such file'),
-    'image that is text':
-    (lambda t: dict(inputs=file(t, 'a.png')),
-     'a.png: found a file that cannot be decoded; expected an image'),
-    'image that is empty': (lambda t: dict(inputs=file(t, 'a.png', b'')),
-                            'a.png: found a file that cannot be decoded'),
-    'image of floats': (lambda t: dict(inputs=np.zeros((9, 9, 3))),
-                        r'image: found float64 of shape \(9, 9, 3\); expected '
-                        r'uint8 \(H, W, 3\)'),
-    'image that is grey': (lambda t: dict(inputs=np.zeros((9, 9), np.uint8)),
-                           r'image: found uint8 of shape \(9, 9\)'),
-    'image that is a number': (lambda t: dict(inputs=7),
-                               'image: found int; expected a path or'),
+    'image that is missing': (
+        lambda t: dict(inputs=t / 'no.png'),
+        'no.png: image: found no such file',
+    ),
+    'image that is text': (
+        lambda t: dict(inputs=file(t, 'a.png')),
+        'a.png: found a file that cannot be decoded; expected an image',
+    ),
+    'image that is empty': (
+        lambda t: dict(inputs=file(t, 'a.png', b'')),
+        'a.png: found a file that cannot be decoded',
+    ),
+    'image of floats': (
+        lambda t: dict(inputs=np.zeros((9, 9, 3))),
+        r'image: found float64 of shape \(9, 9, 3\); expected '
+        r'uint8 \(H, W, 3\)',
+    ),
+    'image that is grey': (
+        lambda t: dict(inputs=np.zeros((9, 9), np.uint8)),
+        r'image: found uint8 of shape \(9, 9\)',
+    ),
+    'image that is a number': (lambda t: dict(inputs=7), 'image: found int; expected a path or'),
     'empty list': (lambda t: dict(inputs=[]), 'image: found an empty list'),
-    'folder without images': (lambda t: dict(inputs=folder(t, 'a', 'x.txt')),
-                              'a: found no such file in the folder; expected '
-                              'files ending in .bmp'),
-    'two images of one stem':
-    (lambda t: dict(inputs=folder(t, 'a', 'x.png', 'x.jpg')),
-     'a: found x.jpg and x.png; expected one file a frame'),
-    'points without calibration':
-    (lambda t: dict(inputs=IMAGE, points=POINTS),
-     'calib: found None; expected the calibration'),
-    'points and depth at once':
-    (lambda t: dict(inputs=IMAGE, points=POINTS, calib=CALIB,
-                    sparse_depth=depth_map()),
-     'sparse_depth, points: found both'),
-    'points that are NaN':
-    (lambda t: dict(inputs=IMAGE, calib=CALIB,
-                    points=np.r_[CLOUD, [[1, np.nan, 2]]]),
-     'points: found 1 of 3 points that are not finite, the first in row 2'),
-    'points of two columns':
-    (lambda t: dict(inputs=IMAGE, calib=CALIB, points=CLOUD[:, :2]),
-     r'points: found float32 of shape \(2, 2\); expected numbers \(N, 3\)'),
-    'points of an odd size':
-    (lambda t: dict(inputs=IMAGE, calib=CALIB,
-                    points=file(t, 'scan.bin', b'123456789')),
-     'scan.bin: found 9 bytes; expected float32'),
-    'points of another format':
-    (lambda t: dict(inputs=IMAGE, calib=CALIB, points=file(t, 'scan.pcd')),
-     r"scan.pcd: found suffix '.pcd'; expected .bin or .npy"),
-    'no points in the file':
-    (lambda t: dict(inputs=IMAGE, calib=CALIB,
-                    points=file(t, 'scan.bin', b'')),
-     'scan.bin: found no point'),
-    'points behind the camera':
-    (lambda t: dict(inputs=IMAGE, calib=CALIB, points=-CLOUD),
-     'points: found none of 2 points in the image; expected points that .*'
-     'calib.txt projects into it'),
-    'points in millimetres':
-    (lambda t: dict(inputs=IMAGE, calib=CALIB, points=1000 * CLOUD),
-     'points: x, y, z: found depths of .* expected metres, within the 80 m'),
-    'calibration that is missing':
-    (lambda t: dict(inputs=IMAGE, points=POINTS, calib=t / 'c.txt'),
-     'c.txt: calib: found no such file'),
-    'calibration without the LiDAR':
-    (lambda t: dict(inputs=IMAGE, points=POINTS, calib=K),
-     'calib: lidar2cam: found no place of the LiDAR'),
-    'calibration text without the LiDAR':
-    (lambda t: dict(
-        inputs=IMAGE, points=POINTS,
-        calib=file(t, 'c.txt', CALIB.read_bytes().split(b'R0_rect')[0])),
-     'c.txt: lidar2cam: found no place of the LiDAR; expected R0_rect'),
-    'calibration of another image size':
-    (lambda t: dict(inputs=np.zeros((128, 416, 3), np.uint8), points=POINTS,
-                    calib=CALIB),
-     r'calib.txt: cam2img: found the principal point \(620.5, 187.0\), '
-     'outside of the image of 416x128'),
-    'calibration with a mistyped key':
-    (lambda t: dict(inputs=IMAGE, points=CLOUD,
-                    calib=dict(cam2img=K, velo2cam=np.eye(4))),
-     r"calib: found the keys \['cam2img', 'velo2cam'\]"),
-    'calibration that is no rotation':
-    (lambda t: dict(inputs=IMAGE, points=CLOUD,
-                    calib=dict(cam2img=K, lidar2cam=2 * np.eye(4))),
-     'calib: lidar2cam: found .* as its last row'),
-    'depth of another size':
-    (lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(size=(370, 1224))),
-     r'sparse_depth: found shape \(370, 1224\); expected \(375, 1242\), the '
-     'size of the image'),
-    'depth PNG of another size':
-    (lambda t: dict(inputs=IMAGE, sparse_depth=png(
-        t, depth_map(2560, np.uint16, (370, 1224)))),
-     r'd.png: found size \(h, w\) = \(370, 1224\)'),
-    'depth of whole numbers':
-    (lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(9, np.uint16)),
-     'sparse_depth: found uint16; expected float metres'),
-    'depth of 8 bits':
-    (lambda t: dict(inputs=IMAGE,
-                    sparse_depth=png(t, depth_map(200, np.uint8))),
-     'd.png: found 1 channel.* of uint8; expected 1 channel of uint16'),
-    'depth that is negative':
-    (lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(-1)),
-     'sparse_depth: found negative or not finite values'),
-    'depth that is NaN':
-    (lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(np.nan)),
-     'sparse_depth: found negative or not finite values'),
-    'depth in millimetres':
-    (lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(9000)),
-     'sparse_depth: units per metre: depth_scale: found depths of 9000 m in '
-     'the median; expected metres, within the 80 m'),
-    'depth PNG of another scale':
-    (lambda t: dict(inputs=IMAGE, depth_scale=1.0, sparse_depth=png(
-        t, depth_map(2560, np.uint16))),
-     'd.png: units per metre: depth_scale: found depths of 2560 m'),
-    'depth scale of zero':
-    (lambda t: dict(inputs=IMAGE, depth_scale=0, sparse_depth=png(
-        t, depth_map(2560, np.uint16))),
-     'depth_scale: found 0; expected units per metre'),
-    'depth that is a picture':
-    (lambda t: dict(inputs=IMAGE, sparse_depth=IMAGE),
-     "image.jpg: found suffix '.jpg'; expected .png .* or .npy"),
-    'one depth map for two images':
-    (lambda t: dict(inputs=[IMAGE, IMAGE], sparse_depth=depth_map()),
-     'sparse_depth: found a single one for 2 images'),
-    'too few depth maps':
-    (lambda t: dict(inputs=[IMAGE, IMAGE], sparse_depth=[depth_map()]),
-     'sparse_depth: found 1 of them; expected 2'),
-    'folder of points with one missing':
-    (lambda t: dict(inputs=folder(t, 'a', 'x.jpg', 'y.jpg'), calib=CALIB,
-                    points=folder(t, 'b', 'x.bin', 'z.bin')),
-     'b: points: found none for 1 of 2 images, the first is y; expected'),
-    'batch of none': (lambda t: dict(inputs=IMAGE, batch_size=0),
-                      'batch_size: found 0'),
+    'folder without images': (
+        lambda t: dict(inputs=folder(t, 'a', 'x.txt')),
+        'a: found no such file in the folder; expected files ending in .bmp',
+    ),
+    'two images of one stem': (
+        lambda t: dict(inputs=folder(t, 'a', 'x.png', 'x.jpg')),
+        'a: found x.jpg and x.png; expected one file a frame',
+    ),
+    'points without calibration': (
+        lambda t: dict(inputs=IMAGE, points=POINTS),
+        'calib: found None; expected the calibration',
+    ),
+    'points and depth at once': (
+        lambda t: dict(inputs=IMAGE, points=POINTS, calib=CALIB, sparse_depth=depth_map()),
+        'sparse_depth, points: found both',
+    ),
+    'points that are NaN': (
+        lambda t: dict(inputs=IMAGE, calib=CALIB, points=np.r_[CLOUD, [[1, np.nan, 2]]]),
+        'points: found 1 of 3 points that are not finite, the first in row 2',
+    ),
+    'points of two columns': (
+        lambda t: dict(inputs=IMAGE, calib=CALIB, points=CLOUD[:, :2]),
+        r'points: found float32 of shape \(2, 2\); expected numbers \(N, 3\)',
+    ),
+    'points of an odd size': (
+        lambda t: dict(inputs=IMAGE, calib=CALIB, points=file(t, 'scan.bin', b'123456789')),
+        'scan.bin: found 9 bytes; expected float32',
+    ),
+    'points of another format': (
+        lambda t: dict(inputs=IMAGE, calib=CALIB, points=file(t, 'scan.pcd')),
+        r"scan.pcd: found suffix '.pcd'; expected .bin or .npy",
+    ),
+    'no points in the file': (
+        lambda t: dict(inputs=IMAGE, calib=CALIB, points=file(t, 'scan.bin', b'')),
+        'scan.bin: found no point',
+    ),
+    'points behind the camera': (
+        lambda t: dict(inputs=IMAGE, calib=CALIB, points=-CLOUD),
+        'points: found none of 2 points in the image; expected points that .*'
+        'calib.txt projects into it',
+    ),
+    'points in millimetres': (
+        lambda t: dict(inputs=IMAGE, calib=CALIB, points=1000 * CLOUD),
+        'points: x, y, z: found depths of .* expected metres, within the 80 m',
+    ),
+    'calibration that is missing': (
+        lambda t: dict(inputs=IMAGE, points=POINTS, calib=t / 'c.txt'),
+        'c.txt: calib: found no such file',
+    ),
+    'calibration without the LiDAR': (
+        lambda t: dict(inputs=IMAGE, points=POINTS, calib=K),
+        'calib: lidar2cam: found no place of the LiDAR',
+    ),
+    'calibration text without the LiDAR': (
+        lambda t: dict(
+            inputs=IMAGE,
+            points=POINTS,
+            calib=file(t, 'c.txt', CALIB.read_bytes().split(b'R0_rect')[0]),
+        ),
+        'c.txt: lidar2cam: found no place of the LiDAR; expected R0_rect',
+    ),
+    'calibration of another image size': (
+        lambda t: dict(inputs=np.zeros((128, 416, 3), np.uint8), points=POINTS, calib=CALIB),
+        r'calib.txt: cam2img: found the principal point \(620.5, 187.0\), '
+        'outside of the image of 416x128',
+    ),
+    'calibration with a mistyped key': (
+        lambda t: dict(inputs=IMAGE, points=CLOUD, calib=dict(cam2img=K, velo2cam=np.eye(4))),
+        r"calib: found the keys \['cam2img', 'velo2cam'\]",
+    ),
+    'calibration that is no rotation': (
+        lambda t: dict(inputs=IMAGE, points=CLOUD, calib=dict(cam2img=K, lidar2cam=2 * np.eye(4))),
+        'calib: lidar2cam: found .* as its last row',
+    ),
+    'depth of another size': (
+        lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(size=(370, 1224))),
+        r'sparse_depth: found shape \(370, 1224\); expected \(375, 1242\), the '
+        'size of the image',
+    ),
+    'depth PNG of another size': (
+        lambda t: dict(inputs=IMAGE, sparse_depth=png(t, depth_map(2560, np.uint16, (370, 1224)))),
+        r'd.png: found size \(h, w\) = \(370, 1224\)',
+    ),
+    'depth of whole numbers': (
+        lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(9, np.uint16)),
+        'sparse_depth: found uint16; expected float metres',
+    ),
+    'depth of 8 bits': (
+        lambda t: dict(inputs=IMAGE, sparse_depth=png(t, depth_map(200, np.uint8))),
+        'd.png: found 1 channel.* of uint8; expected 1 channel of uint16',
+    ),
+    'depth that is negative': (
+        lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(-1)),
+        'sparse_depth: found negative or not finite values',
+    ),
+    'depth that is NaN': (
+        lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(np.nan)),
+        'sparse_depth: found negative or not finite values',
+    ),
+    'depth in millimetres': (
+        lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(9000)),
+        'sparse_depth: units per metre: depth_scale: found depths of 9000 m in '
+        'the median; expected metres, within the 80 m',
+    ),
+    'depth PNG of another scale': (
+        lambda t: dict(
+            inputs=IMAGE, depth_scale=1.0, sparse_depth=png(t, depth_map(2560, np.uint16))
+        ),
+        'd.png: units per metre: depth_scale: found depths of 2560 m',
+    ),
+    'depth scale of zero': (
+        lambda t: dict(
+            inputs=IMAGE, depth_scale=0, sparse_depth=png(t, depth_map(2560, np.uint16))
+        ),
+        'depth_scale: found 0; expected units per metre',
+    ),
+    'depth that is a picture': (
+        lambda t: dict(inputs=IMAGE, sparse_depth=IMAGE),
+        "image.jpg: found suffix '.jpg'; expected .png .* or .npy",
+    ),
+    'one depth map for two images': (
+        lambda t: dict(inputs=[IMAGE, IMAGE], sparse_depth=depth_map()),
+        'sparse_depth: found a single one for 2 images',
+    ),
+    'too few depth maps': (
+        lambda t: dict(inputs=[IMAGE, IMAGE], sparse_depth=[depth_map()]),
+        'sparse_depth: found 1 of them; expected 2',
+    ),
+    'folder of points with one missing': (
+        lambda t: dict(
+            inputs=folder(t, 'a', 'x.jpg', 'y.jpg'),
+            calib=CALIB,
+            points=folder(t, 'b', 'x.bin', 'z.bin'),
+        ),
+        'b: points: found none for 1 of 2 images, the first is y; expected',
+    ),
+    'batch of none': (lambda t: dict(inputs=IMAGE, batch_size=0), 'batch_size: found 0'),
 }
 
 
@@ -191,9 +227,8 @@ def cut(tmp_path):
 
 
 class Evil:
-
     def __reduce__(self):
-        return print, ('this ran', )
+        return print, ('this ran',)
 
 
 def evil(tmp_path):
@@ -210,63 +245,90 @@ def weights_of_other_classes(tmp_path):
 
 # name, arguments of the constructor (a function of tmp_path), message
 MODELS = {
-    'config that is missing':
-    (lambda t: dict(model='no.py'), 'no.py: found no such file; expected a '
-     'config file, or the name of one that comes along: pandepth_effb0'),
-    'config that is broken':
-    (lambda t: dict(model=file(t, 'c.py', b'model = (')),
-     'c.py: found .*; expected a config that mmengine can read'),
-    'config without a model':
-    (lambda t: dict(model=file(t, 'c.py', b'lr = 1')),
-     'found no dict "model"'),
-    'config of another model':
-    (lambda t: dict(model=Config(dict(model=dict(type='mmdet.RPN', backbone=(
-        _config().model.backbone)))), weights=find_config(MODEL).weights),
-     'config: model: found .*; expected types and arguments that exist'),
-    'config with a mistyped argument':
-    (lambda t: dict(model=Config(dict(_config(), model=dict(
-        _config().model, num_thing=3))), weights=find_config(MODEL).weights),
-     "config: model: found TypeError: .*num_thing"),
-    'config with a mistyped type':
-    (lambda t: dict(model=Config(dict(_config(), model=dict(
-        _config().model, type='PanDeph'))),
-        weights=find_config(MODEL).weights),
-     "config: model: found KeyError: .*PanDeph"),
-    'weights that no metafile names':
-    (lambda t: dict(model='pandepth_effb5_vkitti2'),
-     'weights: found None; expected a checkpoint'),
-    'weights that are missing':
-    (lambda t: dict(model=MODEL, weights=t / 'w.pth'),
-     'w.pth: found no such file'),
-    'weights that are text':
-    (lambda t: dict(model=MODEL, weights=file(t, 'w.pth')),
-     'w.pth: found a file that is no checkpoint'),
-    'weights that are cut off':
-    (lambda t: dict(model=MODEL, weights=cut(t)),
-     'cut.pth: found an unreadable file'),
-    'weights that would run code':
-    (lambda t: dict(model=MODEL, weights=evil(t)),
-     'evil.pth: found a checkpoint that could run code.*trust_checkpoint'),
-    'weights of another model':
-    (lambda t: dict(model='pandepth_effb0_minivkitti_long',
-                    weights=_depth_only(t)),
-     'd.pth: found [0-9]+ of the [0-9]+ weights of the model .* is missing'),
-    'weights of other classes':
-    (lambda t: dict(model=MODEL, weights=weights_of_other_classes(t)),
-     'meta.dataset_meta.classes: found the names of 2 classes; expected 14'),
-    'device of no name': (lambda t: dict(model=MODEL, device='tpu0'),
-                          "device: found 'tpu0'; expected 'cpu'"),
-    'precision of no name': (lambda t: dict(model=MODEL, precision='int8'),
-                             "precision: found 'int8'; expected one of"),
-    'half precision on a CPU':
-    (lambda t: dict(model=MODEL, device='cpu', precision='fp16'),
-     "precision: found 'fp16' on a CPU; expected 'fp32' or 'bf16'"),
-    'resize of no name': (lambda t: dict(model=MODEL, depth_resize='linear'),
-                          "depth_resize: found 'linear'"),
-    'config without a size':
-    (lambda t: dict(model=Config(dict(model=_config().model)),
-                    weights=find_config(MODEL).weights),
-     'config: test_dataloader.dataset.img_scale: found no img_scale'),
+    'config that is missing': (
+        lambda t: dict(model='no.py'),
+        'no.py: found no such file; expected a '
+        'config file, or the name of one that comes along: pandepth_effb0',
+    ),
+    'config that is broken': (
+        lambda t: dict(model=file(t, 'c.py', b'model = (')),
+        'c.py: found .*; expected a config that mmengine can read',
+    ),
+    'config without a model': (
+        lambda t: dict(model=file(t, 'c.py', b'lr = 1')),
+        'found no dict "model"',
+    ),
+    'config of another model': (
+        lambda t: dict(
+            model=Config(dict(model=dict(type='mmdet.RPN', backbone=(_config().model.backbone)))),
+            weights=find_config(MODEL).weights,
+        ),
+        'config: model: found .*; expected types and arguments that exist',
+    ),
+    'config with a mistyped argument': (
+        lambda t: dict(
+            model=Config(dict(_config(), model=dict(_config().model, num_thing=3))),
+            weights=find_config(MODEL).weights,
+        ),
+        'config: model: found TypeError: .*num_thing',
+    ),
+    'config with a mistyped type': (
+        lambda t: dict(
+            model=Config(dict(_config(), model=dict(_config().model, type='PanDeph'))),
+            weights=find_config(MODEL).weights,
+        ),
+        'config: model: found KeyError: .*PanDeph',
+    ),
+    'weights that no metafile names': (
+        lambda t: dict(model='pandepth_effb5_vkitti2'),
+        'weights: found None; expected a checkpoint',
+    ),
+    'weights that are missing': (
+        lambda t: dict(model=MODEL, weights=t / 'w.pth'),
+        'w.pth: found no such file',
+    ),
+    'weights that are text': (
+        lambda t: dict(model=MODEL, weights=file(t, 'w.pth')),
+        'w.pth: found a file that is no checkpoint',
+    ),
+    'weights that are cut off': (
+        lambda t: dict(model=MODEL, weights=cut(t)),
+        'cut.pth: found an unreadable file',
+    ),
+    'weights that would run code': (
+        lambda t: dict(model=MODEL, weights=evil(t)),
+        'evil.pth: found a checkpoint that could run code.*trust_checkpoint',
+    ),
+    'weights of another model': (
+        lambda t: dict(model='pandepth_effb0_minivkitti_long', weights=_depth_only(t)),
+        'd.pth: found [0-9]+ of the [0-9]+ weights of the model .* is missing',
+    ),
+    'weights of other classes': (
+        lambda t: dict(model=MODEL, weights=weights_of_other_classes(t)),
+        'meta.dataset_meta.classes: found the names of 2 classes; expected 14',
+    ),
+    'device of no name': (
+        lambda t: dict(model=MODEL, device='tpu0'),
+        "device: found 'tpu0'; expected 'cpu'",
+    ),
+    'precision of no name': (
+        lambda t: dict(model=MODEL, precision='int8'),
+        "precision: found 'int8'; expected one of",
+    ),
+    'half precision on a CPU': (
+        lambda t: dict(model=MODEL, device='cpu', precision='fp16'),
+        "precision: found 'fp16' on a CPU; expected 'fp32' or 'bf16'",
+    ),
+    'resize of no name': (
+        lambda t: dict(model=MODEL, depth_resize='linear'),
+        "depth_resize: found 'linear'",
+    ),
+    'config without a size': (
+        lambda t: dict(
+            model=Config(dict(model=_config().model)), weights=find_config(MODEL).weights
+        ),
+        'config: test_dataloader.dataset.img_scale: found no img_scale',
+    ),
 }
 
 
@@ -276,8 +338,7 @@ def _config():
 
 def _depth_only(tmp_path):
     checkpoint = torch.load(find_config(MODEL).weights, weights_only=True)
-    weights = {k: v for k, v in checkpoint['state_dict'].items()
-               if k.startswith('depth_head')}
+    weights = {k: v for k, v in checkpoint['state_dict'].items() if k.startswith('depth_head')}
     torch.save(weights, tmp_path / 'd.pth')
     return tmp_path / 'd.pth'
 
@@ -293,8 +354,11 @@ def test_bad_model(name, tmp_path, capsys):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
 def test_gpu_that_is_not_there():
-    with pytest.raises(InputError, match="device: found 'cuda:0', and torch "
-                       "sees 0 GPUs; expected 'cpu', or a GPU that is there"):
+    with pytest.raises(
+        InputError,
+        match="device: found 'cuda:0', and torch "
+        "sees 0 GPUs; expected 'cpu', or a GPU that is there",
+    ):
         PanDepthInferencer(MODEL, device='cuda:0')
 
 

@@ -1,4 +1,5 @@
 """The inferencer against the data set's pipeline, loops and other calls."""
+
 import dataclasses
 import pickle
 import shutil
@@ -18,11 +19,11 @@ from pandepth_mm.apis import Calibration, PanDepthInferencer
 from pandepth_mm.apis.inputs import load_frame
 from pandepth_mm.apis.sources import FrameSource
 from pandepth_mm.datasets import VKITTI2Dataset
+from pandepth_mm.engine.model_zoo import find_config
 from pandepth_mm.fileio import write_depth_png
 from pandepth_mm.geometry.camera import back_project, resize_intrinsics
-from pandepth_mm.engine.model_zoo import find_config
-from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.structures.frame_maps import predicted_maps
+from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 ARRAYS = ('image', 'sparse_depth', 'panoptic', 'semantic', 'depth')
@@ -30,18 +31,17 @@ ARRAYS = ('image', 'sparse_depth', 'panoptic', 'semantic', 'depth')
 
 def same(a, b):
     """Whether two results hold the same."""
-    return a.segments_info == b.segments_info and all(
-        np.array_equal(getattr(a, key), getattr(b, key))
-        for key in ARRAYS) and all(
-            np.array_equal(x, y)
-            for x, y in zip(a.instances, b.instances, strict=True))
+    return (
+        a.segments_info == b.segments_info
+        and all(np.array_equal(getattr(a, key), getattr(b, key)) for key in ARRAYS)
+        and all(np.array_equal(x, y) for x, y in zip(a.instances, b.instances, strict=True))
+    )
 
 
 def test_result_of_the_demo_frame(inferencer, result):
     assert isinstance(inferencer, BaseInferencer)
     assert result.classes == CLASSES and result.name == 'image'
-    assert result.palette.tolist() == [
-        list(c) for c in default_palette(CLASSES)]
+    assert result.palette.tolist() == [list(c) for c in default_palette(CLASSES)]
     for key in ARRAYS:
         assert getattr(result, key).shape[:2] == (375, 1242)
     assert result.depth.dtype == np.float32
@@ -49,14 +49,12 @@ def test_result_of_the_demo_frame(inferencer, result):
     image = cv2.imread(str(FRAME / 'image.jpg'))
     assert np.array_equal(result.image, image[..., ::-1])
     # the panoptic map is described by segments_info
-    ids, areas = np.unique(
-        result.panoptic[result.panoptic > 0], return_counts=True)
+    ids, areas = np.unique(result.panoptic[result.panoptic > 0], return_counts=True)
     assert ids.tolist() == [s['id'] for s in result.segments_info]
     assert areas.tolist() == [s['area'] for s in result.segments_info]
     for segment in result.segments_info:
         assert segment['category'] == CLASSES[segment['category_id']]
-        assert segment['isthing'] == (segment['instance_id'] > 0) == (
-            segment['category_id'] < 3)
+        assert segment['isthing'] == (segment['instance_id'] > 0) == (segment['category_id'] < 3)
     assert sum(s['isthing'] for s in result.segments_info) >= 2
     assert len(result.instances.masks) == len(result.instances.scores)
     # a real picture: road below, sky above
@@ -73,37 +71,35 @@ def test_depth_is_near_the_points_that_were_given(result):
 
 def test_same_as_the_pipeline_of_the_data_set(inferencer, tmp_path):
     """With the same depth map and resize, to the last bit."""
-    root = make_tiny_dataset(tmp_path, num_frames=2, splits=('test', ))
+    root = make_tiny_dataset(tmp_path, num_frames=2, splits=('test',))
     cfg = Config.fromfile(find_config(MODEL).config).test_dataloader.dataset
     dataset = VKITTI2Dataset(
         data_root=str(root),
         ann_file='annotations/panoptic_test.json',
         img_scale=cfg.img_scale,
         pipeline=cfg.pipeline,
-        test_mode=True)
+        test_mode=True,
+    )
     nearest = PanDepthInferencer(MODEL, depth_resize='nearest')
     for i in range(2):
         info = dataset.get_data_info(i)
         with torch.no_grad():
-            sample, = inferencer.model.test_step(
-                inferencer.collate_fn([dataset[i]]))
+            (sample,) = inferencer.model.test_step(inferencer.collate_fn([dataset[i]]))
         expected = predicted_maps(sample, (48, 96))
         found = nearest(
             info['img_path'],
             sparse_depth=info['sparse_depth_path'],
-            calib=np.array(info['cam2img']))
+            calib=np.array(info['cam2img']),
+        )
         assert np.array_equal(found.depth, expected.depth)
         assert np.array_equal(found.semantic, expected.semantic)
-        assert np.array_equal(found.instances.scores,
-                              expected.instances.scores)
-        assert (found.panoptic == 0).sum() == (expected.panoptic
-                                               % 1000 == 14).sum()
+        assert np.array_equal(found.instances.scores, expected.instances.scores)
+        assert (found.panoptic == 0).sum() == (expected.panoptic % 1000 == 14).sum()
 
 
 def test_points_reach_the_network_where_they_lie(inferencer, frame):
     """Against a loop over the points, at the network's size."""
-    source = FrameSource('f', frame['inputs'], None, frame['points'],
-                         frame['calib'])
+    source = FrameSource('f', frame['inputs'], None, frame['points'], frame['calib'])
     loaded = load_frame(source, 256, 80)
     packed = inferencer.pipeline(loaded)['inputs']['sparse_depth'][0].numpy()
     points = np.fromfile(frame['points'], '<f4').reshape(-1, 4)
@@ -114,8 +110,7 @@ def test_points_reach_the_network_where_they_lie(inferencer, frame):
         u = cam2img[0, 0] * x / z + cam2img[0, 2]
         v = cam2img[1, 1] * y / z + cam2img[1, 2]
         col, row = int(np.floor(u + 0.5)), int(np.floor(v + 0.5))
-        if 0 <= row < 128 and 0 <= col < 416 and not (
-                0 < expected[row, col] < z):
+        if 0 <= row < 128 and 0 <= col < 416 and not (0 < expected[row, col] < z):
             expected[row, col] = z
     np.testing.assert_allclose(packed, expected, rtol=1e-6)
     # nearest, as the paper has it, loses most of them
@@ -124,8 +119,7 @@ def test_points_reach_the_network_where_they_lie(inferencer, frame):
     assert 0 < (few > 0).sum() < 0.3 * (packed > 0).sum()
 
 
-def test_a_depth_map_and_its_points_are_the_same_input(
-        inferencer, result, tmp_path):
+def test_a_depth_map_and_its_points_are_the_same_input(inferencer, result, tmp_path):
     calib = Calibration(result.cam2img, np.eye(4))
     depth = np.rint(result.sparse_depth * 256) / 256
     write_depth_png(tmp_path / 'depth.png', depth)
@@ -135,52 +129,51 @@ def test_a_depth_map_and_its_points_are_the_same_input(
     by_array = inferencer(image, sparse_depth=depth, calib=calib.cam2img)
     others = [
         inferencer(image, sparse_depth=tmp_path / 'depth.png', calib=calib),
-        inferencer(image, sparse_depth=tmp_path / 'depth.npy',
-                   calib=dict(cam2img=calib.cam2img.tolist())),
-        inferencer(image, points=points, calib=calib)
+        inferencer(
+            image, sparse_depth=tmp_path / 'depth.npy', calib=dict(cam2img=calib.cam2img.tolist())
+        ),
+        inferencer(image, points=points, calib=calib),
     ]
     assert all(same(by_array, other) for other in others[:2])
     np.testing.assert_allclose(others[2].depth, by_array.depth, atol=1e-2)
     # a scale of 1/512 m halves every depth
-    half = inferencer(image, sparse_depth=tmp_path / 'depth.png',
-                      depth_scale=512)
+    half = inferencer(image, sparse_depth=tmp_path / 'depth.png', depth_scale=512)
     np.testing.assert_allclose(half.sparse_depth, depth / 2)
 
 
 def test_lists_folders_and_batches(inferencer, frame, result, tmp_path):
     image = cv2.imread(str(frame['inputs']))
     for name in ('b', 'a', 'c'):
-        for folder, key, suffix in (('image', 'inputs', '.jpg'),
-                                    ('points', 'points', '.bin'),
-                                    ('calib', 'calib', '.txt')):
+        for folder, key, suffix in (
+            ('image', 'inputs', '.jpg'),
+            ('points', 'points', '.bin'),
+            ('calib', 'calib', '.txt'),
+        ):
             (tmp_path / folder).mkdir(exist_ok=True)
             shutil.copy(frame[key], tmp_path / folder / (name + suffix))
     cv2.imwrite(str(tmp_path / 'image' / 'a.jpg'), image[:, ::-1])
-    single = inferencer(
-        tmp_path / 'image' / 'a.jpg', points=frame['points'],
-        calib=frame['calib'])
+    single = inferencer(tmp_path / 'image' / 'a.jpg', points=frame['points'], calib=frame['calib'])
     found = inferencer(
-        tmp_path / 'image',
-        points=tmp_path / 'points',
-        calib=tmp_path / 'calib',
-        batch_size=2)
+        tmp_path / 'image', points=tmp_path / 'points', calib=tmp_path / 'calib', batch_size=2
+    )
     assert [r.name for r in found] == ['a', 'b', 'c']
     for one, other in zip((single, result, result), found, strict=True):
         # convolutions of a batch add up in another order
         np.testing.assert_allclose(one.depth, other.depth, atol=1e-2)
         assert (one.semantic == other.semantic).mean() > 0.999
     # a list of arrays, one calibration for all
-    again = inferencer([image, image],
-                       points=[frame['points'], str(frame['points'])],
-                       calib=frame['calib'])
+    again = inferencer(
+        [image, image], points=[frame['points'], str(frame['points'])], calib=frame['calib']
+    )
     assert [r.name for r in again] == ['frame_000000', 'frame_000001']
     assert same(dataclasses.replace(again[0], name='image'), result)
 
 
 def test_images_of_other_sizes_in_one_batch(inferencer):
     rng = np.random.default_rng(0)
-    images = [rng.integers(0, 256, (h, w, 3), dtype=np.uint8)
-              for h, w in ((37, 53), (128, 416), (1, 1))]
+    images = [
+        rng.integers(0, 256, (h, w, 3), dtype=np.uint8) for h, w in ((37, 53), (128, 416), (1, 1))
+    ]
     found = inferencer(images, batch_size=3)
     assert [r.depth.shape for r in found] == [(37, 53), (128, 416), (1, 1)]
 
@@ -192,15 +185,11 @@ def test_without_measurements_the_depth_is_a_guess(inferencer, result):
     assert guess.cam2img is None and guess.depth.shape == (375, 1242)
 
 
-def test_without_calibration_the_field_of_view_is_assumed(inferencer,
-                                                          result):
+def test_without_calibration_the_field_of_view_is_assumed(inferencer, result):
     """Which is that of the demo's camera, so that nothing changes."""
-    found = inferencer(
-        FRAME / 'image.jpg', sparse_depth=result.sparse_depth)
+    found = inferencer(FRAME / 'image.jpg', sparse_depth=result.sparse_depth)
     assert found.cam2img is None
-    known = inferencer(
-        FRAME / 'image.jpg', sparse_depth=result.sparse_depth,
-        calib=result.cam2img)
+    known = inferencer(FRAME / 'image.jpg', sparse_depth=result.sparse_depth, calib=result.cam2img)
     assert same(found, known) and known.cam2img is not None
 
 
@@ -215,6 +204,7 @@ def test_bfloat16_is_near_float32(frame, result):
 def test_weights_of_a_gpu_load_on_the_cpu(tmp_path, frame, result):
     """The storages of a file saved on a GPU are marked 'cuda:0'."""
     import zipfile
+
     source = find_config(MODEL).weights
     path = tmp_path / 'cuda.pth'
     cpu, cuda = b'X\x03\x00\x00\x00cpu', b'X\x06\x00\x00\x00cuda:0'
@@ -241,25 +231,25 @@ def test_a_config_object_and_names(frame, result, tmp_path):
     # a palette of the user's own, as the config states it
     colors = [[i, 2 * i, 3 * i] for i in range(14)]
     config.test_dataloader.dataset.metainfo = dict(
-        thing_classes=CLASSES[:3], stuff_classes=CLASSES[3:], palette=colors)
-    assert PanDepthInferencer(config,
-                              weights).palette.tolist() == colors
+        thing_classes=CLASSES[:3], stuff_classes=CLASSES[3:], palette=colors
+    )
+    assert PanDepthInferencer(config, weights).palette.tolist() == colors
 
 
-@pytest.mark.parametrize('missing', ['depth_head', 'roi_head',
-                                     'semantic_head'])
+@pytest.mark.parametrize('missing', ['depth_head', 'roi_head', 'semantic_head'])
 def test_models_without_a_branch(missing, tmp_path, frame):
     config = Config.fromfile(find_config(MODEL).config)
     for name in dict(
-            depth_head=('depth_head', 'joint_head'),
-            roi_head=('rpn_head', 'roi_head', 'panoptic_fusion'),
-            semantic_head=('semantic_head', 'joint_head',
-                           'panoptic_fusion'))[missing]:
+        depth_head=('depth_head', 'joint_head'),
+        roi_head=('rpn_head', 'roi_head', 'panoptic_fusion'),
+        semantic_head=('semantic_head', 'joint_head', 'panoptic_fusion'),
+    )[missing]:
         config.model[name] = None
     config.model.depth_head = config.model.depth_head and dict(
-        config.model.depth_head,
-        semantics=None if missing == 'semantic_head' else 'logits')
+        config.model.depth_head, semantics=None if missing == 'semantic_head' else 'logits'
+    )
     from pandepth_mm.registry import MODELS
+
     torch.save(MODELS.build(config.model).state_dict(), tmp_path / 'w.pth')
     found = PanDepthInferencer(config, tmp_path / 'w.pth')(**frame)
     assert (found.depth is None) == (missing == 'depth_head')
@@ -277,7 +267,8 @@ def test_genuine_frames(inferencer):
     found = inferencer(
         OBJECT / 'image_2_000000.png',
         points=OBJECT / 'velodyne_000000.bin',
-        calib=OBJECT / 'calib_000000.txt')
+        calib=OBJECT / 'calib_000000.txt',
+    )
     assert found.depth.shape == (370, 1224)
     seen = found.sparse_depth > 0
     assert 15_000 < seen.sum() < 25_000
@@ -288,7 +279,8 @@ def test_genuine_frames(inferencer):
     found = inferencer(
         mmcv.imread(MMDET3D / '000008.png'),
         points=MMDET3D / '000008.bin',
-        calib={key: camera[key] for key in ('cam2img', 'lidar2cam')})
+        calib={key: camera[key] for key in ('cam2img', 'lidar2cam')},
+    )
     points = np.fromfile(MMDET3D / '000008.bin', '<f4').reshape(-1, 4)
     uv, _ = project_homogeneous(points[:, :3], np.array(camera['lidar2img']))
     col, row = np.floor(uv + 0.5).astype(int).T

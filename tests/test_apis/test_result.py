@@ -1,4 +1,5 @@
 """Results: the files that save() writes, read back by other libraries."""
+
 import builtins
 import dataclasses
 import io
@@ -27,16 +28,14 @@ def saved(result, tmp_path_factory):
 def test_every_file_is_there_and_nothing_else(saved):
     assert set(saved) == {*FILES, 'result'}
     folder = saved['result'].parent
-    assert sorted(p.name for p in folder.iterdir()) == sorted(
-        [*FILES.values(), 'result.json'])
+    assert sorted(p.name for p in folder.iterdir()) == sorted([*FILES.values(), 'result.json'])
 
 
 def test_maps_read_back(saved, result):
     panoptic = np.array(Image.open(saved['panoptic'])).astype(int)
     ids = panoptic @ [1, 256, 65536]
     assert np.array_equal(ids, result.panoptic)
-    assert np.array_equal(
-        np.array(Image.open(saved['semantic'])), result.semantic)
+    assert np.array_equal(np.array(Image.open(saved['semantic'])), result.semantic)
     depth = cv2.imread(str(saved['depth']), cv2.IMREAD_UNCHANGED)
     assert depth.dtype == np.uint16
     np.testing.assert_allclose(depth / 256, result.depth, atol=1 / 512 + 1e-6)
@@ -49,8 +48,7 @@ def test_instances_read_back(saved, result):
         assert instance['category_id'] == result.instances.labels[i]
         assert instance['score'] == pytest.approx(result.instances.scores[i])
         x, y, w, h = instance['bbox']
-        np.testing.assert_allclose([x, y, x + w, y + h],
-                                   result.instances.bboxes[i], rtol=1e-5)
+        np.testing.assert_allclose([x, y, x + w, y + h], result.instances.bboxes[i], rtol=1e-5)
         mask = mask_utils.decode(instance['segmentation']).astype(bool)
         assert np.array_equal(mask, result.instances.masks[i])
 
@@ -67,10 +65,11 @@ def test_ply_lies_in_the_image_again(saved, result):
     """Re-read by another library, projected with the same camera."""
     xyz = np.asarray(trimesh.load(saved['cloud']).vertices)
     kept = ~flying_pixels(result.depth)
-    kept &= (result.depth <= 0.99 * 80)
+    kept &= result.depth <= 0.99 * 80
     sky = result.classes.index('Sky')
-    labels = np.array([len(result.classes)] + [
-        s['category_id'] for s in result.segments_info])[result.panoptic]
+    labels = np.array([len(result.classes)] + [s['category_id'] for s in result.segments_info])[
+        result.panoptic
+    ]
     kept &= labels != sky
     row, col = np.nonzero(kept)
     assert len(xyz) == len(row) == len(result.points.xyz) > 100_000
@@ -122,34 +121,34 @@ def test_kinds_that_cannot_be(result, tmp_path):
         result.save(tmp_path / 'file')
 
 
-def test_a_result_that_was_not_finished_is_not_taken_for_one(
-        result, tmp_path, monkeypatch):
+def test_a_result_that_was_not_finished_is_not_taken_for_one(result, tmp_path, monkeypatch):
     result.save(tmp_path, ['depth', 'semantic'])
-    monkeypatch.setattr(
-        'pandepth_mm.apis.result.write_depth_png', lambda *_: 1 / 0)
+    monkeypatch.setattr('pandepth_mm.apis.result.write_depth_png', lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         result.save(tmp_path, ['semantic', 'depth'])
     assert not (tmp_path / 'result.json').exists()
-    assert {p.name for p in tmp_path.iterdir()} == {'depth.png',
-                                                    'semantic.png'}
+    assert {p.name for p in tmp_path.iterdir()} == {'depth.png', 'semantic.png'}
 
 
 def test_a_result_is_small_to_print(result):
     assert repr(result) == (
         "PanDepthResult('image', 1242x375, "
         f'{len(result.segments_info)} segments, '
-        f'{len(result.instances.labels)} instances, depth)')
+        f'{len(result.instances.labels)} instances, depth)'
+    )
 
 
 def test_no_instances_at_all(result, tmp_path):
-    none = InstanceArrays(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0),
-                          np.zeros((0, 375, 1242), bool))
+    none = InstanceArrays(
+        np.zeros((0, 4)), np.zeros(0, int), np.zeros(0), np.zeros((0, 375, 1242), bool)
+    )
     paths = dataclasses.replace(result, instances=none).save(tmp_path)
     assert json.loads(paths['instances'].read_text()) == []
 
 
 def test_show_without_a_display(result, monkeypatch):
     import matplotlib
+
     matplotlib.use('Agg')
     with pytest.raises(InputError, match='show: found no display'):
         result.show()
@@ -158,6 +157,7 @@ def test_show_without_a_display(result, monkeypatch):
 def test_show_in_a_notebook(result, monkeypatch):
     import IPython
     import IPython.display
+
     shown = []
     kernel = type('ZMQInteractiveShell', (), {})()
     monkeypatch.setattr(IPython, 'get_ipython', lambda: kernel)

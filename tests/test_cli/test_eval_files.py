@@ -1,4 +1,5 @@
 """Predictions to files and back: the numbers of the run."""
+
 import contextlib
 import io
 import json
@@ -11,17 +12,29 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from prediction_run import (
+    DEPTH,
+    FRAMES,
+    INSTANCE,
+    METRICS,
+    PANOPTIC,
+    PIPELINE,
+    SEMANTIC,
+    STEP,
+    all_frames,
+    compare,
+    metrics_of,
+    plane,
+    quantise,
+    write,
+)
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from prediction_run import (DEPTH, FRAMES, INSTANCE, METRICS,
-                                       PANOPTIC, PIPELINE, SEMANTIC, STEP,
-                                       all_frames, compare, metrics_of, plane,
-                                       quantise, write)
 from tiny_dataset import make_tiny_dataset
 
+from pandepth_mm.engine.launch import apply_format_only
 from pandepth_mm.evaluation.prediction_files import TRANSFORMS, frame_names
 from pandepth_mm.fileio import read_depth_png, read_json, write_json
-from pandepth_mm.engine.launch import apply_format_only
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'pandepth'
 
@@ -32,14 +45,18 @@ def test_every_number_is_that_of_the_run(run, run_tool, tmp_path):
     for sample in samples:
         sample.pred_depth_map.data = quantise(sample.pred_depth_map.data)
     write(samples, meta, tmp_path / 'pred')
-    code, out, err = run_tool('eval_files', gt, tmp_path / 'pred', '--out',
-                              tmp_path / 'm.json')
+    code, out, err = run_tool('eval_files', gt, tmp_path / 'pred', '--out', tmp_path / 'm.json')
     assert code == 0, err
     got = json.loads((tmp_path / 'm.json').read_text())
     compare(got, metrics_of(samples, meta, METRICS))
-    for key in ('panoptic/PQ', 'panoptic/DPQ@0.1', 'instance/bbox_mAP',
-                'panoptic/heuristic_fusion/PQ', 'instance/segm_mAP',
-                'semantic/mIoU'):
+    for key in (
+        'panoptic/PQ',
+        'panoptic/DPQ@0.1',
+        'instance/bbox_mAP',
+        'panoptic/heuristic_fusion/PQ',
+        'instance/segm_mAP',
+        'semantic/mIoU',
+    ):
         assert 0.05 < got[key] < 0.95, key
     assert got['depth/rmse'] > 100 and got['depth/unseen_rmse'] > 100
     assert got['depth/nearest_fill/rmse'] > 0
@@ -68,22 +85,23 @@ def test_depth_is_off_by_half_a_step_at_most(run, run_tool, tmp_path):
         margin = off / (d.min() - off) / math.log(1.25)
         close += [(np.abs(ratio - k) <= margin).mean() for k in (1, 2, 3)]
     write(samples, meta, tmp_path / 'pred')
-    code, _, err = run_tool('eval_files', gt, tmp_path / 'pred', '--out',
-                            tmp_path / 'm.json')
+    code, _, err = run_tool('eval_files', gt, tmp_path / 'pred', '--out', tmp_path / 'm.json')
     assert code == 0, err
     got = json.loads((tmp_path / 'm.json').read_text())
     expected = metrics_of(samples, meta, METRICS)
 
     inverse = off / near / (near - off)
     bounds = {
-        **dict.fromkeys(['rmse', 'mae', 'rmse_pooled', 'unseen_rmse',
-                         'unseen_mae', 'legacy/rmse_valid'], 1e3 * off),
+        **dict.fromkeys(
+            ['rmse', 'mae', 'rmse_pooled', 'unseen_rmse', 'unseen_mae', 'legacy/rmse_valid'],
+            1e3 * off,
+        ),
         'legacy/rmse_units': off / 2.55,
         'irmse': 1e3 * inverse,
         'imae': 1e3 * inverse,
         'absrel': off / truth,
         'silog': 100 * off / (near - off),
-        **{f'delta{k}': close[k - 1] / len(samples) for k in (1, 2, 3)}
+        **{f'delta{k}': close[k - 1] / len(samples) for k in (1, 2, 3)},
     }
     for name, norm in (('sqrel_kitti', truth), ('sqrel_eigen', truth**0.5)):
         root = math.sqrt(expected[f'depth/{name}'])
@@ -116,8 +134,7 @@ def test_dpq_is_that_of_the_rounded_depth(run, run_tool, tmp_path):
         dense = read_depth_png(sample.dense_depth_path, 100, invalid=65535)
         sample.pred_depth_map = plane((dense * 1.25 - 1e-4).clip(1), 'data')
     write(samples, meta, tmp_path / 'pred', cfgs)
-    code, _, err = run_tool('eval_files', gt, tmp_path / 'pred', '--out',
-                            tmp_path / 'm.json')
+    code, _, err = run_tool('eval_files', gt, tmp_path / 'pred', '--out', tmp_path / 'm.json')
     assert code == 0, err
     got = json.loads((tmp_path / 'm.json').read_text())
     before = metrics_of(samples, meta, cfgs)
@@ -134,8 +151,9 @@ def test_depths_that_are_none(run, run_tool, tmp_path):
     for sample in samples:
         depth = quantise(sample.pred_depth_map.data)
         pixels = torch.nonzero(sample.gt_depth_map.data > 0)[:6]
-        for (_, v, u), value in zip(pixels.tolist(), (
-                0, -3, math.nan, math.inf, 0.003, 0.004), strict=True):
+        for (_, v, u), value in zip(
+            pixels.tolist(), (0, -3, math.nan, math.inf, 0.003, 0.004), strict=True
+        ):
             depth[0, v, u] = value
         sample.pred_depth_map.data = depth
     expected = metrics_of(samples, meta, cfgs)
@@ -146,14 +164,12 @@ def test_depths_that_are_none(run, run_tool, tmp_path):
         sample.pred_depth_map.data[0, v, u] = 300
     write(samples, meta, tmp_path / 'pred', cfgs)
     assert read_json(tmp_path / 'pred/info.json')['n_depths_cut_off'] == FRAMES
-    code, _, err = run_tool('eval_files', gt, tmp_path / 'pred', '--out',
-                            tmp_path / 'm.json')
+    code, _, err = run_tool('eval_files', gt, tmp_path / 'pred', '--out', tmp_path / 'm.json')
     assert code == 0, err
     got = json.loads((tmp_path / 'm.json').read_text())
     assert got['depth/n_clamped'] == 5 * FRAMES
     for key in ('rmse', 'mae', 'absrel', 'nearest_fill/irmse'):
-        assert got[f'depth/{key}'] == pytest.approx(
-            expected[f'depth/{key}'], abs=1e3 * STEP)
+        assert got[f'depth/{key}'] == pytest.approx(expected[f'depth/{key}'], abs=1e3 * STEP)
 
 
 @pytest.mark.parametrize('path', sorted(CONFIGS.rglob('*.py')), ids=str)
@@ -163,26 +179,23 @@ def test_settings_of_the_configs(path):
     before = cfg.test_evaluator
     apply_format_only(cfg, 'out')
     settings = json.loads(json.dumps(cfg.test_evaluator.settings))
-    assert settings['dataset']['img_scale'] == list(
-        cfg.test_dataloader.dataset.img_scale)
-    assert [t['type'] for t in settings['pipeline']] == [
-        t['type'] for t in PIPELINE
-    ]
+    assert settings['dataset']['img_scale'] == list(cfg.test_dataloader.dataset.img_scale)
+    assert [t['type'] for t in settings['pipeline']] == [t['type'] for t in PIPELINE]
     assert {t['type'] for t in settings['pipeline']} <= set(TRANSFORMS)
     assert len(settings['metrics']) == len(before)
 
 
-@pytest.mark.parametrize('kept, cfgs, kinds', [
-    (['pred_sem_seg'], [SEMANTIC], ['semantic']),
-    (['pred_depth_map'], [DEPTH], ['depth']),
-    (['pred_instances'], [INSTANCE], ['instances_bbox', 'instances_segm']),
-    (['pred_panoptic_seg'],
-     [dict(type='PanopticMetric')], ['panoptic']),
-    (['pred_sem_seg', 'pred_depth_map'],
-     [SEMANTIC, DEPTH], ['semantic', 'depth']),
-])
-def test_branches_that_are_missing(run, run_tool, tmp_path, kept, cfgs,
-                                   kinds):
+@pytest.mark.parametrize(
+    'kept, cfgs, kinds',
+    [
+        (['pred_sem_seg'], [SEMANTIC], ['semantic']),
+        (['pred_depth_map'], [DEPTH], ['depth']),
+        (['pred_instances'], [INSTANCE], ['instances_bbox', 'instances_segm']),
+        (['pred_panoptic_seg'], [dict(type='PanopticMetric')], ['panoptic']),
+        (['pred_sem_seg', 'pred_depth_map'], [SEMANTIC, DEPTH], ['semantic', 'depth']),
+    ],
+)
+def test_branches_that_are_missing(run, run_tool, tmp_path, kept, cfgs, kinds):
     gt, samples, meta = run
     for sample in samples:
         for key in sample.keys():
@@ -194,12 +207,9 @@ def test_branches_that_are_missing(run, run_tool, tmp_path, kept, cfgs,
     write(samples, meta, out, cfgs)
     assert read_json(out / 'info.json')['predictions'] == kinds
     assert {p.stem for p in out.iterdir()} == {*kinds, 'info'}
-    code, _, err = run_tool('eval_files', gt, out, '--out',
-                            tmp_path / 'm.json')
+    code, _, err = run_tool('eval_files', gt, out, '--out', tmp_path / 'm.json')
     assert code == 0, err
-    compare(
-        json.loads((tmp_path / 'm.json').read_text()),
-        metrics_of(samples, meta, cfgs))
+    compare(json.loads((tmp_path / 'm.json').read_text()), metrics_of(samples, meta, cfgs))
 
     # a metric without its branch is one clear line
     info = read_json(out / 'info.json')
@@ -218,43 +228,40 @@ def test_boxes_without_masks(run, run_tool, tmp_path):
     cfgs = [dict(INSTANCE, metric='bbox')]
     write(samples, meta, tmp_path / 'pred', cfgs)
     assert not (tmp_path / 'pred/instances_segm.json').exists()
-    code, _, err = run_tool('eval_files', gt, tmp_path / 'pred', '--out',
-                            tmp_path / 'm.json')
+    code, _, err = run_tool('eval_files', gt, tmp_path / 'pred', '--out', tmp_path / 'm.json')
     assert code == 0, err
-    compare(
-        json.loads((tmp_path / 'm.json').read_text()),
-        metrics_of(samples, meta, cfgs))
+    compare(json.loads((tmp_path / 'm.json').read_text()), metrics_of(samples, meta, cfgs))
 
 
 def test_others_can_read_the_files(run, files):
     """panopticapi, pycocotools and a plain PNG reader, nothing of ours."""
     gt, samples, meta = run
     evaluation = pytest.importorskip(
-        'panopticapi.evaluation',
-        reason='pip install --no-deps panopticapi-lite')
+        'panopticapi.evaluation', reason='pip install --no-deps panopticapi-lite'
+    )
     expected = metrics_of(samples, meta, METRICS)
     truth, pred = read_json(gt), read_json(files / 'panoptic.json')
     categories = {c['id']: c for c in truth['categories']}
     found = {a['image_id']: a for a in pred['annotations']}
     with contextlib.redirect_stdout(io.StringIO()):
         stat = evaluation.pq_compute_single_core(
-            0, [(a, found[a['image_id']]) for a in truth['annotations']],
-            gt.parents[1] / 'panoptic', files / 'panoptic', categories)
+            0,
+            [(a, found[a['image_id']]) for a in truth['annotations']],
+            gt.parents[1] / 'panoptic',
+            files / 'panoptic',
+            categories,
+        )
         coco = COCO(str(gt.with_name('instances_test.json')))
         for kind in ('bbox', 'segm'):
-            oracle = COCOeval(
-                coco, coco.loadRes(str(files / f'instances_{kind}.json')),
-                kind)
+            oracle = COCOeval(coco, coco.loadRes(str(files / f'instances_{kind}.json')), kind)
             oracle.evaluate()
             oracle.accumulate()
             oracle.summarize()
-            assert oracle.stats[0] == pytest.approx(
-                expected[f'instance/{kind}_mAP'], abs=1e-9)
+            assert oracle.stats[0] == pytest.approx(expected[f'instance/{kind}_mAP'], abs=1e-9)
     pq = stat.pq_average(categories, isthing=None)[0]['pq']
     assert pq == pytest.approx(expected['panoptic/PQ'], abs=1e-9)
     boxes = read_json(files / 'instances_bbox.json', list)
-    scores = [s for sample in samples
-              for s in sample.pred_instances.scores.tolist()]
+    scores = [s for sample in samples for s in sample.pred_instances.scores.tolist()]
     assert [box['score'] for box in boxes] == scores  # not rounded
     for sample in samples:
         name = f'Scenetest_clone_Camera_0_{sample.frame:05d}.png'
@@ -266,12 +273,9 @@ def test_others_can_read_the_files(run, files):
 
 def test_no_two_frames_share_a_name():
     plain_frames = [
-        dict(id=i, file_name=f) for i, f in enumerate(
-            ('a/rgb/0.jpg', 'b/rgb/0.jpg', 'b/rgb/1.jpg'))
+        dict(id=i, file_name=f) for i, f in enumerate(('a/rgb/0.jpg', 'b/rgb/0.jpg', 'b/rgb/1.jpg'))
     ]
-    assert frame_names(plain_frames) == {
-        0: 'rgb_0_id0', 1: 'rgb_0_id1', 2: 'rgb_1'
-    }
+    assert frame_names(plain_frames) == {0: 'rgb_0_id0', 1: 'rgb_0_id1', 2: 'rgb_1'}
     scenes = [
         dict(id=i, file_name='0.jpg', scene=s, variation='', frame=0)
         for i, s in enumerate(('S1', 'S2', 's2', 'S1_00000_id0'))
@@ -282,15 +286,14 @@ def test_no_two_frames_share_a_name():
 
 def test_frames_of_one_basename(tmp_path, run_tool):
     """Through the files: two scenes with the same frame names."""
-    root = make_tiny_dataset(tmp_path, num_frames=2, splits=('test', ))
+    root = make_tiny_dataset(tmp_path, num_frames=2, splits=('test',))
     for kind in ('panoptic', 'instances'):
         path = root / f'annotations/{kind}_test.json'
         data = read_json(path)
         for image in data['images']:
             folder = root / 'source' / f'Scene{image["id"]}' / 'rgb'
             folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy(root / 'source' / image['file_name'],
-                        folder / '0.jpg')
+            shutil.copy(root / 'source' / image['file_name'], folder / '0.jpg')
             image['file_name'] = f'Scene{image["id"]}/rgb/0.jpg'
             del image['scene'], image['frame']
         write_json(path, data)
@@ -299,12 +302,15 @@ def test_frames_of_one_basename(tmp_path, run_tool):
         sample.pred_depth_map.data = quantise(sample.pred_depth_map.data)
     write(samples, meta, tmp_path / 'pred')
     assert sorted(p.name for p in (tmp_path / 'pred/depth').iterdir()) == [
-        'rgb_0_id1.png', 'rgb_0_id2.png'
+        'rgb_0_id1.png',
+        'rgb_0_id2.png',
     ]
-    code, _, err = run_tool('eval_files',
-                            root / 'annotations/panoptic_test.json',
-                            tmp_path / 'pred', '--out', tmp_path / 'm.json')
+    code, _, err = run_tool(
+        'eval_files',
+        root / 'annotations/panoptic_test.json',
+        tmp_path / 'pred',
+        '--out',
+        tmp_path / 'm.json',
+    )
     assert code == 0, err
-    compare(
-        json.loads((tmp_path / 'm.json').read_text()),
-        metrics_of(samples, meta, METRICS))
+    compare(json.loads((tmp_path / 'm.json').read_text()), metrics_of(samples, meta, METRICS))

@@ -1,16 +1,15 @@
-"""tools/eval_files.py and --format-only: files that are wrong, broken, half.
-"""
+"""tools/eval_files.py and --format-only: files that are wrong, broken, half."""
+
 import json
 import shutil
 
 import numpy as np
 import pytest
-from pycocotools import mask as mask_utils
 from prediction_run import FRAMES, SHAPE, formatter, write
+from pycocotools import mask as mask_utils
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import (read_json, write_depth_png, write_json,
-                                write_label_png)
+from pandepth_mm.fileio import read_json, write_depth_png, write_json, write_label_png
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 
@@ -51,8 +50,7 @@ def test_interrupted_runs(run, run_tool, tmp_path, monkeypatch):
 
 
 # of a mask of 100 x 100 pixels, too many for the image
-LARGE = mask_utils.encode(np.ones((100, 100), np.uint8, 'F'))['counts'].decode(
-)
+LARGE = mask_utils.encode(np.ones((100, 100), np.uint8, 'F'))['counts'].decode()
 
 
 def first_png(kind):
@@ -76,8 +74,7 @@ def resize(folder):
 
 
 def grey(folder):
-    write_label_png(
-        folder / first_png('panoptic'), np.zeros(SHAPE, np.uint8))
+    write_label_png(folder / first_png('panoptic'), np.zeros(SHAPE, np.uint8))
 
 
 def segment(data):
@@ -86,65 +83,102 @@ def segment(data):
 
 BAD = {
     'no info': (lambda f: (f / 'info.json').unlink(), 'found no info.json'),
-    'broken': (lambda f: (f / 'panoptic.json').write_text('{"annot'),
-               'panoptic.json: found broken JSON'),
-    'no list': (lambda f: (f / 'instances_bbox.json').write_text('{}'),
-                'instances_bbox.json: found a JSON dict'),
-    'no boxes': (lambda f: (f / 'instances_bbox.json').unlink(),
-                 'instances_bbox.json: found no such file'),
-    'no png': (lambda f: (f / first_png('semantic')).unlink(),
-               f'1 files missing, the first is */{first_png("semantic")}'),
+    'broken': (
+        lambda f: (f / 'panoptic.json').write_text('{"annot'),
+        'panoptic.json: found broken JSON',
+    ),
+    'no list': (
+        lambda f: (f / 'instances_bbox.json').write_text('{}'),
+        'instances_bbox.json: found a JSON dict',
+    ),
+    'no boxes': (
+        lambda f: (f / 'instances_bbox.json').unlink(),
+        'instances_bbox.json: found no such file',
+    ),
+    'no png': (
+        lambda f: (f / first_png('semantic')).unlink(),
+        f'1 files missing, the first is */{first_png("semantic")}',
+    ),
     'wrong size': (resize, f'{first_png("depth")}: found size'),
     'grey': (grey, f'{first_png("panoptic")}: found uint8'),
-    'version': (edit('info.json', lambda d: d.update(format='v9')),
-                "format: found 'v9'"),
-    'kind': (edit('info.json', lambda d: d['predictions'].append('flow')),
-             "predictions: found 'flow'"),
-    'classes': (edit('info.json', lambda d: d['thing_classes'].reverse()),
-                'thing_classes: found'),
-    'frame': (edit('info.json', lambda d: d['images'].pop() and None),
-              'none for 1 of 3 images, the first is '
-              'Scenetest_clone_Camera_0_00002'),
-    'panoptic frame': (edit('panoptic.json',
-                            lambda d: d['annotations'].pop() and None),
-                       'none for 1 images, the first is Scenetest'),
-    'image': (edit('panoptic.json',
-                   lambda d: d['annotations'][0].update(image_id=77)),
-              'annotations[0].image_id: found 77'),
-    'category': (edit('panoptic.json',
-                      lambda d: segment(d).update(category_id=99)),
-                 'annotations[0].segments_info[0].category_id: found 99'),
-    'segment': (edit('panoptic.json', lambda d: segment(d).update(id=500)),
-                'unlisted segment ids [1], none of [500]'),
-    'box category': (edit('instances_bbox.json',
-                          lambda d: d[0].update(category_id=99)),
-                     '[0].category_id: found 99'),
-    'stuff box': (edit('instances_bbox.json',
-                       lambda d: d[0].update(category_id=len(CLASSES))),
-                  'the category of a thing'),
-    'box': (edit('instances_bbox.json', lambda d: d[0].update(bbox=[1, 2])),
-            '[0].bbox: found [1, 2]'),
-    'score': (edit('instances_segm.json', lambda d: d[0].update(score='1')),
-              "[0].score: found '1'"),
-    'other score': (edit('instances_segm.json',
-                         lambda d: d[0].update(score=0.5)),
-                    'other detections in image Scenetest'),
-    'fewer masks': (edit('instances_segm.json', lambda d: d[1:]),
-                    'other detections in image Scenetest'),
-    'rle': (edit('instances_segm.json',
-                 lambda d: d[0]['segmentation'].update(size=[5, 5])),
-            '[0].segmentation: found'),
-    'counts': (edit('instances_segm.json',
-                    lambda d: d[0]['segmentation'].update(counts=LARGE)),
-               'a broken RLE'),
-    'code': (edit('info.json', lambda d: d['settings']['pipeline'].append(
-        dict(type='os.mkdir', path='x'))), 'settings.pipeline: found'),
-    'metric': (edit('info.json', lambda d: d['settings'].update(
-        metrics=[dict(type='os.getcwd')])), 'settings.metrics: found'),
-    'argument': (edit('info.json', lambda d: d['settings'].update(
-        metrics=[dict(type='DepthMetric', fil=1)])), "argument 'fil'"),
-    'data set': (edit('info.json', lambda d: d['settings']['dataset'].update(
-        pipeline=[])), 'settings.dataset: found'),
+    'version': (edit('info.json', lambda d: d.update(format='v9')), "format: found 'v9'"),
+    'kind': (
+        edit('info.json', lambda d: d['predictions'].append('flow')),
+        "predictions: found 'flow'",
+    ),
+    'classes': (edit('info.json', lambda d: d['thing_classes'].reverse()), 'thing_classes: found'),
+    'frame': (
+        edit('info.json', lambda d: d['images'].pop() and None),
+        'none for 1 of 3 images, the first is Scenetest_clone_Camera_0_00002',
+    ),
+    'panoptic frame': (
+        edit('panoptic.json', lambda d: d['annotations'].pop() and None),
+        'none for 1 images, the first is Scenetest',
+    ),
+    'image': (
+        edit('panoptic.json', lambda d: d['annotations'][0].update(image_id=77)),
+        'annotations[0].image_id: found 77',
+    ),
+    'category': (
+        edit('panoptic.json', lambda d: segment(d).update(category_id=99)),
+        'annotations[0].segments_info[0].category_id: found 99',
+    ),
+    'segment': (
+        edit('panoptic.json', lambda d: segment(d).update(id=500)),
+        'unlisted segment ids [1], none of [500]',
+    ),
+    'box category': (
+        edit('instances_bbox.json', lambda d: d[0].update(category_id=99)),
+        '[0].category_id: found 99',
+    ),
+    'stuff box': (
+        edit('instances_bbox.json', lambda d: d[0].update(category_id=len(CLASSES))),
+        'the category of a thing',
+    ),
+    'box': (
+        edit('instances_bbox.json', lambda d: d[0].update(bbox=[1, 2])),
+        '[0].bbox: found [1, 2]',
+    ),
+    'score': (
+        edit('instances_segm.json', lambda d: d[0].update(score='1')),
+        "[0].score: found '1'",
+    ),
+    'other score': (
+        edit('instances_segm.json', lambda d: d[0].update(score=0.5)),
+        'other detections in image Scenetest',
+    ),
+    'fewer masks': (
+        edit('instances_segm.json', lambda d: d[1:]),
+        'other detections in image Scenetest',
+    ),
+    'rle': (
+        edit('instances_segm.json', lambda d: d[0]['segmentation'].update(size=[5, 5])),
+        '[0].segmentation: found',
+    ),
+    'counts': (
+        edit('instances_segm.json', lambda d: d[0]['segmentation'].update(counts=LARGE)),
+        'a broken RLE',
+    ),
+    'code': (
+        edit(
+            'info.json', lambda d: d['settings']['pipeline'].append(dict(type='os.mkdir', path='x'))
+        ),
+        'settings.pipeline: found',
+    ),
+    'metric': (
+        edit('info.json', lambda d: d['settings'].update(metrics=[dict(type='os.getcwd')])),
+        'settings.metrics: found',
+    ),
+    'argument': (
+        edit(
+            'info.json', lambda d: d['settings'].update(metrics=[dict(type='DepthMetric', fil=1)])
+        ),
+        "argument 'fil'",
+    ),
+    'data set': (
+        edit('info.json', lambda d: d['settings']['dataset'].update(pipeline=[])),
+        'settings.dataset: found',
+    ),
 }
 
 
@@ -155,8 +189,7 @@ def test_bad_predictions(tiny_root, files, run_tool, tmp_path, name):
     shutil.copytree(files, pred)
     damage(pred)
     gt = tiny_root / 'annotations/panoptic_test.json'
-    code, _, err = run_tool('eval_files', gt, pred, '--out',
-                            tmp_path / 'm.json')
+    code, _, err = run_tool('eval_files', gt, pred, '--out', tmp_path / 'm.json')
     last = err.strip().splitlines()[-1]
     assert code == 2, err
     assert last.startswith('error: ') and 'Traceback' not in err
@@ -166,10 +199,12 @@ def test_bad_predictions(tiny_root, files, run_tool, tmp_path, name):
 
 def test_bad_annotations(tiny_root, files, run_tool, tmp_path):
     folder = tiny_root / 'annotations'
-    for gt, message in ((tmp_path / 'no.json', 'found no such file'),
-                        (folder, 'found a folder'),
-                        (folder / 'panoptic_val.json', 'another split'),
-                        (folder / 'instances_test.json', 'stuff_classes')):
+    for gt, message in (
+        (tmp_path / 'no.json', 'found no such file'),
+        (folder, 'found a folder'),
+        (folder / 'panoptic_val.json', 'another split'),
+        (folder / 'instances_test.json', 'stuff_classes'),
+    ):
         code, _, err = run_tool('eval_files', gt, files)
         assert code == 2, err
         last = err.strip().splitlines()[-1]
@@ -185,13 +220,18 @@ def test_bad_annotations(tiny_root, files, run_tool, tmp_path):
     moved = tmp_path / 'moved'
     shutil.copytree(tiny_root, moved)
     next((moved / 'sparse_depth').glob('test_*')).unlink()
-    code, _, err = run_tool('eval_files',
-                            moved / 'annotations/panoptic_test.json', files)
+    code, _, err = run_tool('eval_files', moved / 'annotations/panoptic_test.json', files)
     assert code == 2 and 'sparse_depth' in err
     # elsewhere than above the annotations
     shutil.copy(folder / 'panoptic_test.json', tmp_path / 'panoptic_t.json')
     shutil.copy(folder / 'instances_test.json', tmp_path / 'instances_t.json')
-    code, _, err = run_tool('eval_files', tmp_path / 'panoptic_t.json', files,
-                            '--data-root', tiny_root, '--source-root',
-                            tiny_root / 'source')
+    code, _, err = run_tool(
+        'eval_files',
+        tmp_path / 'panoptic_t.json',
+        files,
+        '--data-root',
+        tiny_root,
+        '--source-root',
+        tiny_root / 'source',
+    )
     assert code == 0, err

@@ -1,4 +1,5 @@
 """tools/export_onnx.py; tests/test_export has what the file computes."""
+
 import json
 from pathlib import Path
 
@@ -8,17 +9,17 @@ import torch
 from mmengine.config import Config
 from tool_toy import RunsCode
 
-from pandepth_mm.registry import MODELS
 from pandepth_mm.engine.registration import set_default_scope
+from pandepth_mm.registry import MODELS
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 CONFIGS = Path(__file__).parents[2] / 'configs/pandepth'
-CONFIG = f'''_base_ = {str(CONFIGS / 'table1/depth-only.py')!r}
+CONFIG = f"""_base_ = {str(CONFIGS / 'table1/depth-only.py')!r}
 model = dict(
     depth_head=dict(
         num_blocks=1, channels=4, sparse_channels=2, image_channels=2, k=2))
 test_dataloader = dict(dataset=dict(img_scale=(48, 32)))
-'''
+"""
 
 
 @pytest.fixture(scope='module')
@@ -31,13 +32,13 @@ def files(tmp_path_factory):
     weights = MODELS.build(cfg.model).state_dict()
     torch.save(
         dict(
-            state_dict={f'module.{k}': v.half()
-                        for k, v in weights.items()},
-            meta=dict(dataset_meta=dict(classes=CLASSES))),
-        folder / 'small.pth')
+            state_dict={f'module.{k}': v.half() for k, v in weights.items()},
+            meta=dict(dataset_meta=dict(classes=CLASSES)),
+        ),
+        folder / 'small.pth',
+    )
     torch.save(dict(weights, another=torch.zeros(3)), folder / 'bare.pth')
-    torch.save(
-        dict(state_dict=RunsCode(str(folder / 'ran'))), folder / 'evil.pth')
+    torch.save(dict(state_dict=RunsCode(str(folder / 'ran'))), folder / 'evil.pth')
     weights.pop('depth_head.predict_depth.bias')
     torch.save(dict(state_dict=weights), folder / 'part.pth')
     (folder / 'text.pth').write_text('no checkpoint')
@@ -50,16 +51,16 @@ def files(tmp_path_factory):
 def read(path):
     proto = onnx.load(path)
     shapes = {
-        i.name: [d.dim_value for d in i.type.tensor_type.shape.dim]
-        for i in proto.graph.input
+        i.name: [d.dim_value for d in i.type.tensor_type.shape.dim] for i in proto.graph.input
     }
     return proto, shapes, {p.key: p.value for p in proto.metadata_props}
 
 
 def test_sizes_come_from_the_config(run_tool, files, tmp_path):
     out = tmp_path / 'new' / 'model.onnx'
-    code, printed, err = run_tool('export_onnx', files / 'small.py',
-                                  files / 'small.pth', '--out', out)
+    code, printed, err = run_tool(
+        'export_onnx', files / 'small.py', files / 'small.pth', '--out', out
+    )
     assert code == 0, err
     proto, shapes, metadata = read(out)
     assert shapes['img'] == [1, 3, 32, 48]
@@ -76,9 +77,20 @@ def test_sizes_come_from_the_config(run_tool, files, tmp_path):
 def test_flags(run_tool, files, tmp_path):
     out = tmp_path / 'model.onnx'
     code, printed, err = run_tool(
-        'export_onnx', files / 'small.py', files / 'bare.pth', '--out', out,
-        '--size', '64x40', '--points', 7, '--opset', 20, '--cfg-options',
-        'model.max_depth=50.')
+        'export_onnx',
+        files / 'small.py',
+        files / 'bare.pth',
+        '--out',
+        out,
+        '--size',
+        '64x40',
+        '--points',
+        7,
+        '--opset',
+        20,
+        '--cfg-options',
+        'model.max_depth=50.',
+    )
     assert code == 0, err
     proto, shapes, metadata = read(out)
     assert shapes['sparse_depth'] == [1, 1, 40, 64]
@@ -87,32 +99,40 @@ def test_flags(run_tool, files, tmp_path):
     assert metadata['max_depth'] == '50.0' and 'classes' not in metadata
 
 
-@pytest.mark.parametrize('changes, named', [
-    (dict(config='none.py'), 'none.py: found no such file'),
-    (dict(config='small.pth'), 'small.pth: found'),
-    (dict(config='sizeless.py'), 'test_dataloader.dataset.img_scale'),
-    (dict(weights='none.pth'), 'none.pth: found no such file'),
-    (dict(weights='text.pth'), 'text.pth: found a file that is no check'),
-    (dict(weights='evil.pth'), 'evil.pth: found a checkpoint that could run'),
-    (dict(weights='part.pth'), 'part.pth: found 95 of the 96 weights'),
-    (dict(out='folder.onnx'), '--out: found'),
-    (dict(out='model.pth'), '--out: found'),
-    (dict(flags=('--size', '48')), "--size: found '48'"),
-    (dict(flags=('--size', '0x32')), 'size: found 0x32'),
-    (dict(flags=('--points', 0)), 'points: found 0'),
-    (dict(flags=('--points', 1537)), 'points: found 1537'),
-    (dict(flags=('--opset', 17)), 'opset: found 17'),
-    (dict(flags=('--tolerance', 0)), 'depth: found a difference of'),
-    (dict(flags=('--cfg-options', 'model.depth_head.channels=8')), 'shape'),
-])
+@pytest.mark.parametrize(
+    'changes, named',
+    [
+        (dict(config='none.py'), 'none.py: found no such file'),
+        (dict(config='small.pth'), 'small.pth: found'),
+        (dict(config='sizeless.py'), 'test_dataloader.dataset.img_scale'),
+        (dict(weights='none.pth'), 'none.pth: found no such file'),
+        (dict(weights='text.pth'), 'text.pth: found a file that is no check'),
+        (dict(weights='evil.pth'), 'evil.pth: found a checkpoint that could run'),
+        (dict(weights='part.pth'), 'part.pth: found 95 of the 96 weights'),
+        (dict(out='folder.onnx'), '--out: found'),
+        (dict(out='model.pth'), '--out: found'),
+        (dict(flags=('--size', '48')), "--size: found '48'"),
+        (dict(flags=('--size', '0x32')), 'size: found 0x32'),
+        (dict(flags=('--points', 0)), 'points: found 0'),
+        (dict(flags=('--points', 1537)), 'points: found 1537'),
+        (dict(flags=('--opset', 17)), 'opset: found 17'),
+        (dict(flags=('--tolerance', 0)), 'depth: found a difference of'),
+        (dict(flags=('--cfg-options', 'model.depth_head.channels=8')), 'shape'),
+    ],
+)
 def test_bad_input(run_tool, files, changes, named):
     before = sorted(files.iterdir())
     arguments = dict(
-        dict(config='small.py', weights='small.pth', out='model.onnx',
-             flags=()), **changes)
-    code, _, err = run_tool('export_onnx', files / arguments['config'],
-                            files / arguments['weights'], '--out',
-                            files / arguments['out'], *arguments['flags'])
+        dict(config='small.py', weights='small.pth', out='model.onnx', flags=()), **changes
+    )
+    code, _, err = run_tool(
+        'export_onnx',
+        files / arguments['config'],
+        files / arguments['weights'],
+        '--out',
+        files / arguments['out'],
+        *arguments['flags'],
+    )
     assert code == 2
     last = err.strip().splitlines()[-1]
     assert last.startswith('error: ') and named in last
@@ -120,8 +140,14 @@ def test_bad_input(run_tool, files, changes, named):
 
 
 def test_another_model_is_refused(run_tool, toy_config, files, tmp_path):
-    code, _, err = run_tool('export_onnx', toy_config, files / 'small.pth',
-                            '--out', tmp_path / 'model.onnx', '--size',
-                            '48x32')
+    code, _, err = run_tool(
+        'export_onnx',
+        toy_config,
+        files / 'small.pth',
+        '--out',
+        tmp_path / 'model.onnx',
+        '--size',
+        '48x32',
+    )
     assert code == 2 and 'model.type: found ToyModel; expected PanDepth' in err
     assert not (tmp_path / 'model.onnx').exists()

@@ -1,4 +1,5 @@
 """tools/infer.py: one frame, folders, restarts, videos and bad arguments."""
+
 import json
 import os
 import shutil
@@ -24,8 +25,7 @@ def drive(tmp_path):
         (tmp_path / folder).mkdir()
     image = cv2.imread(str(FRAME / 'image.jpg'))
     for i in range(3):
-        cv2.imwrite(str(tmp_path / f'image/{i:03d}.png'),
-                    image[:, ::-1] if i == 1 else image)
+        cv2.imwrite(str(tmp_path / f'image/{i:03d}.png'), image[:, ::-1] if i == 1 else image)
         shutil.copy(FRAME / 'points.bin', tmp_path / f'points/{i:03d}.bin')
         shutil.copy(FRAME / 'calib.txt', tmp_path / f'calib/{i:03d}.txt')
     return tmp_path
@@ -37,28 +37,43 @@ def times(out):
 
 def test_one_frame(run_tool, tmp_path):
     out = tmp_path / 'out'
-    code, text, err = run_tool('infer', FRAME / 'image.jpg', *LIDAR, '--out',
-                               out)
+    code, text, err = run_tool('infer', FRAME / 'image.jpg', *LIDAR, '--out', out)
     assert code == 0, err
     line, last = text.splitlines()
     assert line.startswith('image: 1242x375, 14551 measured pixels (3.1 %), ')
     assert ' Car' in line and line.endswith(' s')
     assert last == f'results: {out}'
     assert sorted(p.name for p in (out / 'image').iterdir()) == sorted(
-        [*FILES.values(), 'result.json'])
+        [*FILES.values(), 'result.json']
+    )
     # the very same command finds all done
     before = times(out)
-    code, text, _ = run_tool('infer', FRAME / 'image.jpg', *LIDAR, '--out',
-                             out)
+    code, text, _ = run_tool('infer', FRAME / 'image.jpg', *LIDAR, '--out', out)
     assert code == 0 and '1 of 1 frames are there already' in text
     assert times(out) == before
 
 
 def test_folders_restart_and_video(run_tool, drive):
     out = drive / 'out'
-    args = ('infer', drive / 'image', '--points', drive / 'points', '--calib',
-            drive / 'calib', '--out', out, '--save', 'depth', 'panels',
-            '--batch-size', '2', '--video', drive / 'v.gif', '--fps', '5')
+    args = (
+        'infer',
+        drive / 'image',
+        '--points',
+        drive / 'points',
+        '--calib',
+        drive / 'calib',
+        '--out',
+        out,
+        '--save',
+        'depth',
+        'panels',
+        '--batch-size',
+        '2',
+        '--video',
+        drive / 'v.gif',
+        '--fps',
+        '5',
+    )
     code, text, err = run_tool(*args)
     assert code == 0, err
     lines = text.splitlines()
@@ -80,14 +95,14 @@ def test_folders_restart_and_video(run_tool, drive):
     assert np.array_equal(again, second)
     after = times(out)
     assert {p for p in before if before[p] != after[p]} == {
-        p for p in before if p.parent.name == '001'}
+        p for p in before if p.parent.name == '001'
+    }
     # other settings would mix two runs
     code, _, err = run_tool(*args, '--depth-resize', 'nearest')
     assert code == 2
     assert 'depth_resize: found results of another run: splat' in err
     assert times(out) == after
-    code, text, _ = run_tool(*args, '--depth-resize', 'nearest',
-                             '--overwrite')
+    code, text, _ = run_tool(*args, '--depth-resize', 'nearest', '--overwrite')
     assert code == 0 and 'already' not in text
     other = cv2.imread(str(out / '000/depth.png'), cv2.IMREAD_UNCHANGED)
     assert (other != first).any()
@@ -98,62 +113,101 @@ def test_sparse_depth_and_no_depth(run_tool, tmp_path):
     depth[200::5, ::5] = 1000  # 10 m in centimetres
     cv2.imwrite(str(tmp_path / 'd.png'), depth)
     code, text, err = run_tool(
-        'infer', FRAME / 'image.jpg', '--sparse-depth', tmp_path / 'd.png',
-        '--depth-scale', 100, '--out', tmp_path / 'a', '--weights',
-        find_config(MODEL).weights)
+        'infer',
+        FRAME / 'image.jpg',
+        '--sparse-depth',
+        tmp_path / 'd.png',
+        '--depth-scale',
+        100,
+        '--out',
+        tmp_path / 'a',
+        '--weights',
+        find_config(MODEL).weights,
+    )
     assert code == 0, err
     assert not (tmp_path / 'a/image/cloud.ply').exists()  # no calibration
     summary = json.loads((tmp_path / 'a/image/result.json').read_text())
     assert summary['measured_pixels'] == (depth > 0).sum()
-    code, text, _ = run_tool('infer', FRAME / 'image.jpg', '--out',
-                             tmp_path / 'b', '--save', 'semantic', '--config',
-                             MODEL)
+    code, text, _ = run_tool(
+        'infer',
+        FRAME / 'image.jpg',
+        '--out',
+        tmp_path / 'b',
+        '--save',
+        'semantic',
+        '--config',
+        MODEL,
+    )
     assert code == 0 and ', a guess, ' in text
 
 
-@pytest.mark.parametrize('args, message', [
-    (('no.png', ), 'no.png: found no such file'),
-    ((FRAME / 'image.jpg', '--points', FRAME / 'points.bin'),
-     'calib: found None; expected the calibration of camera and LiDAR'),
-    ((FRAME / 'image.jpg', *LIDAR, '--sparse-depth', FRAME / 'image.jpg'),
-     'sparse_depth, points: found both'),
-    ((FRAME / 'points.bin', ), 'points.bin: found a file that cannot be dec'),
-    ((FRAME / 'image.jpg', *LIDAR, '--device', 'cuda:99'),
-     "device: found 'cuda:99', and torch sees"),
-    ((FRAME / 'image.jpg', '--weights', 'w.pth'),
-     'w.pth: found no such file; expected a checkpoint'),
-    ((FRAME / 'image.jpg', '--config', 'pandepth_effb5_vkitti2'),
-     '--weights: found none; expected a checkpoint: none comes along'),
-    ((FRAME / 'image.jpg', '--config', 'nope'), 'nope: found no such file'),
-    ((FRAME / 'image.jpg', '--save', 'cloud'),
-     '--save: found cloud without --calib'),
-    ((FRAME / 'image.jpg', '--save', 'depth', '--video', 'v.mp4'),
-     '--video: found no panels in --save'),
-    ((FRAME / 'image.jpg', '--video', 'v.avi'),
-     "v.avi: found suffix '.avi'; expected .mp4 or .gif"),
-    ((FRAME / 'image.jpg', '--depth-scale', '0'), '--depth-scale: found 0.0'),
-    ((FRAME / 'image.jpg', '--batch-size', '0'), '--batch-size: found 0'),
-    ((FRAME / 'image.jpg', '--fps', '0', '--video', 'v.gif'),
-     '--fps: found 0.0'),
-])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (('no.png',), 'no.png: found no such file'),
+        (
+            (FRAME / 'image.jpg', '--points', FRAME / 'points.bin'),
+            'calib: found None; expected the calibration of camera and LiDAR',
+        ),
+        (
+            (FRAME / 'image.jpg', *LIDAR, '--sparse-depth', FRAME / 'image.jpg'),
+            'sparse_depth, points: found both',
+        ),
+        ((FRAME / 'points.bin',), 'points.bin: found a file that cannot be dec'),
+        (
+            (FRAME / 'image.jpg', *LIDAR, '--device', 'cuda:99'),
+            "device: found 'cuda:99', and torch sees",
+        ),
+        (
+            (FRAME / 'image.jpg', '--weights', 'w.pth'),
+            'w.pth: found no such file; expected a checkpoint',
+        ),
+        (
+            (FRAME / 'image.jpg', '--config', 'pandepth_effb5_vkitti2'),
+            '--weights: found none; expected a checkpoint: none comes along',
+        ),
+        ((FRAME / 'image.jpg', '--config', 'nope'), 'nope: found no such file'),
+        ((FRAME / 'image.jpg', '--save', 'cloud'), '--save: found cloud without --calib'),
+        (
+            (FRAME / 'image.jpg', '--save', 'depth', '--video', 'v.mp4'),
+            '--video: found no panels in --save',
+        ),
+        (
+            (FRAME / 'image.jpg', '--video', 'v.avi'),
+            "v.avi: found suffix '.avi'; expected .mp4 or .gif",
+        ),
+        ((FRAME / 'image.jpg', '--depth-scale', '0'), '--depth-scale: found 0.0'),
+        ((FRAME / 'image.jpg', '--batch-size', '0'), '--batch-size: found 0'),
+        ((FRAME / 'image.jpg', '--fps', '0', '--video', 'v.gif'), '--fps: found 0.0'),
+    ],
+)
 def test_bad_arguments(run_tool, tmp_path, args, message):
     code, out, err = run_tool('infer', *args, '--out', tmp_path / 'out')
     assert code == 2
-    error, = [x for x in err.splitlines() if x.startswith('error: ')]
+    (error,) = [x for x in err.splitlines() if x.startswith('error: ')]
     assert message in error and 'Traceback' not in err
     assert not (tmp_path / 'out').exists()
 
 
 def test_a_bad_frame_among_many_is_found_first(run_tool, drive):
     """Nothing is computed, and nothing written, before all was looked at."""
-    for bad, message in (('image/002.png', 'cannot be decoded'),
-                         ('points/002.bin', '16 bytes a point'),
-                         ('calib/002.txt', 'P2: found the lines')):
+    for bad, message in (
+        ('image/002.png', 'cannot be decoded'),
+        ('points/002.bin', '16 bytes a point'),
+        ('calib/002.txt', 'P2: found the lines'),
+    ):
         good = (drive / bad).read_bytes()
         (drive / bad).write_bytes(b'nothing')
         code, out, err = run_tool(
-            'infer', drive / 'image', '--points', drive / 'points', '--calib',
-            drive / 'calib', '--out', drive / 'out')
+            'infer',
+            drive / 'image',
+            '--points',
+            drive / 'points',
+            '--calib',
+            drive / 'calib',
+            '--out',
+            drive / 'out',
+        )
         assert code == 2 and message in err and bad in err
         assert not (drive / 'out').exists()
         (drive / bad).write_bytes(good)
@@ -163,9 +217,7 @@ def test_folders_that_hold_something_else(run_tool, tmp_path):
     (tmp_path / 'file').write_text('')
     (tmp_path / 'full').mkdir()
     (tmp_path / 'full' / 'thesis.txt').write_text('mine')
-    for name, message in (('file', 'found .*file, a file'),
-                          ('full', 'which holds something else')):
-        code, _, err = run_tool('infer', FRAME / 'image.jpg', '--out',
-                                tmp_path / name)
+    for name, message in (('file', 'found .*file, a file'), ('full', 'which holds something else')):
+        code, _, err = run_tool('infer', FRAME / 'image.jpg', '--out', tmp_path / name)
         assert code == 2 and message.split('.*')[-1] in err
     assert os.listdir(tmp_path / 'full') == ['thesis.txt']

@@ -1,11 +1,12 @@
 """One line for bad input, a traceback for a bug."""
+
 import pickle
 
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from pandepth_mm.errors import InputError
 from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.errors import InputError
 
 
 def test_input_error_becomes_one_line(capsys):
@@ -17,8 +18,7 @@ def test_input_error_becomes_one_line(capsys):
     with pytest.raises(SystemExit) as error:
         main()
     assert error.value.code == 2
-    assert capsys.readouterr().err == (
-        'error: a.png: depth: found two lines; expected one\n')
+    assert capsys.readouterr().err == ('error: a.png: depth: found two lines; expected one\n')
 
 
 def test_other_errors_and_results_pass():
@@ -39,7 +39,6 @@ def test_input_error_survives_pickling():
 
 
 class Broken(Dataset):
-
     def __len__(self):
         return 1
 
@@ -51,5 +50,4 @@ class Broken(Dataset):
 def test_input_error_survives_a_dataloader(workers):
     with pytest.raises(InputError) as error:
         next(iter(DataLoader(Broken(), num_workers=workers)))
-    assert str(error.value) == 'a.png: img: found no such file; ' \
-        'expected an image'
+    assert str(error.value) == 'a.png: img: found no such file; expected an image'

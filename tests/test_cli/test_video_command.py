@@ -1,11 +1,11 @@
 """tools/make_video.py: pictures of a folder into a video."""
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-COLORS = {'frame_2.png': (250, 20, 20), 'frame_10.png': (20, 20, 250),
-          'frame_1.jpg': (20, 200, 20)}
+COLORS = {'frame_2.png': (250, 20, 20), 'frame_10.png': (20, 20, 250), 'frame_1.jpg': (20, 200, 20)}
 
 
 @pytest.fixture
@@ -29,8 +29,7 @@ def colors_of(path):
         for i in range(image.n_frames):
             image.seek(i)
             pixel = np.array(image.convert('RGB'))[16, 24].astype(int)
-            found.append(
-                min(COLORS, key=lambda n: abs(pixel - COLORS[n]).sum()))
+            found.append(min(COLORS, key=lambda n: abs(pixel - COLORS[n]).sum()))
     return found
 
 
@@ -44,8 +43,7 @@ def test_pictures_of_a_folder_in_natural_order(run_tool, folder, tmp_path):
 def test_files_in_the_order_given(run_tool, folder, tmp_path):
     names = ['frame_10.png', 'frame_1.jpg']
     out = tmp_path / 'a.gif'
-    code, _, _ = run_tool('make_video', *(folder / n for n in names),
-                          '--out', out)
+    code, _, _ = run_tool('make_video', *(folder / n for n in names), '--out', out)
     assert code == 0 and colors_of(out) == names
 
 
@@ -66,13 +64,11 @@ def test_bad_input(run_tool, folder, tmp_path):
         ([folder], 'a.mp4', 'frame_3.png: found a file that cannot'),
         ([folder / 'sub'], 'a.mp4', 'sub: found no picture'),
         ([tmp_path / 'none'], 'a.mp4', 'none: found no such file'),
-        ([first, tmp_path / 'small.png'], 'a.mp4',
-         'small.png: found a width of 9 pixels'),
+        ([first, tmp_path / 'small.png'], 'a.mp4', 'small.png: found a width of 9 pixels'),
         ([first], 'a.avi', "a.avi: found suffix '.avi'"),
         ([first, '--fps', '-1'], 'a.mp4', 'fps'),
     ]:
-        code, _, err = run_tool('make_video', *pictures, '--out',
-                                tmp_path / 'out' / out)
+        code, _, err = run_tool('make_video', *pictures, '--out', tmp_path / 'out' / out)
         assert code == 2
         assert named in err and 'Traceback' not in err
         assert not list((tmp_path / 'out').glob('*'))

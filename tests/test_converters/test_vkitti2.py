@@ -1,4 +1,5 @@
 """The Virtual KITTI 2 converter on hand-made frames."""
+
 import hashlib
 
 import numpy as np
@@ -18,6 +19,7 @@ from vkitti2_frames import (
     track_image,
     tree,
 )
+
 from pandepth_mm.converters.vkitti2.frame import (
     FrameOptions,
     decode_classes,
@@ -26,7 +28,6 @@ from pandepth_mm.converters.vkitti2.frame import (
     panoptic_ids,
     segments_of,
 )
-
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
 from pandepth_mm.structures.vkitti2_meta import CLASSES
@@ -38,16 +39,13 @@ def test_segments_by_hand():
     assert ids[2, 6] == 0, 'a truck pixel without a track is void'
     assert ids[3, 6] == 0 and ids[4, 7] == 0, 'undefined is void'
     assert odd == dict(
-        orphan_pixels=1,
-        mixed_tracks=0,
-        stuff_pixels_in_tracks=0,
-        classless_tracks=0)
+        orphan_pixels=1, mixed_tracks=0, stuff_pixels_in_tracks=0, classless_tracks=0
+    )
 
 
 def test_track_of_several_classes():
     """Most thing pixels win; a pixel of stuff keeps its class."""
-    ids, odd = panoptic_ids(
-        decode_classes(class_image(['CVVRS.'])), track_image(['333333']))
+    ids, odd = panoptic_ids(decode_classes(class_image(['CVVRS.'])), track_image(['333333']))
     assert segments_of(ids) == [
         dict(id=5, category_id=5, area=1, bbox=[4, 0, 1, 1], iscrowd=0),
         dict(id=9, category_id=9, area=1, bbox=[3, 0, 1, 1], iscrowd=0),
@@ -79,8 +77,7 @@ def test_sixteen_bit_tracks_fit():
 def test_segments_equal_brute_force():
     rng = np.random.default_rng(0)
     classes = rng.integers(0, 15, (40, 50))
-    tracks = np.where((classes > 0) & (classes < 4),
-                      rng.integers(0, 6, classes.shape), 0)
+    tracks = np.where((classes > 0) & (classes < 4), rng.integers(0, 6, classes.shape), 0)
     ids, _ = panoptic_ids(classes, tracks)
     found = {s['id']: s for s in segments_of(ids)}
     owners = {}  # the pixels of each segment, by plain loops
@@ -100,9 +97,7 @@ def test_segments_equal_brute_force():
         xs, ys = [p[0] for p in pixels], [p[1] for p in pixels]
         assert segment['category_id'] == category
         assert segment['area'] == len(pixels)
-        assert segment['bbox'] == [
-            min(xs), min(ys), max(xs) - min(xs) + 1, max(ys) - min(ys) + 1
-        ]
+        assert segment['bbox'] == [min(xs), min(ys), max(xs) - min(xs) + 1, max(ys) - min(ys) + 1]
         assert all(ids[p[1], p[0]] == segment['id'] for p in pixels)
 
 
@@ -128,8 +123,7 @@ def test_draws_are_uniform():
 
 
 def test_seed_is_the_same_everywhere():
-    assert frame_seed(0, 'Scene01') == int(
-        hashlib.sha256(b'0/Scene01').hexdigest()[:32], 16)
+    assert frame_seed(0, 'Scene01') == int(hashlib.sha256(b'0/Scene01').hexdigest()[:32], 16)
     drawn = draw_depth(np.ones((2, 8), np.float32), 0.25, seed=7)
     # where the four smallest of PCG64(7)'s raw numbers are, recorded once
     assert np.flatnonzero(drawn).tolist() == [3, 6, 11, 12]
@@ -144,20 +138,18 @@ def test_outputs(tmp_path):
 
     ids = []
     for split, scenes in dict(
-            train={'Scene01', 'Scene06', 'Scene20'},
-            val={'Scene18'},
-            test={'Scene02'}).items():
+        train={'Scene01', 'Scene06', 'Scene20'}, val={'Scene18'}, test={'Scene02'}
+    ).items():
         panoptic, coco = load(out, split), load(out, split, 'instances')
         assert {i['scene'] for i in panoptic['images']} == scenes
         assert panoptic['images'] == coco['images']
         ids += [i['id'] for i in panoptic['images']]
-        assert [(c['id'], c['name'], c['isthing'])
-                for c in panoptic['categories']
-                ] == [(i + 1, n, int(i < 3)) for i, n in enumerate(CLASSES)]
+        assert [(c['id'], c['name'], c['isthing']) for c in panoptic['categories']] == [
+            (i + 1, n, int(i < 3)) for i, n in enumerate(CLASSES)
+        ]
         assert coco['categories'] == panoptic['categories'][:3]
         assert panoptic['info']['data_root'] == str(tmp_path / 'in')
-        for image, ann in zip(
-                panoptic['images'], panoptic['annotations'], strict=True):
+        for image, ann in zip(panoptic['images'], panoptic['annotations'], strict=True):
             assert image['id'] == ann['image_id']
             assert ann['segments_info'] == EXPECTED_SEGMENTS
             read_panoptic_png(out / 'panoptic' / ann['file_name'], (6, 8))
@@ -167,23 +159,26 @@ def test_outputs(tmp_path):
             assert (tmp_path / 'in' / image['file_name']).is_file()
             read_depth_png(tmp_path / 'in' / image['depth_file'], 100, (6, 8))
             assert (image['depth_scale'], image['camera']) == (100, 0)
-            assert image['cam2img'] == [[10 + image['frame'], 0, 3.5],
-                                        [0, 11, 2.5], [0, 0, 1]]
+            assert image['cam2img'] == [[10 + image['frame'], 0, 3.5], [0, 11, 2.5], [0, 0, 1]]
     assert len(set(ids)) == 20
 
     coco = COCO(out / 'annotations' / 'instances_val.json')
     (first, second) = coco.loadAnns(coco.getAnnIds(coco.getImgIds()[0]))
     assert np.argwhere(coco.annToMask(first)).tolist() == [
-        [y, x] for y in (2, 3) for x in (0, 1, 2, 4, 5)]
-    assert (first['area'], first['bbox'], first['category_id'],
-            first['track_id']) == (10, [0, 2, 6, 2], 2, 0)
+        [y, x] for y in (2, 3) for x in (0, 1, 2, 4, 5)
+    ]
+    assert (first['area'], first['bbox'], first['category_id'], first['track_id']) == (
+        10,
+        [0, 2, 6, 2],
+        2,
+        0,
+    )
     assert (second['area'], second['category_id']) == (1, 3)
 
 
 def test_depth_files(tmp_path):
     """Range, encoding, densities; draws independent of each other."""
-    raw = np.random.default_rng(0).integers(
-        100, 8000, (60, 80)).astype(np.uint16)
+    raw = np.random.default_rng(0).integers(100, 8000, (60, 80)).astype(np.uint16)
     raw[0], raw[1], raw[2], raw[3], raw[4] = 65535, 0, 8001, 8000, 1
     for variation in ('clone', 'fog'):
         make_frame(tmp_path / 'in', variation=variation, scale=10, depth=raw)
@@ -208,8 +203,12 @@ def test_depth_files(tmp_path):
     again = (maps['clone', 'sparse_depth'] & maps['fog', 'sparse_depth']).sum()
     assert abs(again - 240 * 240 / 4560) < 18
 
-    quiet(tmp_path / 'in', out, overwrite=True, options=FrameOptions(
-        max_depth=20, seed=3, sparse_density=0.1, gt_density=0.5))
+    quiet(
+        tmp_path / 'in',
+        out,
+        overwrite=True,
+        options=FrameOptions(max_depth=20, seed=3, sparse_density=0.1, gt_density=0.5),
+    )
     for image in load(out)['images']:
         got = read_depth_png(out / image['depth_gt_file'], 256)
         # fewer are valid than asked for: all of them
@@ -230,7 +229,8 @@ def test_layouts_give_equal_annotations(tmp_path):
         pngs = {k: v for k, v in files.items() if k.endswith('.png')}
         annotations = [
             load(tmp_path / 'out' / layout, split, kind)
-            for split in ('train', 'val') for kind in ('panoptic', 'instances')
+            for split in ('train', 'val')
+            for kind in ('panoptic', 'instances')
         ]
         for annotation in annotations:
             del annotation['info']['data_root']
@@ -255,17 +255,18 @@ def test_same_bytes_for_any_number_of_workers(tmp_path):
 
 def test_subset_options(tmp_path):
     make_root(tmp_path / 'in')
-    summary = quiet(tmp_path / 'in', tmp_path / 'out',
-                    dict(train=['Scene02'], val=['Scene20'], test=[]),
-                    ['fog'])
+    summary = quiet(
+        tmp_path / 'in',
+        tmp_path / 'out',
+        dict(train=['Scene02'], val=['Scene20'], test=[]),
+        ['fog'],
+    )
     assert summary.frames == dict(train=2, val=2, test=0)
     panoptic = load(tmp_path / 'out')
-    assert {(i['scene'], i['variation'])
-            for i in panoptic['images']} == {('Scene02', 'fog')}
+    assert {(i['scene'], i['variation']) for i in panoptic['images']} == {('Scene02', 'fog')}
     assert not (tmp_path / 'out/annotations/panoptic_test.json').exists()
     # a split made later in the same folder leaves the others alone
-    quiet(tmp_path / 'in', tmp_path / 'out',
-          dict(train=[], val=[], test=['Scene01']))
+    quiet(tmp_path / 'in', tmp_path / 'out', dict(train=[], val=[], test=['Scene01']))
     assert load(tmp_path / 'out') == panoptic
     assert len(load(tmp_path / 'out', 'test')['images']) == 4
 
@@ -277,8 +278,10 @@ def test_only_one_scene_downloaded(tmp_path, caplog):
     assert 'Scene18 (val) is not in' in caplog.text
     assert 'val has no frames' in caplog.text
     assert 'Scene06 has no clone' in caplog.text
-    assert sorted(p.name for p in (tmp_path / 'out/annotations').iterdir(
-    )) == ['instances_train.json', 'panoptic_train.json']
+    assert sorted(p.name for p in (tmp_path / 'out/annotations').iterdir()) == [
+        'instances_train.json',
+        'panoptic_train.json',
+    ]
 
 
 def test_frame_without_things(tmp_path):

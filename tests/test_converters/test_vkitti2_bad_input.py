@@ -1,10 +1,10 @@
 """The Virtual KITTI 2 converter and bad input."""
+
 import shutil
 
 import cv2
 import numpy as np
 import pytest
-from pandepth_mm.converters.vkitti2 import command as vkitti2
 from vkitti2_frames import (
     INTRINSIC_HEADER,
     class_image,
@@ -14,6 +14,8 @@ from vkitti2_frames import (
     source,
     track_image,
 )
+
+from pandepth_mm.converters.vkitti2 import command as vkitti2
 
 
 def no_frames(root):
@@ -69,8 +71,7 @@ def colour_depth(root):
 
 
 def depth_of_other_size(root):
-    cv2.imwrite(
-        str(source(root, 'depth', number=1)), np.ones((6, 9), np.uint16))
+    cv2.imwrite(str(source(root, 'depth', number=1)), np.ones((6, 9), np.uint16))
     return ['depth_00001.png', '(6, 9)', '(6, 8)']
 
 
@@ -124,21 +125,39 @@ def intrinsics_zero(root):
 
 
 def intrinsics_short(root):
-    (root / 'Scene01/clone/intrinsic.txt').write_text(
-        INTRINSIC_HEADER + '0 0 1 1 1 1\n')
+    (root / 'Scene01/clone/intrinsic.txt').write_text(INTRINSIC_HEADER + '0 0 1 1 1 1\n')
     return ['intrinsic.txt', 'frame 1 camera 0', 'no such row']
 
 
 CONTENT_ERRORS = (unknown_colour, classless, depth_cut_off, classes_cut_off)
 
 
-@pytest.mark.parametrize('spoil', [
-    no_frames, no_root, missing_png, missing_two, missing_modality,
-    unknown_colour, classless, eight_bit_depth, colour_depth,
-    depth_of_other_size, depth_cut_off, classes_cut_off, empty_rgb, no_png,
-    palette_lost, no_intrinsics, intrinsics_header, intrinsics_row,
-    intrinsics_zero, intrinsics_short
-], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    'spoil',
+    [
+        no_frames,
+        no_root,
+        missing_png,
+        missing_two,
+        missing_modality,
+        unknown_colour,
+        classless,
+        eight_bit_depth,
+        colour_depth,
+        depth_of_other_size,
+        depth_cut_off,
+        classes_cut_off,
+        empty_rgb,
+        no_png,
+        palette_lost,
+        no_intrinsics,
+        intrinsics_header,
+        intrinsics_row,
+        intrinsics_zero,
+        intrinsics_short,
+    ],
+    ids=lambda f: f.__name__,
+)
 def test_bad_input(tmp_path, capsys, spoil):
     root, out = tmp_path / 'in', tmp_path / 'out'
     for number in (0, 1):
@@ -157,19 +176,21 @@ def test_bad_input(tmp_path, capsys, spoil):
         assert not out.exists()
 
 
-@pytest.mark.parametrize('flags, parts', [
-    (['--train-scenes', 'Scene06'], ['no frames of Scene06',
-                                     '--train-scenes']),
-    (['--val-scenes', '1'], ['--val-scenes', 'Scene01', '--train-scenes']),
-    (['--variations', 'clone', 'rain'], ['Scene01 without rain',
-                                         '--variations']),
-    (['--cameras', '1'], ['Camera_1', 'no such folder']),
-    (['--max-depth', '0'], ['--max-depth', '0.0', '256.0 m']),
-    (['--max-depth', '300'], ['--max-depth', '300.0', '256.0 m']),
-    (['--sparse-density', '5'], ['--sparse-density', '5.0', '0 to 1']),
-    (['--gt-density', '-0.1'], ['--gt-density', '0 to 1']),
-    (['--workers', '0'], ['--workers', 'at least 1']),
-], ids=lambda x: x[0] if x[0].startswith('--') else '')
+@pytest.mark.parametrize(
+    'flags, parts',
+    [
+        (['--train-scenes', 'Scene06'], ['no frames of Scene06', '--train-scenes']),
+        (['--val-scenes', '1'], ['--val-scenes', 'Scene01', '--train-scenes']),
+        (['--variations', 'clone', 'rain'], ['Scene01 without rain', '--variations']),
+        (['--cameras', '1'], ['Camera_1', 'no such folder']),
+        (['--max-depth', '0'], ['--max-depth', '0.0', '256.0 m']),
+        (['--max-depth', '300'], ['--max-depth', '300.0', '256.0 m']),
+        (['--sparse-density', '5'], ['--sparse-density', '5.0', '0 to 1']),
+        (['--gt-density', '-0.1'], ['--gt-density', '0 to 1']),
+        (['--workers', '0'], ['--workers', 'at least 1']),
+    ],
+    ids=lambda x: x[0] if x[0].startswith('--') else '',
+)
 def test_bad_flags(tmp_path, capsys, flags, parts):
     make_frame(tmp_path / 'in')
     out = tmp_path / 'out'

@@ -1,4 +1,5 @@
 """The Virtual KITTI 2 converter on a genuine frame."""
+
 import json
 import shutil
 
@@ -23,9 +24,7 @@ def genuine(tmp_path_factory):
     for key in FOLDERS:
         target = source(root, key, number=1, **where)
         target.parent.mkdir(parents=True)
-        shutil.copyfile(
-            source(GENUINE, key, number=0 if key == 'depth' else 1, **where),
-            target)
+        shutil.copyfile(source(GENUINE, key, number=0 if key == 'depth' else 1, **where), target)
     out = root / 'out'
     return root, out, quiet(root, out)
 
@@ -37,9 +36,8 @@ def test_genuine_encodings(genuine):
     assert summary.frames == dict(train=1, val=0, test=0)
     assert summary.orphan_pixels == 1 and summary.mixed_tracks == 0
     panoptic = load(out)
-    (image, ), (ann, ) = panoptic['images'], panoptic['annotations']
-    assert image['cam2img'] == [[725.0087, 0, 620.5], [0, 725.0087, 187.0],
-                                [0, 0, 1]]
+    (image,), (ann,) = panoptic['images'], panoptic['annotations']
+    assert image['cam2img'] == [[725.0087, 0, 620.5], [0, 725.0087, 187.0], [0, 0, 1]]
     assert (image['width'], image['height']) == (1242, 375)
     ids = read_panoptic_png(out / 'panoptic' / ann['file_name'], (375, 1242))
     segments = {s['id']: s for s in ann['segments_info']}
@@ -59,8 +57,10 @@ def test_genuine_encodings(genuine):
         assert (colors[mask] == CLASS_COLORS[name]).all()
         ys, xs = np.nonzero(mask)
         assert segment['bbox'] == [
-            xs.min(), ys.min(), xs.max() - xs.min() + 1,
-            ys.max() - ys.min() + 1
+            xs.min(),
+            ys.min(),
+            xs.max() - xs.min() + 1,
+            ys.max() - ys.min() + 1,
         ]
         assert segment['area'] == mask.sum()
         values = np.unique(tracks[mask])
@@ -77,14 +77,10 @@ def test_genuine_encodings(genuine):
 
 def test_genuine_instances(genuine):
     _, out, _ = genuine
-    segments = {
-        s['id']: s
-        for s in load(out)['annotations'][0]['segments_info']
-    }
+    segments = {s['id']: s for s in load(out)['annotations'][0]['segments_info']}
     coco = COCO(out / 'annotations' / 'instances_train.json')
     assert len(coco.anns) == 39
-    ids = read_panoptic_png(
-        out / 'panoptic' / load(out)['annotations'][0]['file_name'])
+    ids = read_panoptic_png(out / 'panoptic' / load(out)['annotations'][0]['file_name'])
     for ann in coco.anns.values():
         segment = segments[ann['segment_id']]
         for key in ('area', 'bbox', 'category_id'):
@@ -95,14 +91,12 @@ def test_genuine_instances(genuine):
 def test_genuine_depth(genuine):
     root, out, summary = genuine
     raw = np.array(
-        Image.open(
-            source(root, 'depth', variation='morning', number=1,
-                   layout='archives'))).astype(np.float64)
-    (image, ) = load(out)['images']
+        Image.open(source(root, 'depth', variation='morning', number=1, layout='archives'))
+    ).astype(np.float64)
+    (image,) = load(out)['images']
     size = 375 * 1242
     drawn = []
-    for key, count in (('sparse_depth', round(size * 0.05)),
-                       ('depth_gt', size // 5)):
+    for key, count in (('sparse_depth', round(size * 0.05)), ('depth_gt', size // 5)):
         got = np.array(Image.open(out / image[f'{key}_file']))
         on = got > 0
         assert on.sum() == count
@@ -118,15 +112,15 @@ def test_genuine_depth(genuine):
 
 def test_genuine_by_panopticapi(genuine):
     """The truth scored against itself: every segment is found, exactly."""
-    evaluation = pytest.importorskip(
-        'panopticapi.evaluation', reason='needs panopticapi-lite')
+    evaluation = pytest.importorskip('panopticapi.evaluation', reason='needs panopticapi-lite')
     _, out, _ = genuine
     panoptic = load(out)
     categories = {c['id']: c for c in panoptic['categories']}
-    (ann, ) = panoptic['annotations']
+    (ann,) = panoptic['annotations']
     folder = str(out / 'panoptic')
     stat = evaluation.pq_compute_single_core(
-        0, [(ann, json.loads(json.dumps(ann)))], folder, folder, categories)
+        0, [(ann, json.loads(json.dumps(ann)))], folder, folder, categories
+    )
     result, _ = stat.pq_average(categories, isthing=None)
     assert result['pq'] == 1 and result['n'] == 11
     assert sum(stat[c].tp for c in categories) == len(ann['segments_info'])
@@ -136,12 +130,9 @@ def test_genuine_merged_lower_case(genuine, tmp_path):
     """The same frame as other people have it."""
     root, out, _ = genuine
     for key in FOLDERS:
-        target = source(
-            tmp_path, key, variation='morning', number=1, layout='lower')
+        target = source(tmp_path, key, variation='morning', number=1, layout='lower')
         target.parent.mkdir(parents=True)
-        shutil.copyfile(
-            source(root, key, variation='morning', number=1,
-                   layout='archives'), target)
+        shutil.copyfile(source(root, key, variation='morning', number=1, layout='archives'), target)
     quiet(tmp_path, tmp_path / 'out')
     assert load(tmp_path / 'out')['annotations'] == load(out)['annotations']
     ours, theirs = tree(tmp_path / 'out'), tree(out)

@@ -1,11 +1,12 @@
 """The converter's input drawn from the ground truth, as the authors do."""
+
 import json
 
 import numpy as np
 import pytest
 from vkitti2_frames import load, make_frame, quiet, tree
-from pandepth_mm.converters.vkitti2.frame import FrameOptions
 
+from pandepth_mm.converters.vkitti2.frame import FrameOptions
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png
 from pandepth_mm.geometry.sampling import draw_nested
@@ -33,27 +34,23 @@ def test_draw_by_the_authors_steps():
 
 def test_draws_are_uniform():
     """Each of 200 pixels about 300 and 600 times of 3000."""
-    hits = sum(np.array(draw_nested(np.ones((10, 20)), 0.2, 0.1, seed))
-               for seed in range(3000))
-    for count, mean, deviation in zip(
-            hits, (300, 600), (16.4, 21.9), strict=True):
+    hits = sum(np.array(draw_nested(np.ones((10, 20)), 0.2, 0.1, seed)) for seed in range(3000))
+    for count, mean, deviation in zip(hits, (300, 600), (16.4, 21.9), strict=True):
         assert count.mean() == mean
         assert abs(count - mean).max() < 5 * deviation
 
 
 @pytest.fixture
 def root(tmp_path):
-    raw = np.random.default_rng(0).integers(
-        100, 8000, (60, 80)).astype(np.uint16)
+    raw = np.random.default_rng(0).integers(100, 8000, (60, 80)).astype(np.uint16)
     raw[:20] = 65535
     make_frame(tmp_path / 'in', scale=10, depth=raw)
     return tmp_path / 'in'
 
 
 def maps(out):
-    (image, ) = load(out)['images']
-    return [read_depth_png(out / image[f'{key}_file'], 256)
-            for key in ('sparse_depth', 'depth_gt')]
+    (image,) = load(out)['images']
+    return [read_depth_png(out / image[f'{key}_file'], 256) for key in ('sparse_depth', 'depth_gt')]
 
 
 def test_files_and_info(root, tmp_path):
@@ -88,6 +85,5 @@ def test_does_not_mix_with_the_other_draw(root, tmp_path):
 
 def test_more_input_than_truth(root, tmp_path):
     with pytest.raises(InputError, match='--sparse-density'):
-        quiet(root, tmp_path / 'out', options=FrameOptions(
-            input_from_gt=True, sparse_density=0.3))
+        quiet(root, tmp_path / 'out', options=FrameOptions(input_from_gt=True, sparse_density=0.3))
     assert not (tmp_path / 'out').exists()

@@ -1,4 +1,5 @@
 """The Virtual KITTI 2 converter, stopped and started again."""
+
 import os
 import signal
 import subprocess
@@ -21,8 +22,8 @@ from vkitti2_frames import (
     track_image,
     tree,
 )
-from pandepth_mm.converters.vkitti2.frame import FrameOptions
 
+from pandepth_mm.converters.vkitti2.frame import FrameOptions
 from pandepth_mm.errors import InputError
 
 
@@ -41,8 +42,7 @@ def test_resume_redoes_only_what_is_needed(tmp_path):
     summary = quiet(root, out)
     assert summary.reused == 17
     after = tree(out)
-    changed = {k for k in before.keys() | after if
-               before.get(k) != after.get(k)}
+    changed = {k for k in before.keys() | after if before.get(k) != after.get(k)}
     assert changed == {'.vkitti2/frames/Scene18/clone/Camera_0/00000.json'}
     assert kept.stat().st_mtime_ns == stamp
 
@@ -50,7 +50,7 @@ def test_resume_redoes_only_what_is_needed(tmp_path):
 def test_changed_source_is_read_again(tmp_path):
     make_frame(tmp_path / 'in')
     quiet(tmp_path / 'in', tmp_path / 'out')
-    rows = ('MMMMMMMM', ) + CLASS_ROWS[1:]
+    rows = ('MMMMMMMM',) + CLASS_ROWS[1:]
     save(source(tmp_path / 'in', 'classes'), class_image(rows))
     quiet(tmp_path / 'in', tmp_path / 'out')
     areas = {
@@ -69,8 +69,7 @@ def test_other_options_do_not_mix(tmp_path):
     assert 'seed: found 0; expected 5' in str(e.value)
     assert '--overwrite' in str(e.value)
     assert tree(tmp_path / 'out') == before
-    quiet(tmp_path / 'in', tmp_path / 'out', options=FrameOptions(seed=5),
-          overwrite=True)
+    quiet(tmp_path / 'in', tmp_path / 'out', options=FrameOptions(seed=5), overwrite=True)
     assert load(tmp_path / 'out')['info']['seed'] == 5
     changed = {k for k, v in tree(tmp_path / 'out').items() if before[k] != v}
     assert any(k.startswith('depth_gt') for k in changed)
@@ -103,10 +102,12 @@ def start_script(root, out):
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         return subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(root), '--out', str(out),
-             '--workers', '2'],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=dict(os.environ, OMP_NUM_THREADS='1'))
+            [sys.executable, str(SCRIPT), str(root), '--out', str(out), '--workers', '2'],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(os.environ, OMP_NUM_THREADS='1'),
+        )
     finally:
         signal.signal(signal.SIGINT, before)
 

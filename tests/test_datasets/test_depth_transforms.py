@@ -1,4 +1,5 @@
 """The transforms of pandepth_mm, alone and as pipelines."""
+
 import json
 from pathlib import Path
 
@@ -11,19 +12,16 @@ from mmdet.structures import DetDataSample
 from tiny_dataset import make_tiny_dataset, tiny_config
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import (read_depth_png, read_panoptic_png,
-                                write_panoptic_png)
+from pandepth_mm.fileio import read_depth_png, read_panoptic_png, write_panoptic_png
 from pandepth_mm.geometry.camera import back_project
 from pandepth_mm.registry import DATASETS, TRANSFORMS
 
-VKITTI2 = (
-    Path(__file__).parents[2] / '..' / 'shared' / 'data' /
-    'vkitti2_scene01_morning')
+VKITTI2 = Path(__file__).parents[2] / '..' / 'shared' / 'data' / 'vkitti2_scene01_morning'
 LOAD = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadPanopticMap'),
     dict(type='LoadDepthMap', key='sparse_depth'),
-    dict(type='LoadDepthMap', key='gt_depth_map')
+    dict(type='LoadDepthMap', key='gt_depth_map'),
 ]
 TEST = [
     dict(type='LoadImageFromFile'),
@@ -31,14 +29,13 @@ TEST = [
     dict(type='ResizePanopticDepth'),
     dict(type='LoadPanopticMap'),
     dict(type='LoadDepthMap', key='gt_depth_map'),
-    dict(type='PackPanopticDepthInputs')
+    dict(type='PackPanopticDepthInputs'),
 ]
 
 
 @pytest.fixture(scope='module')
 def root(tmp_path_factory):
-    return make_tiny_dataset(
-        tmp_path_factory.mktemp('out'), empty_frames=(2, ))
+    return make_tiny_dataset(tmp_path_factory.mktemp('out'), empty_frames=(2,))
 
 
 def build(root, pipeline, **kwargs):
@@ -65,8 +62,8 @@ def test_load_depth_map(root, loaded):
 
 def test_load_dense_depth_as_truth(root, loaded):
     dense = make(
-        'LoadDepthMap', key='gt_depth_map', source='dense_depth',
-        invalid=65535, max_depth=30)(loaded)['gt_depth_map']
+        'LoadDepthMap', key='gt_depth_map', source='dense_depth', invalid=65535, max_depth=30
+    )(loaded)['gt_depth_map']
     raw = cv2.imread(str(root / 'source/depth/train_00000.png'), -1)
     near = raw <= 3000  # centimetres; the sky is 65535
     np.testing.assert_allclose(dense[near], raw[near] / 100)
@@ -77,14 +74,9 @@ def test_load_real_virtual_kitti_depth():
     path = next(VKITTI2.rglob('depth_00000.png'), None)
     if path is None:
         pytest.skip(f'no depth below {VKITTI2}')
-    depth = make(
-        'LoadDepthMap', key='gt_depth_map', source='dense_depth',
-        invalid=65535)(
-            dict(
-                height=375,
-                width=1242,
-                dense_depth_path=str(path),
-                dense_depth_scale=100))['gt_depth_map']
+    depth = make('LoadDepthMap', key='gt_depth_map', source='dense_depth', invalid=65535)(
+        dict(height=375, width=1242, dense_depth_path=str(path), dense_depth_scale=100)
+    )['gt_depth_map']
     raw = cv2.imread(str(path), -1)
     assert (depth == 0).mean() == pytest.approx(0.139, abs=0.001)  # sky
     seen = raw < 65535
@@ -96,8 +88,7 @@ def test_load_depth_map_refusals(root, loaded):
     with pytest.raises(InputError, match='LoadDepthMap.key'):
         make('LoadDepthMap', key='depth')
     del loaded['gt_depth_map_path']
-    with pytest.raises(InputError, match='no gt_depth_map file for image '
-                       f'{loaded["img_path"]}'):
+    with pytest.raises(InputError, match=f'no gt_depth_map file for image {loaded["img_path"]}'):
         make('LoadDepthMap', key='gt_depth_map')(loaded)
     loaded['ori_shape'] = (48, 95)
     with pytest.raises(InputError, match='sparse_depth/train_00000.png'):
@@ -113,18 +104,13 @@ def test_load_panoptic_map_against_a_loop(root, loaded):
         expected[ids == segment['id']] = segment['category']
     np.testing.assert_array_equal(loaded['gt_seg_map'], expected)
     assert loaded['gt_seg_map'].dtype == np.uint8
-    assert loaded['gt_bboxes_labels'].tolist() == [
-        s['category'] for s in things
-    ]
+    assert loaded['gt_bboxes_labels'].tolist() == [s['category'] for s in things]
     assert not loaded['gt_ignore_flags'].any() and len(things) == 3
     data = json.loads((root / 'annotations/panoptic_train.json').read_text())
-    boxes = {
-        s['id']: s['bbox']
-        for s in data['annotations'][0]['segments_info']
-    }
-    for segment, mask, box in zip(things, loaded['gt_masks'].masks,
-                                  loaded['gt_bboxes'].numpy(),
-                                  strict=True):
+    boxes = {s['id']: s['bbox'] for s in data['annotations'][0]['segments_info']}
+    for segment, mask, box in zip(
+        things, loaded['gt_masks'].masks, loaded['gt_bboxes'].numpy(), strict=True
+    ):
         np.testing.assert_array_equal(mask, ids == segment['id'])
         x, y, w, h = boxes[segment['id']]
         assert box.tolist() == [x, y, x + w, y + h]
@@ -144,10 +130,11 @@ def test_void_and_crowd(tmp_path):
             segments_info=[
                 dict(id=65536, category=1, isthing=True, iscrowd=0),
                 dict(id=16777215, category=4, isthing=False, iscrowd=0),
-                dict(id=500, category=0, isthing=True, iscrowd=1)
-            ]))
-    assert results['gt_bboxes'].numpy().tolist() == [[7, 5, 8, 6],
-                                                     [1, 3, 7, 5]]
+                dict(id=500, category=0, isthing=True, iscrowd=1),
+            ],
+        )
+    )
+    assert results['gt_bboxes'].numpy().tolist() == [[7, 5, 8, 6], [1, 3, 7, 5]]
     assert results['gt_ignore_flags'].tolist() == [False, True]
     assert results['gt_masks'].masks.sum((1, 2)).tolist() == [1, 7]
     values, counts = np.unique(results['gt_seg_map'], return_counts=True)
@@ -158,7 +145,9 @@ def test_void_and_crowd(tmp_path):
             results,
             img=np.zeros((6, 8, 3), np.uint8),
             sparse_depth=np.zeros((6, 8), np.float32),
-            cam2img=np.eye(3).tolist()))['data_samples']
+            cam2img=np.eye(3).tolist(),
+        )
+    )['data_samples']
     assert packed.gt_instances.labels.tolist() == [1]
     assert packed.ignored_instances.labels.tolist() == [0]
 
@@ -198,10 +187,7 @@ def test_without_masks(loaded):
 
 @pytest.mark.parametrize('img_scale', [(80, 40), (200, 31), (96, 48)])
 def test_resize(loaded, img_scale):
-    before = {
-        k: loaded[k].copy()
-        for k in ('gt_seg_map', 'sparse_depth', 'gt_depth_map')
-    }
+    before = {k: loaded[k].copy() for k in ('gt_seg_map', 'sparse_depth', 'gt_depth_map')}
     boxes = loaded['gt_bboxes'].numpy().copy()
     masks, k = loaded['gt_masks'].masks.copy(), np.array(loaded['cam2img'])
     image = loaded['img'].copy()
@@ -210,8 +196,7 @@ def test_resize(loaded, img_scale):
     w, h = img_scale
     assert results['img'].shape == (h, w, 3)
     assert results['img_shape'] == (h, w) and results['ori_shape'] == (48, 96)
-    np.testing.assert_array_equal(results['img'],
-                                  mmcv.imresize(image, (w, h)))
+    np.testing.assert_array_equal(results['img'], mmcv.imresize(image, (w, h)))
     sx, sy = w / 96, h / 48
     assert results['scale_factor'] == (sx, sy)
     # one and the same source pixel for all maps: the nearest to the centre
@@ -220,24 +205,19 @@ def test_resize(loaded, img_scale):
     for key, array in before.items():
         np.testing.assert_array_equal(results[key], array[rows][:, cols])
         assert results[key].dtype == array.dtype
-    np.testing.assert_array_equal(results['gt_masks'].masks,
-                                  masks[:, rows][:, :, cols])
+    np.testing.assert_array_equal(results['gt_masks'].masks, masks[:, rows][:, :, cols])
     assert (results['gt_masks'].height, results['gt_masks'].width) == (h, w)
-    np.testing.assert_allclose(
-        results['gt_bboxes'].numpy(), boxes * [sx, sy, sx, sy], rtol=1e-6)
+    np.testing.assert_allclose(results['gt_bboxes'].numpy(), boxes * [sx, sy, sx, sy], rtol=1e-6)
     new_k = np.array(results['cam2img'])
     np.testing.assert_allclose(new_k[0, 2], (w - 1) / 2)
     np.testing.assert_allclose(new_k[1, 2], (h - 1) / 2)
-    np.testing.assert_allclose([new_k[0, 0], new_k[1, 1]],
-                               [k[0, 0] * sx, k[1, 1] * sy])
+    np.testing.assert_allclose([new_k[0, 0], new_k[1, 1]], [k[0, 0] * sx, k[1, 1] * sy])
     np.testing.assert_array_equal(results['ori_cam2img'], k)
     assert isinstance(results['cam2img'], list)
 
 
 def test_resize_keeps_ratio_when_asked(loaded):
-    results = make(
-        'ResizePanopticDepth', keep_ratio=True)(
-            dict(loaded, img_scale=(80, 80)))
+    results = make('ResizePanopticDepth', keep_ratio=True)(dict(loaded, img_scale=(80, 80)))
     assert results['img_shape'] == (40, 80)
     assert results['sparse_depth'].shape == (40, 80)
     assert results['gt_masks'].masks.shape[1:] == (40, 80)
@@ -249,20 +229,15 @@ def test_resize_needs_img_scale(loaded):
 
 
 def test_flip(loaded):
-    before = {
-        k: loaded[k].copy()
-        for k in ('img', 'gt_seg_map', 'sparse_depth', 'gt_depth_map')
-    }
-    boxes, masks = loaded['gt_bboxes'].numpy().copy(), loaded[
-        'gt_masks'].masks.copy()
-    loaded['cam2img'] = [[50., 0, 40], [0, 50, 20], [0, 0, 1]]
+    before = {k: loaded[k].copy() for k in ('img', 'gt_seg_map', 'sparse_depth', 'gt_depth_map')}
+    boxes, masks = loaded['gt_bboxes'].numpy().copy(), loaded['gt_masks'].masks.copy()
+    loaded['cam2img'] = [[50.0, 0, 40], [0, 50, 20], [0, 0, 1]]
     results = make('FlipPanopticDepth', prob=1)(loaded)
     assert results['flip'] and results['flip_direction'] == 'horizontal'
     for key, array in before.items():
         np.testing.assert_array_equal(results[key], array[:, ::-1])
     np.testing.assert_array_equal(results['gt_masks'].masks, masks[..., ::-1])
-    np.testing.assert_allclose(results['gt_bboxes'].numpy()[:, [0, 2]],
-                               96 - boxes[:, [2, 0]])
+    np.testing.assert_allclose(results['gt_bboxes'].numpy()[:, [0, 2]], 96 - boxes[:, [2, 0]])
     assert results['cam2img'] == [[50, 0, 95 - 40], [0, 50, 20], [0, 0, 1]]
 
 
@@ -288,8 +263,7 @@ def test_points_keep_their_place(loaded, order):
     source[source > 0] = 5 + 0.01 * np.arange((source > 0).sum())
     loaded.update(sparse_depth=source, img_scale=(70, 40))
     results = loaded
-    for transform in [('ResizePanopticDepth', {}),
-                      ('FlipPanopticDepth', dict(prob=1))][::order]:
+    for transform in [('ResizePanopticDepth', {}), ('FlipPanopticDepth', dict(prob=1))][::order]:
         results = make(transform[0], **transform[1])(results)
     before = {p[2]: p for p in back_project(source, k)}
     after = back_project(results['sparse_depth'], results['cam2img'])
@@ -304,12 +278,8 @@ def test_training_pipeline(root):
         dict(type='ResizePanopticDepth'),
         dict(type='FlipPanopticDepth', prob=0.5),
         dict(type='PhotoMetricDistortion'),
-        dict(
-            type='FilterAnnotations',
-            by_mask=True,
-            min_gt_mask_area=4,
-            keep_empty=False),
-        dict(type='PackPanopticDepthInputs')
+        dict(type='FilterAnnotations', by_mask=True, min_gt_mask_area=4, keep_empty=False),
+        dict(type='PackPanopticDepthInputs'),
     ]
     dataset = build(root, pipeline, img_scale=(80, 40))
     items = [dataset[i] for i in range(4)]
@@ -337,9 +307,7 @@ def test_tiny_instances_are_filtered(loaded):
     loaded['img_scale'] = (80, 40)
     results = make('ResizePanopticDepth')(loaded)
     labels = results['gt_bboxes_labels']
-    kept = make(
-        'FilterAnnotations', by_mask=True, min_gt_mask_area=1,
-        keep_empty=False)(results)
+    kept = make('FilterAnnotations', by_mask=True, min_gt_mask_area=1, keep_empty=False)(results)
     assert kept['gt_bboxes_labels'].tolist() == labels[[0, 2]].tolist()
     assert len(kept['gt_masks']) == len(kept['gt_bboxes']) == 2
 
@@ -354,8 +322,17 @@ def test_test_pipeline_keeps_truth_at_original_size(root):
     truth = read_depth_png(root / 'depth_gt/train_00001.png', 256)
     np.testing.assert_array_equal(sample.gt_depth_map.data[0], truth)
     assert sample.ori_shape == (48, 96) and sample.img_shape == (40, 80)
-    for key in ('img_id', 'img_path', 'scale_factor', 'seg_map_path',
-                'segments_info', 'scene', 'variation', 'camera', 'frame'):
+    for key in (
+        'img_id',
+        'img_path',
+        'scale_factor',
+        'seg_map_path',
+        'segments_info',
+        'scene',
+        'variation',
+        'camera',
+        'frame',
+    ):
         assert key in sample.metainfo
     np.testing.assert_allclose(sample.cam2img, inputs['cam2img'], rtol=1e-6)
 

@@ -1,4 +1,5 @@
 """PanopticDepthDataset and VKITTI2Dataset: reading and checking."""
+
 import json
 import pickle
 
@@ -11,15 +12,14 @@ from tiny_dataset import make_tiny_dataset, tiny_config
 from pandepth_mm.datasets.panoptic_depth_dataset import PanopticDepthDataset
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
-from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.registry import DATASETS
+from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 
 @pytest.fixture
 def root(tmp_path):
-    return make_tiny_dataset(
-        tmp_path / 'out', splits=('train', ), empty_frames=(2, ))
+    return make_tiny_dataset(tmp_path / 'out', splits=('train',), empty_frames=(2,))
 
 
 def build(root, split='train', **kwargs):
@@ -39,33 +39,30 @@ def test_data_info(root):
     assert len(dataset) == 4  # with the frame that has no thing
     info = dataset.get_data_info(0)
     assert info['img_path'] == str(root / 'source/rgb/train_00000.jpg')
-    assert info['sparse_depth_path'] == str(root /
-                                            'sparse_depth/train_00000.png')
+    assert info['sparse_depth_path'] == str(root / 'sparse_depth/train_00000.png')
     assert info['gt_depth_map_path'] == str(root / 'depth_gt/train_00000.png')
-    assert info['dense_depth_path'] == str(root /
-                                           'source/depth/train_00000.png')
+    assert info['dense_depth_path'] == str(root / 'source/depth/train_00000.png')
     assert info['seg_map_path'] == str(root / 'panoptic/train_00000.png')
-    scales = [
-        info[f'{k}_scale']
-        for k in ('sparse_depth', 'gt_depth_map', 'dense_depth')
-    ]
+    scales = [info[f'{k}_scale'] for k in ('sparse_depth', 'gt_depth_map', 'dense_depth')]
     assert scales == [256, 256, 100]
     assert (info['height'], info['width']) == (48, 96)
     assert info['img_scale'] == (80, 40)
-    assert (info['scene'], info['variation'], info['camera'],
-            info['frame']) == ('Scenetrain', 'clone', 'Camera_0', 0)
+    assert (info['scene'], info['variation'], info['camera'], info['frame']) == (
+        'Scenetrain',
+        'clone',
+        'Camera_0',
+        0,
+    )
     assert isinstance(info['cam2img'], list)
     pickle.dumps(info)
     for segment in info['segments_info']:
         assert segment['isthing'] == (segment['category'] < 3)
-        assert set(segment) == {'id', 'category', 'area', 'iscrowd',
-                                'isthing'}
-    assert {s['category'] for s in info['segments_info']
-            if not s['isthing']} == {CLASSES.index('Sky'),
-                                     CLASSES.index('Road')}
-    assert dataset.get_cat_ids(0) == [
-        s['category'] for s in info['segments_info'] if s['isthing']
-    ]
+        assert set(segment) == {'id', 'category', 'area', 'iscrowd', 'isthing'}
+    assert {s['category'] for s in info['segments_info'] if not s['isthing']} == {
+        CLASSES.index('Sky'),
+        CLASSES.index('Road'),
+    }
+    assert dataset.get_cat_ids(0) == [s['category'] for s in info['segments_info'] if s['isthing']]
     assert dataset.get_cat_ids(2) == []
 
 
@@ -74,10 +71,8 @@ def test_metainfo_carries_what_metrics_need(root):
     assert meta['classes'] == CLASSES
     assert meta['thing_classes'] + meta['stuff_classes'] == CLASSES
     assert meta['palette'] == default_palette(CLASSES)
-    assert meta['panoptic_ann_file'] == str(root /
-                                            'annotations/panoptic_train.json')
-    assert meta['instances_ann_file'] == str(root /
-                                             'annotations/instances_train.json')
+    assert meta['panoptic_ann_file'] == str(root / 'annotations/panoptic_train.json')
+    assert meta['instances_ann_file'] == str(root / 'annotations/instances_train.json')
     other = build(root, instances_ann_file='other.json').metainfo
     assert other['instances_ann_file'] == str(root / 'other.json')
 
@@ -85,19 +80,15 @@ def test_metainfo_carries_what_metrics_need(root):
 def test_tiny_dataset_is_consistent(root):
     """The helper keeps the contract: areas, boxes, ids, densities."""
     coco = COCO(str(root / 'annotations/instances_train.json'))
-    panoptic = json.loads(
-        (root / 'annotations/panoptic_train.json').read_text())
+    panoptic = json.loads((root / 'annotations/panoptic_train.json').read_text())
     assert coco.getImgIds() == [i['id'] for i in panoptic['images']]
-    for image, truth in zip(
-            panoptic['images'], panoptic['annotations'], strict=True):
+    for image, truth in zip(panoptic['images'], panoptic['annotations'], strict=True):
         ids = read_panoptic_png(root / 'panoptic' / truth['file_name'])
         values, areas = np.unique(ids, return_counts=True)
         assert dict(zip(values.tolist(), areas.tolist(), strict=True)) == {
             s['id']: s['area'] for s in truth['segments_info']
         }
-        things = [
-            s for s in truth['segments_info'] if s['category_id'] <= 3
-        ]
+        things = [s for s in truth['segments_info'] if s['category_id'] <= 3]
         records = coco.loadAnns(coco.getAnnIds(imgIds=image['id']))
         assert len(records) == len(things)
         for record, segment in zip(records, things, strict=True):
@@ -106,8 +97,7 @@ def test_tiny_dataset_is_consistent(root):
             assert record['category_id'] == segment['category_id']
         sparse = read_depth_png(root / image['sparse_depth_file'], 256)
         truth_depth = read_depth_png(root / image['depth_gt_file'], 256)
-        dense = read_depth_png(
-            root / 'source' / image['depth_file'], 100, invalid=65535)
+        dense = read_depth_png(root / 'source' / image['depth_file'], 100, invalid=65535)
         assert (sparse > 0).mean() == pytest.approx(0.05, abs=1e-3)
         assert (truth_depth > 0).mean() == pytest.approx(0.2, abs=1e-3)
         for depth in (sparse, truth_depth):
@@ -116,7 +106,7 @@ def test_tiny_dataset_is_consistent(root):
 
 
 def test_fallback_scale(tmp_path):
-    root = make_tiny_dataset(tmp_path, depth_scale=100., write_scales=False)
+    root = make_tiny_dataset(tmp_path, depth_scale=100.0, write_scales=False)
     info = build(root, depth_scale=100).get_data_info(0)
     assert info['sparse_depth_scale'] == info['gt_depth_map_scale'] == 100
     assert info['dense_depth_scale'] == 100  # the record's own
@@ -157,9 +147,8 @@ def test_filters_and_indices(root):
 
 
 def test_custom_classes(tmp_path):
-    things, stuff = ('Cow', ), ('Sky', 'Meadow', 'Road')
-    root = make_tiny_dataset(tmp_path, thing_classes=things,
-                             stuff_classes=stuff)
+    things, stuff = ('Cow',), ('Sky', 'Meadow', 'Road')
+    root = make_tiny_dataset(tmp_path, thing_classes=things, stuff_classes=stuff)
     meta = dict(thing_classes=list(things), stuff_classes=list(stuff))
     cfg = tiny_config(root, metainfo=meta)
     cfg['type'] = 'PanopticDepthDataset'
@@ -167,9 +156,7 @@ def test_custom_classes(tmp_path):
     assert custom.metainfo['classes'] == things + stuff
     assert custom.metainfo['palette'] == default_palette(things + stuff)
     categories = {
-        s['category']
-        for i in range(len(custom))
-        for s in custom.get_data_info(i)['segments_info']
+        s['category'] for i in range(len(custom)) for s in custom.get_data_info(i)['segments_info']
     }
     assert categories == {0, 1, 3}
     # the same through a config that inherits the VKITTI2 type
@@ -177,8 +164,7 @@ def test_custom_classes(tmp_path):
     assert inherited['classes'] == things + stuff
     assert inherited['palette'] == custom.metainfo['palette']
     colors = [(1, 2, 3)] * 4
-    assert build(root, metainfo=dict(meta, palette=colors)).metainfo[
-        'palette'] == colors
+    assert build(root, metainfo=dict(meta, palette=colors)).metainfo['palette'] == colors
 
 
 def test_subclass_with_its_own_metainfo(root):
@@ -187,14 +173,15 @@ def test_subclass_with_its_own_metainfo(root):
         METAINFO = dict(
             thing_classes=CLASSES[:3],
             stuff_classes=CLASSES[3:],
-            palette=[(i, i, i) for i in range(14)])
+            palette=[(i, i, i) for i in range(14)],
+        )
 
     cfg = tiny_config(root)
     del cfg['type']
     assert Own(**cfg).metainfo['palette'][13] == (13, 13, 13)
     assert Own(**cfg).metainfo['classes'] == CLASSES
     # with other classes those that it has in common keep their colours
-    other = dict(thing_classes=('Cow', ), stuff_classes=CLASSES[3:])
+    other = dict(thing_classes=('Cow',), stuff_classes=CLASSES[3:])
     palette = Own(**cfg, metainfo=other, lazy_init=True).metainfo['palette']
     assert palette[1:] == Own.METAINFO['palette'][3:]
     assert palette[0] == default_palette(('Cow', *CLASSES[3:]))[0]
@@ -205,11 +192,9 @@ def test_subclass_with_its_own_metainfo(root):
 
 def test_stuff_before_things_in_the_json(root):
     """Labels put things first, whatever the order of categories."""
-    edit(root, lambda data: data['categories'].sort(
-        key=lambda c: c['isthing']))
+    edit(root, lambda data: data['categories'].sort(key=lambda c: c['isthing']))
     info = build(root).get_data_info(0)
-    assert {s['category'] for s in info['segments_info'] if s['isthing']
-            } <= {0, 1, 2}
+    assert {s['category'] for s in info['segments_info'] if s['isthing']} <= {0, 1, 2}
 
 
 def test_data_without_truth(root):
@@ -217,27 +202,28 @@ def test_data_without_truth(root):
     def change(data):
         data['annotations'] = []
         for image in data['images']:
-            for key in ('depth_gt_file', 'depth_gt_scale', 'depth_file',
-                        'scene', 'frame'):
+            for key in ('depth_gt_file', 'depth_gt_scale', 'depth_file', 'scene', 'frame'):
                 del image[key]
 
     edit(root, change)
     info = build(root, test_mode=True).get_data_info(0)
-    assert not {'seg_map_path', 'segments_info', 'gt_depth_map_path',
-                'dense_depth_path'} & set(info)
+    assert not {'seg_map_path', 'segments_info', 'gt_depth_map_path', 'dense_depth_path'} & set(
+        info
+    )
     assert info['scene'] is None and info['camera'] == 'Camera_0'
 
 
-@pytest.mark.parametrize('meta, key', [
-    (dict(thing_classes=('a', ), stuff_classes=()), 'categories'),
-    (dict(thing_classes='Car', stuff_classes=('b', )), 'thing_classes'),
-    (dict(thing_classes=('a', ), stuff_classes=('a', )), 'distinct'),
-    (dict(thing_classes=(), stuff_classes=()), 'distinct'),
-    (dict(thing_classes=('a', ), stuff_classes=('b', ), classes=('b', 'a')),
-     'things first'),
-    (dict(thing_classes=('a', ), stuff_classes=('b', ), palette=[(0, 0, 0)]),
-     'palette'),
-])
+@pytest.mark.parametrize(
+    'meta, key',
+    [
+        (dict(thing_classes=('a',), stuff_classes=()), 'categories'),
+        (dict(thing_classes='Car', stuff_classes=('b',)), 'thing_classes'),
+        (dict(thing_classes=('a',), stuff_classes=('a',)), 'distinct'),
+        (dict(thing_classes=(), stuff_classes=()), 'distinct'),
+        (dict(thing_classes=('a',), stuff_classes=('b',), classes=('b', 'a')), 'things first'),
+        (dict(thing_classes=('a',), stuff_classes=('b',), palette=[(0, 0, 0)]), 'palette'),
+    ],
+)
 def test_wrong_metainfo(root, meta, key):
     with pytest.raises(InputError, match=key):
         build(root, metainfo=meta)
@@ -251,8 +237,7 @@ def test_metainfo_is_needed(root):
 
 
 def test_class_mismatch_names_file_found_and_expected(root):
-    meta = dict(
-        thing_classes=('Truck', 'Van', 'Car'), stuff_classes=CLASSES[3:])
+    meta = dict(thing_classes=('Truck', 'Van', 'Car'), stuff_classes=CLASSES[3:])
     with pytest.raises(InputError) as error:
         build(root, metainfo=meta)
     message = str(error.value)
@@ -261,13 +246,16 @@ def test_class_mismatch_names_file_found_and_expected(root):
     assert "3 things ['Truck', 'Van', 'Car']" in message
 
 
-@pytest.mark.parametrize('kwargs, key', [
-    (dict(img_scale=(96, )), 'img_scale'),
-    (dict(img_scale=(96, 0)), 'img_scale'),
-    (dict(img_scale=96), 'img_scale'),
-    (dict(img_scale=(96., 48.)), 'img_scale'),
-    (dict(depth_scale=0), 'depth_scale'),
-])
+@pytest.mark.parametrize(
+    'kwargs, key',
+    [
+        (dict(img_scale=(96,)), 'img_scale'),
+        (dict(img_scale=(96, 0)), 'img_scale'),
+        (dict(img_scale=96), 'img_scale'),
+        (dict(img_scale=(96.0, 48.0)), 'img_scale'),
+        (dict(depth_scale=0), 'depth_scale'),
+    ],
+)
 def test_wrong_config_values(root, kwargs, key):
     with pytest.raises(InputError, match=key):
         build(root, **kwargs)
@@ -297,33 +285,36 @@ def _segment(**values):
     return change
 
 
-@pytest.mark.parametrize('change, found', [
-    (lambda data: data.pop('annotations'), "no key 'annotations'"),
-    (lambda data: data.update(images={}), 'images: found dict'),
-    (lambda data: data.update(images=[]), 'no image'),
-    (_delete('cam2img'), r"images\[1\]: found no key 'cam2img'"),
-    (_delete('sparse_depth_file'), "no key 'sparse_depth_file'"),
-    (_set('id', 1), r'images\[1\].id: found 1'),
-    (_set('id', 'b'), r"images\[1\].id: found 'b'"),
-    (_set('width', 0), r'images\[1\].width'),
-    (_set('cam2img', [[1, 0], [0, 1]]), r'images\[1\].cam2img'),
-    (_set('cam2img', [[1, 0, 2], [0, 'x', 2], [0, 0, 1]]), 'cam2img'),
-    (_set('cam2img', [[1, 0, 2], [0, -1, 2], [0, 0, 1]]), 'fy > 0'),
-    (_set('cam2img', None), 'cam2img'),
-    (_delete('depth_gt_file'), 'depth_gt_file in 3 of 4'),
-    (lambda data: data['annotations'].pop(), 'image id 4'),
-    (_set('image_id', 99, 'annotations'), r'annotations\[1\].image_id'),
-    (_set('image_id', 1, 'annotations'), r'annotations\[1\].image_id'),
-    (_delete('segments_info', 'annotations'), 'segments_info'),
-    (_segment(category_id=77), r'segments_info\[1\].category_id: found 77'),
-    (_segment(id=1), r'segments_info\[1\].id: found 1'),
-    (_segment(id=0), 'void'),
-    (_delete('isthing', 'categories'), 'isthing'),
-    (_set('id', 1, 'categories'), 'a category id twice'),
-    (_set('sparse_depth_file', 'sparse_depth/x.png'), '1 of 20'),
-    (_set('height', 47, i=0), r'size \(h, w\) = \(48, 96\)'),
-    (_set('sparse_depth_scale', 0, i=0), 'depth scale 0'),
-])
+@pytest.mark.parametrize(
+    'change, found',
+    [
+        (lambda data: data.pop('annotations'), "no key 'annotations'"),
+        (lambda data: data.update(images={}), 'images: found dict'),
+        (lambda data: data.update(images=[]), 'no image'),
+        (_delete('cam2img'), r"images\[1\]: found no key 'cam2img'"),
+        (_delete('sparse_depth_file'), "no key 'sparse_depth_file'"),
+        (_set('id', 1), r'images\[1\].id: found 1'),
+        (_set('id', 'b'), r"images\[1\].id: found 'b'"),
+        (_set('width', 0), r'images\[1\].width'),
+        (_set('cam2img', [[1, 0], [0, 1]]), r'images\[1\].cam2img'),
+        (_set('cam2img', [[1, 0, 2], [0, 'x', 2], [0, 0, 1]]), 'cam2img'),
+        (_set('cam2img', [[1, 0, 2], [0, -1, 2], [0, 0, 1]]), 'fy > 0'),
+        (_set('cam2img', None), 'cam2img'),
+        (_delete('depth_gt_file'), 'depth_gt_file in 3 of 4'),
+        (lambda data: data['annotations'].pop(), 'image id 4'),
+        (_set('image_id', 99, 'annotations'), r'annotations\[1\].image_id'),
+        (_set('image_id', 1, 'annotations'), r'annotations\[1\].image_id'),
+        (_delete('segments_info', 'annotations'), 'segments_info'),
+        (_segment(category_id=77), r'segments_info\[1\].category_id: found 77'),
+        (_segment(id=1), r'segments_info\[1\].id: found 1'),
+        (_segment(id=0), 'void'),
+        (_delete('isthing', 'categories'), 'isthing'),
+        (_set('id', 1, 'categories'), 'a category id twice'),
+        (_set('sparse_depth_file', 'sparse_depth/x.png'), '1 of 20'),
+        (_set('height', 47, i=0), r'size \(h, w\) = \(48, 96\)'),
+        (_set('sparse_depth_scale', 0, i=0), 'depth scale 0'),
+    ],
+)
 def test_broken_annotations(root, change, found):
     edit(root, change)
     with pytest.raises(InputError, match=found):
@@ -341,16 +332,21 @@ def test_missing_and_broken_json(root):
 
 
 def test_missing_files_give_one_error(root):
-    for name in ('panoptic/train_00001.png', 'panoptic/train_00003.png',
-                 'depth_gt/train_00003.png'):
+    for name in (
+        'panoptic/train_00001.png',
+        'panoptic/train_00003.png',
+        'depth_gt/train_00003.png',
+    ):
         (root / name).unlink()
     with pytest.raises(InputError) as error:
         build(root)
     message = str(error.value)
     assert '3 of 20' in message and 'panoptic_train.json' in message
     # one of them in full
-    assert str(root / 'panoptic/train_00001.png') in message or str(
-        root / 'depth_gt/train_00003.png') in message
+    assert (
+        str(root / 'panoptic/train_00001.png') in message
+        or str(root / 'depth_gt/train_00003.png') in message
+    )
 
 
 def test_missing_folder(root):
@@ -361,12 +357,15 @@ def test_missing_folder(root):
         build(root)
 
 
-@pytest.mark.parametrize('name, image, found', [
-    ('sparse_depth', np.zeros((48, 96), np.uint8), 'uint8'),
-    ('depth_gt', np.zeros((40, 96), np.uint16), r'\(40, 96\)'),
-    ('panoptic', np.zeros((48, 96), np.uint8), 'uint8 array'),
-    ('source/rgb', np.zeros((48, 90, 3), np.uint8), r'\(48, 90\)'),
-])
+@pytest.mark.parametrize(
+    'name, image, found',
+    [
+        ('sparse_depth', np.zeros((48, 96), np.uint8), 'uint8'),
+        ('depth_gt', np.zeros((40, 96), np.uint16), r'\(40, 96\)'),
+        ('panoptic', np.zeros((48, 96), np.uint8), 'uint8 array'),
+        ('source/rgb', np.zeros((48, 90, 3), np.uint8), r'\(48, 90\)'),
+    ],
+)
 def test_first_frame_is_read(root, name, image, found):
     suffix = 'jpg' if name == 'source/rgb' else 'png'
     cv2.imwrite(str(root / name / f'train_00000.{suffix}'), image)

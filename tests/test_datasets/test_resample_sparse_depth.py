@@ -1,4 +1,5 @@
 """Other sparse inputs, in the test pipeline of the configs."""
+
 import json
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from tiny_dataset import make_tiny_dataset, tiny_config
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.metrics import InputDensityMetric
 from pandepth_mm.fileio import read_depth_png
-from pandepth_mm.registry import DATASETS, TRANSFORMS
 from pandepth_mm.geometry.lidar import beam_elevations, scan_line_mask
+from pandepth_mm.registry import DATASETS, TRANSFORMS
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / 'configs/_base_/datasets/vkitti2_panoptic_depth.py'
@@ -23,8 +24,7 @@ def build(root, split='train', img_scale=(96, 48), at=2, **arguments):
     pipeline = Config.fromfile(BASE).test_pipeline
     if arguments:
         pipeline.insert(at, dict(type='ResampleSparseDepth', **arguments))
-    return DATASETS.build(
-        tiny_config(root, split, pipeline, img_scale=img_scale))
+    return DATASETS.build(tiny_config(root, split, pipeline, img_scale=img_scale))
 
 
 def sparse(dataset, index=0):
@@ -48,17 +48,14 @@ def without_dense(tmp_path_factory):
 
 
 def dense(root, index=0):
-    depth = read_depth_png(root / f'source/depth/train_{index:05d}.png', 100,
-                           None, 65535)
+    depth = read_depth_png(root / f'source/depth/train_{index:05d}.png', 100, None, 65535)
     return np.rint(depth * 256) / 256  # as the sparse files hold it
 
 
 def test_random_draws(root):
     """Exact counts and depths; thinner draws are part of denser ones."""
     truth = dense(root)
-    maps = [
-        sparse(build(root, density=d)) for d in (0.005, 0.05, 0.2, 1)
-    ]
+    maps = [sparse(build(root, density=d)) for d in (0.005, 0.05, 0.2, 1)]
     for depth, count in zip(maps, (23, 230, 922), strict=False):
         assert depth.dtype == np.float32
         assert np.count_nonzero(depth) == count  # of 4608 pixels
@@ -75,19 +72,27 @@ def test_draws_depend_on_seed_and_frame_only(root):
     first = sparse(draws, 0)
     sparse(draws, 1)
     np.testing.assert_array_equal(sparse(draws, 0), first)
-    np.testing.assert_array_equal(
-        sparse(build(root, density=0.05, seed=0), 0), first)
+    np.testing.assert_array_equal(sparse(build(root, density=0.05, seed=0), 0), first)
     assert (sparse(build(root, density=0.05, seed=1), 0) != first).any()
     # two frames of one content: the name alone makes the difference
     record = dict(
-        sparse_depth=np.ones((20, 30), np.float32), img_id=1, scene='a',
-        variation='b', camera='c', frame=0)
-    thin = TRANSFORMS.build(
-        dict(type='ResampleSparseDepth', density=0.1, source='sparse_depth'))
+        sparse_depth=np.ones((20, 30), np.float32),
+        img_id=1,
+        scene='a',
+        variation='b',
+        camera='c',
+        frame=0,
+    )
+    thin = TRANSFORMS.build(dict(type='ResampleSparseDepth', density=0.1, source='sparse_depth'))
     maps = [
         thin({**record, **change})['sparse_depth'].tobytes()
-        for change in (dict(), dict(img_id=2), dict(frame=1),
-                       dict(scene=None), dict(scene=None, img_id=2))
+        for change in (
+            dict(),
+            dict(img_id=2),
+            dict(frame=1),
+            dict(scene=None),
+            dict(scene=None, img_id=2),
+        )
     ]
     assert maps[0] == maps[1] and len(set(maps)) == 4
 
@@ -98,8 +103,7 @@ def test_the_converters_own_input(tmp_path):
     quiet(tmp_path / 'in', tmp_path / 'out', workers=1)
     arguments = dict(split='test', img_scale=(96, 72))
     given = build(tmp_path / 'out', **arguments)
-    drawn = build(
-        tmp_path / 'out', density=0.05, seed=0, max_depth=80., **arguments)
+    drawn = build(tmp_path / 'out', density=0.05, seed=0, max_depth=80.0, **arguments)
     for index in range(len(given)):
         expected = sparse(given, index)
         assert np.count_nonzero(expected) == round(0.05 * 72 * 96)
@@ -107,7 +111,7 @@ def test_the_converters_own_input(tmp_path):
 
 
 def test_scan_lines(root):
-    arguments = dict(lines=12, azimuth_step=3., elevation=(-20., 1.))
+    arguments = dict(lines=12, azimuth_step=3.0, elevation=(-20.0, 1.0))
     depth = sparse(build(root, **arguments))
     truth = dense(root)
     cam2img = build(root).get_data_info(0)['cam2img']
@@ -137,11 +141,14 @@ def test_density_metric(root):
         padded['sparse_depth'] = dict(data=data)
         metric.process({}, [padded])
     values = metric.evaluate(2)
-    assert values == pytest.approx({
-        'input/density': (230 + 922) / 2 / 4608,
-        'input/density_min': 230 / 4608,
-        'input/density_max': 922 / 4608
-    }, abs=1e-12)
+    assert values == pytest.approx(
+        {
+            'input/density': (230 + 922) / 2 / 4608,
+            'input/density_min': 230 / 4608,
+            'input/density_max': 922 / 4608,
+        },
+        abs=1e-12,
+    )
 
 
 def test_thinning_the_given_input(without_dense):
@@ -151,29 +158,34 @@ def test_thinning_the_given_input(without_dense):
     np.testing.assert_array_equal(thin[thin > 0], given[thin > 0])
     same = build(without_dense, density=0.05, source='sparse_depth')
     np.testing.assert_array_equal(sparse(same), given)
-    with pytest.raises(InputError, match='train_00000.png: found a density '
-                       'of 0.049913.*at least the density asked for, 0.06'):
+    with pytest.raises(
+        InputError,
+        match='train_00000.png: found a density of 0.049913.*at least the density asked for, 0.06',
+    ):
         build(without_dense, density=0.06, source='sparse_depth')[0]
     with pytest.raises(InputError, match="depth_file.*source='sparse_depth'"):
         build(without_dense, density=0.02)[0]
 
 
-@pytest.mark.parametrize('arguments, named', [
-    (dict(), 'density, lines'),
-    (dict(density=0.1, lines=8), 'density, lines'),
-    (dict(density=0), 'density'),
-    (dict(density=1.1), 'density'),
-    (dict(density=float('nan')), 'density'),
-    (dict(lines=1), 'lines'),
-    (dict(lines=1000), 'lines'),
-    (dict(lines=8.0), 'lines'),
-    (dict(lines=8, azimuth_step=0), 'azimuth_step'),
-    (dict(lines=8, elevation=(2, -24)), 'elevation'),
-    (dict(lines=8, elevation=(-90, 2)), 'elevation'),
-    (dict(density=0.1, max_depth=-1), 'max_depth'),
-    (dict(density=0.1, source='lidar'), 'source'),
-    (dict(lines=8, source='sparse_depth'), 'source'),
-])
+@pytest.mark.parametrize(
+    'arguments, named',
+    [
+        (dict(), 'density, lines'),
+        (dict(density=0.1, lines=8), 'density, lines'),
+        (dict(density=0), 'density'),
+        (dict(density=1.1), 'density'),
+        (dict(density=float('nan')), 'density'),
+        (dict(lines=1), 'lines'),
+        (dict(lines=1000), 'lines'),
+        (dict(lines=8.0), 'lines'),
+        (dict(lines=8, azimuth_step=0), 'azimuth_step'),
+        (dict(lines=8, elevation=(2, -24)), 'elevation'),
+        (dict(lines=8, elevation=(-90, 2)), 'elevation'),
+        (dict(density=0.1, max_depth=-1), 'max_depth'),
+        (dict(density=0.1, source='lidar'), 'source'),
+        (dict(lines=8, source='sparse_depth'), 'source'),
+    ],
+)
 def test_refusals(arguments, named):
     with pytest.raises(InputError, match=f'ResampleSparseDepth: {named}: '):
         TRANSFORMS.build(dict(type='ResampleSparseDepth', **arguments))

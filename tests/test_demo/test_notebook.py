@@ -1,4 +1,5 @@
 """The notebook of the demo, run from top to bottom."""
+
 import base64
 import io
 from pathlib import Path
@@ -11,8 +12,9 @@ NOTEBOOK = Path(__file__).parents[2] / 'demo' / 'inference.ipynb'
 
 
 def outputs_of(notebook):
-    return [output for cell in notebook.cells if cell.cell_type == 'code'
-            for output in cell.outputs]
+    return [
+        output for cell in notebook.cells if cell.cell_type == 'code' for output in cell.outputs
+    ]
 
 
 def pictures_of(notebook):
@@ -33,8 +35,8 @@ def test_notebook_runs_and_shows_what_is_stored():
         if cell.cell_type == 'code':
             cell.outputs = []
     client = NotebookClient(
-        fresh, timeout=300, resources=dict(
-            metadata=dict(path=str(NOTEBOOK.parent))))
+        fresh, timeout=300, resources=dict(metadata=dict(path=str(NOTEBOOK.parent)))
+    )
     client.execute()  # raises where a cell does
     assert not any(o.output_type == 'error' for o in outputs_of(fresh))
     text = ''.join(o.get('text', '') for o in outputs_of(fresh))
@@ -43,6 +45,9 @@ def test_notebook_runs_and_shows_what_is_stored():
     # what is stored was made by these cells
     sizes = pictures_of(fresh)
     assert len(sizes) == 2 and pictures_of(stored) == sizes
-    results = [o.data['text/plain'] for o in outputs_of(fresh)
-               if 'PanDepthResult' in o.get('data', {}).get('text/plain', '')]
+    results = [
+        o.data['text/plain']
+        for o in outputs_of(fresh)
+        if 'PanDepthResult' in o.get('data', {}).get('text/plain', '')
+    ]
     assert len(results) == 2 and 'a guess' in results[1]

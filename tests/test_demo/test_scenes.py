@@ -1,4 +1,5 @@
 """The synthetic set: its files, its geometry, and that it is worth it."""
+
 import hashlib
 import json
 import os
@@ -14,23 +15,29 @@ pytest.importorskip('embreex', reason='the ray caster is not installed')
 pytest.importorskip('trimesh', reason='trimesh is not installed')
 
 import trimesh  # noqa: E402
+
+from pandepth_mm.structures.vkitti2_meta import (
+    CLASS_COLORS,
+    CLASSES,  # noqa: E402
+    SPLIT_SCENES,
+    THING_CLASSES,
+    VARIATIONS,
+)
 from scenes import camera, command, render, writer  # noqa: E402
 from scenes.jobs import synthesize  # noqa: E402
 from scenes.layout import SCENES, Scene  # noqa: E402
 from scenes.placing import Faces  # noqa: E402
-
-from pandepth_mm.structures.vkitti2_meta import (CLASS_COLORS, CLASSES,  # noqa: E402
-                                      SPLIT_SCENES, THING_CLASSES,
-                                      VARIATIONS)
 
 FRAMES, SIZE = 7, (208, 64)
 
 
 def tree_hash(folder: Path) -> dict:
     """Digest of every file below a folder."""
-    return {str(p.relative_to(folder)):
-            hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in sorted(folder.rglob('*')) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob('*'))
+        if p.is_file()
+    }
 
 
 @pytest.fixture(scope='module')
@@ -45,8 +52,7 @@ def full_set(tmp_path_factory) -> Path:
 def small_set(tmp_path_factory) -> Path:
     """One scene, two variations, one process."""
     out = tmp_path_factory.mktemp('small') / 'set'
-    synthesize(out, 3, (96, 32), 5, 1, ('Scene06', ), ('clone', 'rain'),
-               progress=False)
+    synthesize(out, 3, (96, 32), 5, 1, ('Scene06',), ('clone', 'rain'), progress=False)
     return out
 
 
@@ -89,33 +95,36 @@ def test_layout_and_encodings(full_set):
                 f = base / 'frames'
                 for name, form, mode in (
                     (f'rgb/Camera_0/rgb_{frame:05d}.jpg', 'JPEG', 'RGB'),
-                    (f'depth/Camera_0/depth_{frame:05d}.png', 'PNG',
-                     'I;16'),
-                    ('classSegmentation/Camera_0/'
-                     f'classgt_{frame:05d}.png', 'PNG', 'RGB'),
-                    ('instanceSegmentation/Camera_0/'
-                     f'instancegt_{frame:05d}.png', 'PNG', 'P')):
+                    (f'depth/Camera_0/depth_{frame:05d}.png', 'PNG', 'I;16'),
+                    (f'classSegmentation/Camera_0/classgt_{frame:05d}.png', 'PNG', 'RGB'),
+                    (f'instanceSegmentation/Camera_0/instancegt_{frame:05d}.png', 'PNG', 'P'),
+                ):
                     with Image.open(f / name) as image:
                         assert image.format == form
                         assert image.mode == mode
                         assert image.size == SIZE
             names = {p.name for p in base.glob('*.txt')}
-            assert names == {'colors.txt', 'intrinsic.txt', 'extrinsic.txt',
-                             'info.txt', 'bbox.txt', 'pose.txt'}
+            assert names == {
+                'colors.txt',
+                'intrinsic.txt',
+                'extrinsic.txt',
+                'info.txt',
+                'bbox.txt',
+                'pose.txt',
+            }
 
 
 def test_text_headers_and_intrinsics(full_set):
     base = full_set / 'Scene02' / 'fog'
-    first = {p.stem: p.read_text().splitlines()[:2]
-             for p in base.glob('*.txt')}
-    assert first['intrinsic'][0] == (
-        'frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]')
+    first = {p.stem: p.read_text().splitlines()[:2] for p in base.glob('*.txt')}
+    assert first['intrinsic'][0] == ('frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]')
     assert first['extrinsic'][0].startswith('frame cameraID r1,1 r1,2 r1,3 ')
     assert first['extrinsic'][0].endswith(' t3 0 0 0 1')
     assert first['info'][0] == 'trackID label model color'
     assert first['bbox'][0] == (
         'frame cameraID trackID left right top bottom number_pixels '
-        'truncation_ratio occupancy_ratio isMoving')
+        'truncation_ratio occupancy_ratio isMoving'
+    )
     assert first['colors'] == ['Category r g b', 'Truck 160 60 60']
     k = [float(x) for x in first['intrinsic'][1].split()]
     f = 725.0087 * SIZE[0] / 1242
@@ -125,8 +134,7 @@ def test_text_headers_and_intrinsics(full_set):
 def test_labels_agree_with_each_other(full_set):
     """One ray makes all labels: sky, depth, class and track fit."""
     for base in folders(full_set):
-        label_of = {int(r['trackID']): r['label']
-                    for r in table(base / 'info.txt')}
+        label_of = {int(r['trackID']): r['label'] for r in table(base / 'info.txt')}
         for frame in range(FRAMES):
             depth = read(base, 'depth', frame)
             labels = read_labels(base, frame)
@@ -136,8 +144,7 @@ def test_labels_agree_with_each_other(full_set):
             assert depth.min() > 0
             assert ((track >= 0) == (labels < len(THING_CLASSES))).all()
             for i in np.unique(track[track >= 0]):
-                assert {CLASSES[x] for x in np.unique(labels[track == i])
-                        } == {label_of[i]}
+                assert {CLASSES[x] for x in np.unique(labels[track == i])} == {label_of[i]}
 
 
 def test_boxes_are_those_of_the_pixels(full_set):
@@ -148,15 +155,19 @@ def test_boxes_are_those_of_the_pixels(full_set):
         frame, i = int(r['frame']), int(r['trackID'])
         seen.add((frame, i))
         v, u = np.nonzero(read(base, 'instances', frame) == i + 1)
-        assert [int(r[k]) for k in ('left', 'right', 'top', 'bottom',
-                                    'number_pixels')] == [
-            u.min(), u.max(), v.min(), v.max(), len(u)]
+        assert [int(r[k]) for k in ('left', 'right', 'top', 'bottom', 'number_pixels')] == [
+            u.min(),
+            u.max(),
+            v.min(),
+            v.max(),
+            len(u),
+        ]
         assert 0 <= float(r['truncation_ratio']) <= 1
         assert r['isMoving'] in ('True', 'False')
-    assert seen == {(f, i - 1) for f in range(FRAMES)
-                    for i in np.unique(read(base, 'instances', f)) if i}
-    assert {(int(r['frame']), int(r['trackID']))
-            for r in table(base / 'pose.txt')} == seen
+    assert seen == {
+        (f, i - 1) for f in range(FRAMES) for i in np.unique(read(base, 'instances', f)) if i
+    }
+    assert {(int(r['frame']), int(r['trackID'])) for r in table(base / 'pose.txt')} == seen
 
 
 def test_variations_change_the_picture_only(full_set):
@@ -166,14 +177,16 @@ def test_variations_change_the_picture_only(full_set):
             base = full_set / scene / other
             for frame in range(FRAMES):
                 for kind in ('depth', 'classes', 'instances'):
-                    assert (writer.image_path(base, kind, frame).read_bytes()
-                            == writer.image_path(first, kind,
-                                                 frame).read_bytes())
-                assert np.abs(read(base, 'rgb', frame).astype(int) - read(
-                    first, 'rgb', frame)).mean() > 4
+                    assert (
+                        writer.image_path(base, kind, frame).read_bytes()
+                        == writer.image_path(first, kind, frame).read_bytes()
+                    )
+                assert (
+                    np.abs(read(base, 'rgb', frame).astype(int) - read(first, 'rgb', frame)).mean()
+                    > 4
+                )
             for name in writer.HEADERS:
-                assert (base / f'{name}.txt').read_bytes() == (
-                    first / f'{name}.txt').read_bytes()
+                assert (base / f'{name}.txt').read_bytes() == (first / f'{name}.txt').read_bytes()
 
 
 # -- geometry ---------------------------------------------------------------
@@ -182,30 +195,38 @@ def test_variations_change_the_picture_only(full_set):
 def solid(vertices, faces, label='Misc') -> render.Solid:
     v = np.asarray(vertices, np.float32)[np.asarray(faces)]
     n = len(v)
-    return render.Solid(Faces(v, v * 0 + 1, v, np.zeros(n, np.int32),
-                              np.full(n, CLASSES.index(label), np.uint8),
-                              np.full(n, -1, np.int16)))
+    return render.Solid(
+        Faces(
+            v,
+            v * 0 + 1,
+            v,
+            np.zeros(n, np.int32),
+            np.full(n, CLASSES.index(label), np.uint8),
+            np.full(n, -1, np.int16),
+        )
+    )
 
 
 def test_depth_of_plane_and_sphere():
     """z-depth through pixel centres, against closed forms."""
     k = camera.intrinsics(311, 94)
-    pose = camera.Pose(np.array([[0., -1, 0], [0, 0, -1], [1, 0, 0]]),
-                       np.array([0., 0, 1.6]))
+    pose = camera.Pose(np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]]), np.array([0.0, 0, 1.6]))
     d = camera.rays(k, pose).reshape(94, 311, 3)
     u, v = np.meshgrid(np.arange(311), np.arange(94))
     # camera x right = world -y, camera y down = world -z
     assert np.allclose(d[..., 0], 1)
     assert np.allclose(d[..., 1], -(u - 155) / (725.0087 * 311 / 1242))
     assert np.allclose(d[..., 2], -(v - 46.5) / (725.0087 * 311 / 1242))
-    far = 600.
-    plane = solid([[-far, -far, 0], [far, -far, 0], [far, far, 0],
-                   [-far, far, 0]], [[0, 1, 2], [0, 2, 3]], 'Road')
-    ball = trimesh.creation.icosphere(subdivisions=5, radius=2.)
-    center = np.array([15., 1., 2.5])
+    far = 600.0
+    plane = solid(
+        [[-far, -far, 0], [far, -far, 0], [far, far, 0], [-far, far, 0]],
+        [[0, 1, 2], [0, 2, 3]],
+        'Road',
+    )
+    ball = trimesh.creation.icosphere(subdivisions=5, radius=2.0)
+    center = np.array([15.0, 1.0, 2.5])
     sphere = solid(ball.vertices + center, ball.faces)
-    got = render.trace([plane, sphere], np.zeros(1, int), pose.center,
-                       d.reshape(-1, 3))
+    got = render.trace([plane, sphere], np.zeros(1, int), pose.center, d.reshape(-1, 3))
     depth, label = (x.reshape(94, 311) for x in (got.depth, got.label))
     with np.errstate(divide='ignore'):
         want = np.where(d[..., 2] < 0, -1.6 / d[..., 2], np.inf)
@@ -213,14 +234,14 @@ def test_depth_of_plane_and_sphere():
     oc = pose.center - center
     a, b = (d * d).sum(-1), (d * oc).sum(-1)
     disc = b * b - a * (oc @ oc - 4)
-    hit = disc > .05 * a  # away from the faceted rim
+    hit = disc > 0.05 * a  # away from the faceted rim
     t = (-b - np.sqrt(np.maximum(disc, 0))) / a
     road = label == CLASSES.index('Road')
     assert road.sum() > 8000
     assert np.allclose(depth[road], want[road], rtol=1e-6)
     assert (label[hit] == CLASSES.index('Misc')).all()
     assert hit.sum() > 900
-    assert np.abs(depth - t)[hit].max() < .02
+    assert np.abs(depth - t)[hit].max() < 0.02
     sky = ~np.isfinite(depth)
     assert sky.any() and (label[sky] == CLASSES.index('Sky')).all()
 
@@ -229,39 +250,41 @@ def test_road_lies_where_the_files_say(full_set):
     """Depth, intrinsic.txt and extrinsic.txt lead back to the road."""
     base = full_set / 'Scene20' / 'clone'
     road = Scene('Scene20', 0).road
-    s = np.arange(-20, 320, .05)
+    s = np.arange(-20, 320, 0.05)
     x, y, _, height = road.frame(s)
     for frame in (0, FRAMES - 2):
-        k = [float(v) for v in
-             list(table(base / 'intrinsic.txt')[frame].values())[2:]]
-        m = np.array([float(v) for v in (base / 'extrinsic.txt').read_text(
-        ).splitlines()[1 + frame].split()[2:]]).reshape(4, 4)
+        k = [float(v) for v in list(table(base / 'intrinsic.txt')[frame].values())[2:]]
+        m = np.array(
+            [
+                float(v)
+                for v in (base / 'extrinsic.txt').read_text().splitlines()[1 + frame].split()[2:]
+            ]
+        ).reshape(4, 4)
         assert np.allclose(m[:3, :3] @ m[:3, :3].T, np.eye(3), atol=1e-8)
         assert np.linalg.det(m[:3, :3]) == pytest.approx(1)
-        depth = read(base, 'depth', frame) / 100.
-        v, u = np.nonzero((read_labels(base, frame) == CLASSES.index('Road'))
-                          & (depth < 40))
+        depth = read(base, 'depth', frame) / 100.0
+        v, u = np.nonzero((read_labels(base, frame) == CLASSES.index('Road')) & (depth < 40))
         assert len(u) > 1000
         z = depth[v, u]
         points = np.stack([(u - k[2]) / k[0] * z, (v - k[3]) / k[1] * z, z])
-        east, down, north = np.linalg.inv(m[:3, :3]) @ (
-            points - m[:3, 3:])
+        east, down, north = np.linalg.inv(m[:3, :3]) @ (points - m[:3, 3:])
         # nearest point of the axis
-        i = np.array([np.argmin((x - e)**2 + (y - n)**2)
-                      for e, n in zip(east, north, strict=True)])
+        i = np.array(
+            [np.argmin((x - e) ** 2 + (y - n) ** 2) for e, n in zip(east, north, strict=True)]
+        )
         error = -down - height[i]
-        assert np.abs(error).max() < .05
+        assert np.abs(error).max() < 0.05
         across = np.hypot(east - x[i], north - y[i])
-        near_side = across < road.half + .1
-        assert near_side.mean() > .8  # the rest are side roads
+        near_side = across < road.half + 0.1
+        assert near_side.mean() > 0.8  # the rest are side roads
 
 
 def test_moving_track_keeps_its_id(full_set):
     base = full_set / 'Scene20' / 'clone'
-    moving = {r['trackID'] for r in table(base / 'bbox.txt')
-              if r['isMoving'] == 'True'}
-    frames = {i: {r['frame'] for r in table(base / 'bbox.txt')
-                  if r['trackID'] == i} for i in moving}
+    moving = {r['trackID'] for r in table(base / 'bbox.txt') if r['isMoving'] == 'True'}
+    frames = {
+        i: {r['frame'] for r in table(base / 'bbox.txt') if r['trackID'] == i} for i in moving
+    }
     assert max(len(f) for f in frames.values()) >= FRAMES // 2
     info = table(base / 'info.txt')
     assert [int(r['trackID']) for r in info] == list(range(len(info)))
@@ -271,29 +294,29 @@ def test_moving_track_keeps_its_id(full_set):
 
 
 def test_same_bytes_with_other_worker_counts(small_set, tmp_path):
-    synthesize(tmp_path, 3, (96, 32), 5, 2, ('Scene06', ),
-               ('clone', 'rain'), progress=False)
+    synthesize(tmp_path, 3, (96, 32), 5, 2, ('Scene06',), ('clone', 'rain'), progress=False)
     assert tree_hash(tmp_path) == tree_hash(small_set)
 
 
 def test_seed_changes_the_scene(small_set, tmp_path):
-    synthesize(tmp_path, 1, (96, 32), 6, 1, ('Scene06', ), ('clone', ),
-               progress=False)
+    synthesize(tmp_path, 1, (96, 32), 6, 1, ('Scene06',), ('clone',), progress=False)
     a = read(tmp_path / 'Scene06/clone', 'depth', 0)
-    assert (a != read(small_set / 'Scene06/clone', 'depth', 0)).mean() > .2
+    assert (a != read(small_set / 'Scene06/clone', 'depth', 0)).mean() > 0.2
 
 
 def test_goes_on_where_it_stopped(small_set):
     before = tree_hash(small_set)
     base = small_set / 'Scene06' / 'rain'
-    gone = [writer.image_path(base, 'depth', 0),
-            writer.image_path(base, 'rgb', 2), base / 'bbox.txt']
+    gone = [
+        writer.image_path(base, 'depth', 0),
+        writer.image_path(base, 'rgb', 2),
+        base / 'bbox.txt',
+    ]
     kept = writer.image_path(base, 'rgb', 1)
     stamp = kept.stat().st_mtime_ns
     for path in gone:
         path.unlink()
-    args = (small_set, 3, (96, 32), 5, 1, ('Scene06', ), ('clone', 'rain'),
-            False)
+    args = (small_set, 3, (96, 32), 5, 1, ('Scene06',), ('clone', 'rain'), False)
     assert synthesize(*args) == 2
     assert tree_hash(small_set) == before
     assert kept.stat().st_mtime_ns == stamp
@@ -301,10 +324,11 @@ def test_goes_on_where_it_stopped(small_set):
 
 
 def test_more_variations_can_be_added(small_set, tmp_path):
-    synthesize(tmp_path, 3, (96, 32), 5, 1, ('Scene06', ), ('rain', ),
-               progress=False)
-    assert synthesize(tmp_path, 3, (96, 32), 5, 1, ('Scene06', ),
-                      ('clone', 'rain'), progress=False) == 3
+    synthesize(tmp_path, 3, (96, 32), 5, 1, ('Scene06',), ('rain',), progress=False)
+    assert (
+        synthesize(tmp_path, 3, (96, 32), 5, 1, ('Scene06',), ('clone', 'rain'), progress=False)
+        == 3
+    )
     assert tree_hash(tmp_path) == tree_hash(small_set)
 
 
@@ -319,8 +343,7 @@ def test_every_class_in_every_split(full_set):
                 labels = read_labels(full_set / scene / 'clone', frame)
                 share.append(np.bincount(labels.ravel(), minlength=14) >= 8)
         share = np.mean(share, 0)
-        poor = {c: round(float(x), 2) for c, x in
-                zip(CLASSES, share, strict=True) if x < .25}
+        poor = {c: round(float(x), 2) for c, x in zip(CLASSES, share, strict=True) if x < 0.25}
         assert not poor, (split, poor)
 
 
@@ -328,10 +351,9 @@ def test_depth_reaches_far_and_some_frames_hold_no_thing(full_set):
     empty = 0
     for base in folders(full_set):
         depth = np.stack([read(base, 'depth', f) for f in range(FRAMES)])
-        true = depth[depth < 65535] / 100.
-        assert true.min() < 8 and (true > 80).mean() > .005
-        empty += sum(read(base, 'instances', f).max() == 0
-                     for f in range(FRAMES))
+        true = depth[depth < 65535] / 100.0
+        assert true.min() < 8 and (true > 80).mean() > 0.005
+        empty += sum(read(base, 'instances', f).max() == 0 for f in range(FRAMES))
     assert 0 < empty <= FRAMES
 
 
@@ -342,12 +364,14 @@ def test_objects_hide_each_other(full_set):
         rows = table(base / 'bbox.txt')
         for a in rows:
             for b in rows:
-                pairs += (a['frame'] == b['frame'] and
-                          int(a['trackID']) < int(b['trackID']) and
-                          int(a['left']) < int(b['right']) and
-                          int(b['left']) < int(a['right']) and
-                          int(a['top']) < int(b['bottom']) and
-                          int(b['top']) < int(a['bottom']))
+                pairs += (
+                    a['frame'] == b['frame']
+                    and int(a['trackID']) < int(b['trackID'])
+                    and int(a['left']) < int(b['right'])
+                    and int(b['left']) < int(a['right'])
+                    and int(a['top']) < int(b['bottom'])
+                    and int(b['top']) < int(a['bottom'])
+                )
     assert pairs > 20
 
 
@@ -364,8 +388,7 @@ def test_colour_and_row_do_not_tell_the_classes(full_set):
                 for frame in range(FRAMES):
                     labels = read_labels(base, frame)
                     row = np.indices(labels.shape)[0][..., None]
-                    data = np.concatenate(
-                        [read(base, 'rgb', frame), row], -1)
+                    data = np.concatenate([read(base, 'rgb', frame), row], -1)
                     at = rng.integers(0, labels.size, count)
                     x.append(data.reshape(-1, 4)[at])
                     y.append(labels.ravel()[at])
@@ -375,29 +398,34 @@ def test_colour_and_row_do_not_tell_the_classes(full_set):
     tx, ty = pixels(SPLIT_SCENES['test'], 500)
     for weight in (None, 'balanced'):
         model = forest.RandomForestClassifier(
-            25, min_samples_leaf=4, class_weight=weight, random_state=0)
+            25, min_samples_leaf=4, class_weight=weight, random_state=0
+        )
         guess = model.fit(x, y).predict(tx)
-        iou = [((guess == c) & (ty == c)).sum() /
-               ((guess == c) | (ty == c)).sum() for c in range(14)]
-        assert .08 < np.mean(iou) < .35
+        iou = [
+            ((guess == c) & (ty == c)).sum() / ((guess == c) | (ty == c)).sum() for c in range(14)
+        ]
+        assert 0.08 < np.mean(iou) < 0.35
 
 
 # -- bad input --------------------------------------------------------------
 
 
-@pytest.mark.parametrize('extra, words', [
-    (['--size', '416'], ('--size', '416', 'WxH')),
-    (['--size', '0x64'], ('--size', '0x64')),
-    (['--size', '96x1e2'], ('--size', '96x1e2')),
-    (['--frames', '0'], ('--frames', '0', 'at least 1')),
-    (['--seed', '-1'], ('--seed', '-1')),
-    (['--workers', '0'], ('--workers', )),
-    (['--scenes', 'Scene03'], ('--scenes', 'Scene03', 'Scene01')),
-    (['--variations', 'snow'], ('--variations', 'snow', 'fog'))])
+@pytest.mark.parametrize(
+    'extra, words',
+    [
+        (['--size', '416'], ('--size', '416', 'WxH')),
+        (['--size', '0x64'], ('--size', '0x64')),
+        (['--size', '96x1e2'], ('--size', '96x1e2')),
+        (['--frames', '0'], ('--frames', '0', 'at least 1')),
+        (['--seed', '-1'], ('--seed', '-1')),
+        (['--workers', '0'], ('--workers',)),
+        (['--scenes', 'Scene03'], ('--scenes', 'Scene03', 'Scene01')),
+        (['--variations', 'snow'], ('--variations', 'snow', 'fog')),
+    ],
+)
 def test_bad_flags(tmp_path, capsys, extra, words):
     out = tmp_path / 'new'
-    assert command.main(
-        [str(out), '--frames', '2', '--size', '96x32', *extra]) == 2
+    assert command.main([str(out), '--frames', '2', '--size', '96x32', *extra]) == 2
     said = capsys.readouterr().err.strip()
     assert said.startswith('error: ') and '\n' not in said
     assert all(w in said for w in words)
@@ -414,12 +442,11 @@ def test_out_is_a_file(tmp_path, capsys):
 
 def test_other_parameters_are_not_mixed(small_set, capsys):
     before = tree_hash(small_set)
-    for extra, word in ((['--size', '96x40', '--frames', '3', '--seed', '5'],
-                         'height'),
-                        (['--size', '96x32', '--frames', '4', '--seed', '5'],
-                         'frames'),
-                        (['--size', '96x32', '--frames', '3', '--seed', '6'],
-                         'seed')):
+    for extra, word in (
+        (['--size', '96x40', '--frames', '3', '--seed', '5'], 'height'),
+        (['--size', '96x32', '--frames', '4', '--seed', '5'], 'frames'),
+        (['--size', '96x32', '--frames', '3', '--seed', '6'], 'seed'),
+    ):
         assert command.main([str(small_set), *extra]) == 2
         assert f'synthesis.json: {word}: found' in capsys.readouterr().err
     assert tree_hash(small_set) == before
@@ -437,11 +464,27 @@ def test_runs_as_a_program(tmp_path):
     script = Path(__file__).parents[2] / 'data_converters' / 'synthesize_vkitti2.py'
     env = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
     done = subprocess.run(
-        [sys.executable, script, 'set', '--frames', '1', '--size', '64x32',
-         '--workers', '1', '--scenes', 'Scene06', '--variations', 'fog'],
-        cwd=tmp_path, env=env, capture_output=True, text=True)
+        [
+            sys.executable,
+            script,
+            'set',
+            '--frames',
+            '1',
+            '--size',
+            '64x32',
+            '--workers',
+            '1',
+            '--scenes',
+            'Scene06',
+            '--variations',
+            'fog',
+        ],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     made = json.loads((tmp_path / 'set/synthesis.json').read_text())
     assert made['width'] == 64 and made['frames'] == 1
-    assert (tmp_path / 'set/Scene06/fog/frames/rgb/Camera_0/rgb_00000.jpg'
-            ).is_file()
+    assert (tmp_path / 'set/Scene06/fog/frames/rgb/Camera_0/rgb_00000.jpg').is_file()

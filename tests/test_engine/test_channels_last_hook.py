@@ -11,8 +11,7 @@ def test_layout_changes_and_values_stay():
     image = torch.rand(2, 3, 12, 10)
     before = model(image)
     weights = [p.clone() for p in model.parameters()]
-    HOOKS.build(dict(type='ChannelsLastHook')).before_run(
-        SimpleNamespace(model=model))
+    HOOKS.build(dict(type='ChannelsLastHook')).before_run(SimpleNamespace(model=model))
     assert model[1].weight.is_contiguous(memory_format=torch.channels_last)
     for new, old in zip(model.parameters(), weights, strict=True):
         assert torch.equal(new, old)

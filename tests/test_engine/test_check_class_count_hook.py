@@ -1,4 +1,5 @@
 """The class counts of the model and the data."""
+
 from types import SimpleNamespace
 
 import pytest
@@ -12,14 +13,11 @@ def runner(num_things, num_stuff):
     model = nn.Module()
     model.num_things = num_things
     model.num_stuff = num_stuff
-    metainfo = dict(
-        thing_classes=('Car', 'Van'), stuff_classes=('Sky', 'Road', 'Tree'))
+    metainfo = dict(thing_classes=('Car', 'Van'), stuff_classes=('Sky', 'Road', 'Tree'))
     loader = SimpleNamespace(dataset=SimpleNamespace(metainfo=metainfo))
     return SimpleNamespace(
-        model=model,
-        train_dataloader=loader,
-        val_dataloader=loader,
-        test_dataloader=loader)
+        model=model, train_dataloader=loader, val_dataloader=loader, test_dataloader=loader
+    )
 
 
 STAGES = ('before_train', 'before_val', 'before_test')
@@ -31,10 +29,13 @@ def test_equal_counts(stage):
 
 
 @pytest.mark.parametrize('stage', STAGES)
-@pytest.mark.parametrize('counts, key, found, expected', [
-    ((3, 3), 'model.num_things', 'found 3', 'expected 2'),
-    ((2, 11), 'model.num_stuff', 'found 11', 'expected 3'),
-])
+@pytest.mark.parametrize(
+    'counts, key, found, expected',
+    [
+        ((3, 3), 'model.num_things', 'found 3', 'expected 2'),
+        ((2, 11), 'model.num_stuff', 'found 11', 'expected 3'),
+    ],
+)
 def test_other_counts(stage, counts, key, found, expected):
     with pytest.raises(InputError) as error:
         getattr(CheckClassCountHook(), stage)(runner(*counts))
@@ -49,7 +50,6 @@ def test_wrapped_model():
 
     @MODEL_WRAPPERS.register_module(force=True)
     class ToyWrapper(nn.Module):
-
         def __init__(self, module):
             super().__init__()
             self.module = module

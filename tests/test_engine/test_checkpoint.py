@@ -1,4 +1,5 @@
 """Loading without running code, saving without half files."""
+
 import copyreg
 import os
 import pickle
@@ -10,21 +11,22 @@ from mmengine.fileio import get_file_backend
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader, save_checkpoint
 
+from pandepth_mm.engine.checkpoint import (
+    AtomicLocalBackend,
+    fill_model,
+    find_resumable,
+    read_checkpoint,
+    set_checkpoint_trust,
+)
 from pandepth_mm.errors import InputError
-from pandepth_mm.engine.checkpoint import (AtomicLocalBackend, fill_model,
-                                          find_resumable,
-                                          read_checkpoint,
-                                          set_checkpoint_trust)
 
 
 @pytest.fixture(autouse=True)
 def restore_loading(monkeypatch):
-    for name in ('TORCH_FORCE_WEIGHTS_ONLY_LOAD',
-                 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'):
+    for name in ('TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'):
         monkeypatch.setenv(name, '')
         monkeypatch.delenv(name)
-    monkeypatch.setattr(CheckpointLoader, '_schemes',
-                        dict(CheckpointLoader._schemes))
+    monkeypatch.setattr(CheckpointLoader, '_schemes', dict(CheckpointLoader._schemes))
     before = torch.serialization.get_safe_globals()
     yield
     torch.serialization.clear_safe_globals()
@@ -47,38 +49,40 @@ class Reduced:
 
 class ReducedBuffer(Reduced):
     """Pickles as a HistoryBuffer with the given state."""
+
     __class__ = HistoryBuffer  # pickle looks at it
 
     def __init__(self, state):
-        super().__init__(copyreg.__newobj__, (HistoryBuffer, ), state)
+        super().__init__(copyreg.__newobj__, (HistoryBuffer,), state)
 
 
 def test_what_mmengine_saves_comes_back(tmp_path):
     set_checkpoint_trust(False)
-    buffer = HistoryBuffer([1., 4.], [1, 2])
+    buffer = HistoryBuffer([1.0, 4.0], [1, 2])
     saved = dict(
-        state_dict=dict(w=torch.arange(3.)),
+        state_dict=dict(w=torch.arange(3.0)),
         meta=dict(epoch=2, dataset_meta=dict(classes=('a', 'b'))),
         message_hub=dict(loss=buffer, best=np.float64(0.5)),
         numbers=[np.float32(1.5), np.int64(3), np.bool_(True)],
-        array=np.arange(4, dtype=np.uint8))
+        array=np.arange(4, dtype=np.uint8),
+    )
     torch.save(saved, tmp_path / 'a.pth')
     loaded = load(tmp_path / 'a.pth')
-    assert torch.equal(loaded['state_dict']['w'], torch.arange(3.))
+    assert torch.equal(loaded['state_dict']['w'], torch.arange(3.0))
     assert loaded['meta'] == saved['meta']
     assert loaded['numbers'] == saved['numbers']
     assert loaded['array'].tolist() == [0, 1, 2, 3]
     restored = loaded['message_hub']['loss']
     assert type(restored) is HistoryBuffer
-    assert restored.data[0].tolist() == [1., 4.]
+    assert restored.data[0].tolist() == [1.0, 4.0]
     assert restored.data[1].tolist() == [1, 2]
     assert restored.mean() == pytest.approx((1 + 4) / (1 + 2))
-    assert restored.statistics('max') == 4.
-    restored.update(7.)
-    assert restored.current() == 7.
+    assert restored.statistics('max') == 4.0
+    restored.update(7.0)
+    assert restored.current() == 7.0
     # and it can be saved and loaded once more
     torch.save(dict(b=restored), tmp_path / 'b.pth')
-    assert load(tmp_path / 'b.pth')['b'].current() == 7.
+    assert load(tmp_path / 'b.pth')['b'].current() == 7.0
 
 
 def write_exec_by_getattr(path, made):
@@ -93,14 +97,12 @@ def write_exec_by_getattr(path, made):
     names = ReducedBuffer(builtins)
     runner = ReducedBuffer(dict(update=Reduced(getattr, (names, 'exec'))))
     victim = ReducedBuffer(
-        dict(
-            _statistics_methods=runner,
-            _set_default_statistics=Reduced(getattr, (names, 'dict'))))
+        dict(_statistics_methods=runner, _set_default_statistics=Reduced(getattr, (names, 'dict')))
+    )
     holder = ReducedBuffer(dict(x=victim))
     code = f'import os; os.mkdir({str(made)!r})'
     again = Reduced(getattr, (holder, 'x'), dict(statistics_methods=code))
-    torch.save(dict(state_dict={}, names=names, holder=holder, again=again),
-               path)
+    torch.save(dict(state_dict={}, names=names, holder=holder, again=again), path)
 
 
 def test_getattr_is_no_way_around(tmp_path):
@@ -113,24 +115,24 @@ def test_getattr_is_no_way_around(tmp_path):
 
     # the same file with the safe names of mmengine's onedl fork
     torch.serialization.clear_safe_globals()
-    reconstruct, scalar = np.array(0).__reduce__()[0], np.float64(
-        0).__reduce__()[0]
-    with torch.serialization.safe_globals([
-            getattr, HistoryBuffer, np.ndarray, np.dtype, reconstruct, scalar
-    ]):
+    reconstruct, scalar = np.array(0).__reduce__()[0], np.float64(0).__reduce__()[0]
+    with torch.serialization.safe_globals(
+        [getattr, HistoryBuffer, np.ndarray, np.dtype, reconstruct, scalar]
+    ):
         torch.load(path, weights_only=True)
     assert made.is_dir()
 
 
-@pytest.mark.parametrize('state', [
-    dict(_log_history=np.array(['a']), _count_history=np.array([1]),
-         max_length=3),
-    dict(_log_history=[1.], _count_history=np.array([1]), max_length=3),
-    dict(max_length=3),
-])
+@pytest.mark.parametrize(
+    'state',
+    [
+        dict(_log_history=np.array(['a']), _count_history=np.array([1]), max_length=3),
+        dict(_log_history=[1.0], _count_history=np.array([1]), max_length=3),
+        dict(max_length=3),
+    ],
+)
 def test_history_buffer_of_something_else(tmp_path, state):
-    torch.save(
-        dict(b=ReducedBuffer(state)), tmp_path / 'a.pth')
+    torch.save(dict(b=ReducedBuffer(state)), tmp_path / 'a.pth')
     set_checkpoint_trust(False)
     with pytest.raises(InputError):
         load(tmp_path / 'a.pth')
@@ -139,7 +141,7 @@ def test_history_buffer_of_something_else(tmp_path, state):
 @pytest.mark.parametrize('how', ['zip', 'pickle'])
 def test_code_is_refused_unless_trusted(tmp_path, how, monkeypatch):
     made, path = tmp_path / 'made', tmp_path / 'a.pth'
-    content = dict(state_dict={}, x=Reduced(os.mkdir, (str(made), )))
+    content = dict(state_dict={}, x=Reduced(os.mkdir, (str(made),)))
     if how == 'zip':
         torch.save(content, path)
     else:
@@ -160,11 +162,14 @@ def test_code_is_refused_unless_trusted(tmp_path, how, monkeypatch):
     assert made.is_dir()
 
 
-@pytest.mark.parametrize('content, message', [
-    (b'', 'no checkpoint'),
-    (b'hello', 'no checkpoint'),
-    (b'PK\x03\x04 not a real archive', 'complete checkpoint'),
-])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (b'', 'no checkpoint'),
+        (b'hello', 'no checkpoint'),
+        (b'PK\x03\x04 not a real archive', 'complete checkpoint'),
+    ],
+)
 def test_no_checkpoint(tmp_path, content, message):
     path = tmp_path / 'a.pth'
     path.write_bytes(content)
@@ -212,6 +217,7 @@ def test_mmengine_saves_through_it(tmp_path, monkeypatch):
     from mmengine.fileio import io
 
     from pandepth_mm.engine.checkpoint import save_atomically
+
     monkeypatch.setattr(io, 'backend_instances', {})
     for table in (registered.backends, registered.prefix_to_backends):
         for key, value in list(table.items()):
@@ -221,8 +227,7 @@ def test_mmengine_saves_through_it(tmp_path, monkeypatch):
     assert isinstance(get_file_backend(path), AtomicLocalBackend)
     moves = []
     replace = os.replace
-    monkeypatch.setattr(
-        os, 'replace', lambda a, b: (moves.append((a, str(b))), replace(a, b)))
+    monkeypatch.setattr(os, 'replace', lambda a, b: (moves.append((a, str(b))), replace(a, b)))
     save_checkpoint(dict(state_dict={}), path)
     assert moves == [(f'{path}.tmp', path)]
     assert torch.load(path) == dict(state_dict={})
@@ -262,16 +267,20 @@ def test_a_checkpoint_fills_a_model(tmp_path):
     """From weights alone, of a distributed run, and with names beyond."""
     source, path = torch.nn.Linear(3, 2), tmp_path / 'w.pth'
     weights = source.state_dict()
-    for content in (weights, dict(state_dict=weights, meta=dict(iter=3)), {
-            f'module.{name}': value for name, value in weights.items()
-    }, {**weights, 'other.weight': torch.zeros(1)}):
+    for content in (
+        weights,
+        dict(state_dict=weights, meta=dict(iter=3)),
+        {f'module.{name}': value for name, value in weights.items()},
+        {**weights, 'other.weight': torch.zeros(1)},
+    ):
         torch.save(content, path)
         model = torch.nn.Linear(3, 2)
         before = dict(os.environ)
         checkpoint = read_into(model, path)
         assert checkpoint.keys() == content.keys()
-        assert all(torch.equal(a, b) for a, b in zip(
-            model.parameters(), source.parameters(), strict=True))
+        assert all(
+            torch.equal(a, b) for a, b in zip(model.parameters(), source.parameters(), strict=True)
+        )
         assert dict(os.environ) == before  # nothing for the whole process
     torch.save(dict(weight=weights['weight']), path)
     with pytest.raises(InputError, match=r'1 of the 2 weights .*bias is mis'):
@@ -279,6 +288,6 @@ def test_a_checkpoint_fills_a_model(tmp_path):
     torch.save(weights, path)
     with pytest.raises(InputError, match=r'weight: found shape \(2, 3\)'):
         read_into(torch.nn.Linear(4, 2), path)
-    torch.save(dict(state_dict=Reduced(print, ('this ran', ))), path)
+    torch.save(dict(state_dict=Reduced(print, ('this ran',))), path)
     with pytest.raises(InputError, match='could run code on loading'):
         read_into(torch.nn.Linear(3, 2), path)

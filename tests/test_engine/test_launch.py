@@ -1,21 +1,22 @@
 """Command line to config."""
+
 from argparse import Namespace
 
 import pytest
 from mmengine.config import Config
 
-from pandepth_mm.errors import InputError
 from pandepth_mm.engine import launch
+from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.metrics_file import collect_details, write_metrics
 
-CONFIG = '''
+CONFIG = """
 model = dict(type='A', norm_cfg=dict(type='SyncBN', eps=1e-3),
              heads=[dict(norm_cfg=dict(type='SyncBN')), dict(type='B')])
 optim_wrapper = dict(type='OptimWrapper')
 auto_scale_lr = dict(enable=False, base_batch_size=4)
 find_unused_parameters = True
 sync_bn = 'torch'
-'''
+"""
 
 
 def arguments(path, **kwargs):
@@ -27,7 +28,8 @@ def arguments(path, **kwargs):
         local_rank=0,
         amp=False,
         auto_scale_lr=False,
-        resume=None)
+        resume=None,
+    )
     return Namespace(**{**values, **kwargs})
 
 
@@ -40,8 +42,7 @@ def config(tmp_path, monkeypatch):
 
 
 def test_load_config(config):
-    cfg = launch.load_config(
-        arguments(config, cfg_options={'model.heads.1.type': 'C'}))
+    cfg = launch.load_config(arguments(config, cfg_options={'model.heads.1.type': 'C'}))
     assert cfg.work_dir == 'work_dirs/a_config'
     assert cfg.launcher == 'none'
     assert cfg.model.heads[1].type == 'C'
@@ -49,22 +50,23 @@ def test_load_config(config):
     assert cfg.work_dir == 'here'
 
 
-@pytest.mark.parametrize('options', [
-    {'modle.type': 'C'},
-    {'model.heads.7.type': 'C'},
-    {'sync_bn.x': 1},
-])
+@pytest.mark.parametrize(
+    'options', [{'modle.type': 'C'}, {'model.heads.7.type': 'C'}, {'sync_bn.x': 1}]
+)
 def test_options_that_do_not_fit(config, options):
     with pytest.raises(InputError, match='--cfg-options'):
         launch.load_config(arguments(config, cfg_options=options))
 
 
-@pytest.mark.parametrize('text, message', [
-    ('model = dict(', 'SyntaxError'),
-    ('_base_ = ["./nope.py"]', 'nope.py'),
-    ('a = 1 / 0', 'ZeroDivisionError'),
-    ('a = 1', 'no dict "model"'),
-])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('model = dict(', 'SyntaxError'),
+        ('_base_ = ["./nope.py"]', 'nope.py'),
+        ('a = 1 / 0', 'ZeroDivisionError'),
+        ('a = 1', 'no dict "model"'),
+    ],
+)
 def test_broken_config(config, text, message):
     config.write_text(text)
     with pytest.raises(InputError, match=message) as error:
@@ -77,18 +79,15 @@ def test_amp_on_a_gpu(config, monkeypatch):
     args = arguments(config, amp=True, auto_scale_lr=True)
     cfg = launch.load_config(args)
     launch.apply_train_flags(cfg, args)
-    assert cfg.optim_wrapper == dict(
-        type='AmpOptimWrapper', loss_scale='dynamic')
+    assert cfg.optim_wrapper == dict(type='AmpOptimWrapper', loss_scale='dynamic')
     assert cfg.auto_scale_lr.enable is True
     assert 'resume' not in cfg
 
 
 def test_processes_without_a_gpu(config, monkeypatch, capsys):
     started = []
-    monkeypatch.setattr(launch.torch.distributed, 'is_initialized',
-                        lambda: False)
-    monkeypatch.setattr(launch.torch.distributed, 'init_process_group',
-                        started.append)
+    monkeypatch.setattr(launch.torch.distributed, 'is_initialized', lambda: False)
+    monkeypatch.setattr(launch.torch.distributed, 'init_process_group', started.append)
     cfg = launch.load_config(arguments(config, launcher='pytorch'))
     launch._prepare_cpu_processes(cfg)
     assert started == ['gloo']
@@ -99,7 +98,8 @@ def test_processes_without_a_gpu(config, monkeypatch, capsys):
         type='MMDistributedDataParallel',
         device_ids=None,
         broadcast_buffers=False,
-        find_unused_parameters=True)
+        find_unused_parameters=True,
+    )
     cfg.launcher = 'slurm'
     with pytest.raises(InputError, match='--launcher'):
         launch._prepare_cpu_processes(cfg)
@@ -107,63 +107,63 @@ def test_processes_without_a_gpu(config, monkeypatch, capsys):
 
 def test_show_dir(config, tmp_path):
     (tmp_path / 'a.pth').write_bytes(b'')
-    args = arguments(
-        config, checkpoint=str(tmp_path / 'a.pth'), show_dir='pictures')
+    args = arguments(config, checkpoint=str(tmp_path / 'a.pth'), show_dir='pictures')
     cfg = launch.load_config(args)
     launch.apply_test_flags(cfg, args)
     assert cfg.default_hooks.visualization == dict(
-        type='pandepth_mm.PanDepthVisualizationHook',
-        draw=True,
-        test_out_dir='pictures')
+        type='pandepth_mm.PanDepthVisualizationHook', draw=True, test_out_dir='pictures'
+    )
     # the config's own settings of the hook stay
-    cfg = Config(
-        dict(
-            default_hooks=dict(
-                visualization=dict(type='X', score_thr=0.7, draw=False))))
+    cfg = Config(dict(default_hooks=dict(visualization=dict(type='X', score_thr=0.7, draw=False))))
     launch.apply_test_flags(cfg, args)
     assert cfg.default_hooks.visualization == dict(
-        type='X', score_thr=0.7, draw=True, test_out_dir='pictures')
+        type='X', score_thr=0.7, draw=True, test_out_dir='pictures'
+    )
 
 
 def test_write_metrics(tmp_path):
     import json
 
     import numpy as np
+
     write_metrics(
-        tmp_path / 'a.json',
-        dict(a=np.float32(0.25), b=float('nan'), c=float('inf'), d=3, e=1 / 3))
+        tmp_path / 'a.json', dict(a=np.float32(0.25), b=float('nan'), c=float('inf'), d=3, e=1 / 3)
+    )
     assert json.loads((tmp_path / 'a.json').read_text()) == dict(
-        a=0.25, b=None, c=None, d=3, e=1 / 3)
+        a=0.25, b=None, c=None, d=3, e=1 / 3
+    )
 
 
 def test_write_details(tmp_path):
     import json
 
     import numpy as np
+
     write_metrics(
-        tmp_path / 'a.json', dict(a=1.5),
-        dict(depth={
-            'rows': ('x', 'y'),
-            3: np.array([[1, 2]]),
-            'share': [np.float32(0.5), float('nan'), None, True]
-        }))
+        tmp_path / 'a.json',
+        dict(a=1.5),
+        dict(
+            depth={
+                'rows': ('x', 'y'),
+                3: np.array([[1, 2]]),
+                'share': [np.float32(0.5), float('nan'), None, True],
+            }
+        ),
+    )
     assert json.loads((tmp_path / 'a.json').read_text()) == dict(
         a=1.5,
-        details=dict(
-            depth={
-                'rows': ['x', 'y'],
-                '3': [[1, 2]],
-                'share': [0.5, None, None, True]
-            }))
+        details=dict(depth={'rows': ['x', 'y'], '3': [[1, 2]], 'share': [0.5, None, None, True]}),
+    )
 
 
 def test_collect_details():
     from types import SimpleNamespace
+
     metrics = [
         SimpleNamespace(prefix='a', details=dict(x=1)),
         SimpleNamespace(prefix='b', details={}),
         SimpleNamespace(prefix='c'),
-        SimpleNamespace(prefix='a', details=dict(y=2))
+        SimpleNamespace(prefix='a', details=dict(y=2)),
     ]
     assert collect_details(metrics) == dict(a=dict(x=1, y=2))
 
@@ -171,15 +171,16 @@ def test_collect_details():
 def test_heuristic_fusion_is_switched_on():
     cfg = Config(
         dict(
-            model=dict(panoptic_fusion=dict(
-                type='PanopticFusion', score_thr=0.4, stuff_area_limit=9)),
-            test_evaluator=[
-                dict(type='pandepth_mm.PanopticMetric'),
-                dict(type='SemanticMetric')
-            ]))
+            model=dict(
+                panoptic_fusion=dict(type='PanopticFusion', score_thr=0.4, stuff_area_limit=9)
+            ),
+            test_evaluator=[dict(type='pandepth_mm.PanopticMetric'), dict(type='SemanticMetric')],
+        )
+    )
     launch.apply_heuristic_fusion(cfg)
     assert cfg.model.panoptic_baseline == dict(
-        type='pandepth_mm.HeuristicFusion', score_thr=0.4, stuff_area_limit=9)
+        type='pandepth_mm.HeuristicFusion', score_thr=0.4, stuff_area_limit=9
+    )
     assert cfg.test_evaluator[0].heuristic_fusion
     assert cfg.test_evaluator[1] == dict(type='SemanticMetric')
 

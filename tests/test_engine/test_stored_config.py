@@ -1,13 +1,14 @@
 """Configs that checkpoints hold: read as data, never run."""
+
 import pytest
 import torch
 from mmengine.config import Config
 
 from pandepth_mm.apis import PanDepthInferencer
-from pandepth_mm.errors import InputError
 from pandepth_mm.engine.model_zoo import shipped_models
-from pandepth_mm.registry import MODELS
 from pandepth_mm.engine.stored_config import read_stored_config
+from pandepth_mm.errors import InputError
+from pandepth_mm.registry import MODELS
 
 
 def stored(text):
@@ -17,48 +18,56 @@ def stored(text):
 @pytest.mark.parametrize('name', sorted(shipped_models()))
 def test_same_as_mmengine_reads_it(name):
     cfg = Config.fromfile(shipped_models()[name].config)
-    for checkpoint in (stored(cfg.pretty_text),
-                       dict(meta=dict(cfg=cfg.pretty_text))):
+    for checkpoint in (stored(cfg.pretty_text), dict(meta=dict(cfg=cfg.pretty_text))):
         found = read_stored_config(checkpoint, 'w.pth')
         assert found.model == cfg.model
         dataset = cfg.test_dataloader.dataset
         assert found.test_dataloader.dataset == {
-            key: dataset[key] for key in ('img_scale', 'metainfo', 'pipeline')
-            if key in dataset
+            key: dataset[key] for key in ('img_scale', 'metainfo', 'pipeline') if key in dataset
         }
 
 
 def test_values_of_all_kinds():
-    text = ("model = dict(a=-1.5, b=inf, c=-inf, d=(1, [2, {'x y': None}]), "
-            "e='t', f=True, g={3, 4})\n")
+    text = (
+        "model = dict(a=-1.5, b=inf, c=-inf, d=(1, [2, {'x y': None}]), e='t', f=True, g={3, 4})\n"
+    )
     model = read_stored_config(stored(text), 'w.pth').model
     assert model.to_dict() == dict(
-        a=-1.5, b=float('inf'), c=-float('inf'), d=(1, [2, {'x y': None}]),
-        e='t', f=True, g={3, 4})
+        a=-1.5, b=float('inf'), c=-float('inf'), d=(1, [2, {'x y': None}]), e='t', f=True, g={3, 4}
+    )
 
 
-@pytest.mark.parametrize('text, message', [
-    ('import os\nmodel = dict()', 'no data .line 1 is no assignment'),
-    ("model = open('ran', 'w')", 'no data .malformed node'),
-    ("model = dict(a=open('ran', 'w'))", 'no data .malformed node'),
-    ("model = dict(a=[open('ran', 'w') for _ in range(3)])", 'no data'),
-    ("model = dict(**dict(a=1))", 'no data'),
-    ("model = {**dict(a=1)}", 'no data'),
-    ('model.a = 1', 'no data .line 1 is no assignment'),
-    ('model = (', 'no data'),
-    ('model = ' + '[' * 500 + ']' * 500, 'no data'),
-    ('model = 3', 'stored config: found no dict "model"'),
-    ("model = dict(type='os.system')", "found the type 'os.system'"),
-    ("model = dict(x=[dict(type='subprocess.Popen', args='ls')])",
-     "found the type 'subprocess.Popen'"),
-    ("model = dict(type='mmseg.CrossEntropyLoss', class_weight='a.pkl')",
-     "found the type 'mmseg.CrossEntropyLoss'"),
-    ("model = dict(type=dict(a=1))", "found the type {'a': 1}"),
-    ("model = dict()\ntest_dataloader = dict(dataset=dict(pipeline=[dict("
-     "type='builtins.print')]))", "found the type 'builtins.print'"),
-])
-def test_what_is_more_than_data_is_refused(text, message, tmp_path,
-                                           monkeypatch):
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('import os\nmodel = dict()', 'no data .line 1 is no assignment'),
+        ("model = open('ran', 'w')", 'no data .malformed node'),
+        ("model = dict(a=open('ran', 'w'))", 'no data .malformed node'),
+        ("model = dict(a=[open('ran', 'w') for _ in range(3)])", 'no data'),
+        ('model = dict(**dict(a=1))', 'no data'),
+        ('model = {**dict(a=1)}', 'no data'),
+        ('model.a = 1', 'no data .line 1 is no assignment'),
+        ('model = (', 'no data'),
+        ('model = ' + '[' * 500 + ']' * 500, 'no data'),
+        ('model = 3', 'stored config: found no dict "model"'),
+        ("model = dict(type='os.system')", "found the type 'os.system'"),
+        (
+            "model = dict(x=[dict(type='subprocess.Popen', args='ls')])",
+            "found the type 'subprocess.Popen'",
+        ),
+        (
+            "model = dict(type='mmseg.CrossEntropyLoss', class_weight='a.pkl')",
+            "found the type 'mmseg.CrossEntropyLoss'",
+        ),
+        ('model = dict(type=dict(a=1))', "found the type {'a': 1}"),
+        (
+            'model = dict()\ntest_dataloader = dict(dataset=dict(pipeline=[dict('
+            "type='builtins.print')]))",
+            "found the type 'builtins.print'",
+        ),
+    ],
+)
+def test_what_is_more_than_data_is_refused(text, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message) as error:
         read_stored_config(stored(text), 'w.pth')
@@ -66,9 +75,9 @@ def test_what_is_more_than_data_is_refused(text, message, tmp_path,
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('checkpoint', [
-    dict(), dict(meta=3), dict(meta=dict(cfg=7)), dict(message_hub=dict())
-])
+@pytest.mark.parametrize(
+    'checkpoint', [dict(), dict(meta=3), dict(meta=dict(cfg=7)), dict(message_hub=dict())]
+)
 def test_checkpoints_without_a_config(checkpoint):
     with pytest.raises(InputError, match='w.pth: found no config in it'):
         read_stored_config(checkpoint, 'w.pth')
@@ -79,8 +88,7 @@ def test_weights_alone_are_enough_for_the_inferencer(tmp_path):
     model = shipped_models()['pandepth_effb0_minivkitti_long']
     cfg = Config.fromfile(model.config)
     weights = MODELS.build(cfg.model).state_dict()
-    torch.save(dict(stored(cfg.pretty_text), state_dict=weights),
-               tmp_path / 'epoch_1.pth')
+    torch.save(dict(stored(cfg.pretty_text), state_dict=weights), tmp_path / 'epoch_1.pth')
     inferencer = PanDepthInferencer(weights=tmp_path / 'epoch_1.pth')
     assert inferencer.img_scale == (416, 128)
     assert inferencer.classes == tuple(f'class {i}' for i in range(14))

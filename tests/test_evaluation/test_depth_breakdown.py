@@ -1,4 +1,5 @@
 """The breakdown of depth errors against plain loops over pixels."""
+
 import math
 import pickle
 from statistics import median
@@ -59,8 +60,9 @@ def check_pixels(found, expected):
             continue
         values = dict(
             mae=1e3 * sum(abs(p - g) for g, p in pairs) / n,
-            rmse=1e3 * math.sqrt(sum((p - g)**2 for g, p in pairs) / n),
-            absrel=sum(abs(p - g) / g for g, p in pairs) / n)
+            rmse=1e3 * math.sqrt(sum((p - g) ** 2 for g, p in pairs) / n),
+            absrel=sum(abs(p - g) / g for g, p in pairs) / n,
+        )
         assert group['model'] == pytest.approx(values, rel=1e-9), name
     assert not expected
 
@@ -70,9 +72,14 @@ def test_ranges_equal_a_loop(result):
     expected = {}
     for raw in images:
         for _, _, g, p in pixels(raw):
-            name = next((n for limit, n in zip(
-                (10, 20, 40, 80), RANGE_NAMES[:4], strict=True)
-                if g <= limit), 'over 80 m')
+            name = next(
+                (
+                    n
+                    for limit, n in zip((10, 20, 40, 80), RANGE_NAMES[:4], strict=True)
+                    if g <= limit
+                ),
+                'over 80 m',
+            )
             expected.setdefault(name, []).append((g, p))
     assert len(expected) == 5
     check_pixels(details['breakdown']['range'], expected)
@@ -96,16 +103,20 @@ def test_input_distances_equal_a_loop(result):
     (h, w), (height, width) = NETWORK, SHAPE
     expected = {}
     for raw in images:
-        points = [(r, c) for r in range(h) for c in range(w)
-                  if raw['sparse'][r][c] > 0]
+        points = [(r, c) for r in range(h) for c in range(w) if raw['sparse'][r][c] > 0]
         assert points
         for v, u, g, p in pixels(raw):
             row = math.floor((v + 0.5) * h / height)
             column = math.floor((u + 0.5) * w / width)
             distance = min(math.dist((row, column), q) for q in points)
-            name = next((n for limit, n in zip(
-                (0, 1, 2, 4, 8), INPUT_DISTANCE_NAMES[:5], strict=True)
-                if distance <= limit), 'over 8 px')
+            name = next(
+                (
+                    n
+                    for limit, n in zip((0, 1, 2, 4, 8), INPUT_DISTANCE_NAMES[:5], strict=True)
+                    if distance <= limit
+                ),
+                'over 8 px',
+            )
             expected.setdefault(name, []).append((g, p))
     assert len(expected) >= 5
     check_pixels(details['breakdown']['input_distance'], expected)
@@ -143,8 +154,7 @@ def test_instances_equal_a_loop(result):
         for segment in raw['segments']:
             if not segment['isthing'] or segment['iscrowd']:
                 continue
-            pairs = [(g, p) for v, u, g, p in pixels(raw)
-                     if raw['ids'][v][u] == segment['id']]
+            pairs = [(g, p) for v, u, g, p in pixels(raw) if raw['ids'][v][u] == segment['id']]
             if not pairs:
                 hidden += 1
                 continue
@@ -160,9 +170,13 @@ def test_instances_equal_a_loop(result):
     def check(entry, things):
         n = len(things)
         assert entry['n_instances'] == n
-        assert entry['model'] == pytest.approx(dict(
-            median_error=1e3 * sum(t[1] for t in things) / n,
-            median_absrel=sum(t[2] for t in things) / n), rel=1e-9)
+        assert entry['model'] == pytest.approx(
+            dict(
+                median_error=1e3 * sum(t[1] for t in things) / n,
+                median_absrel=sum(t[2] for t in things) / n,
+            ),
+            rel=1e-9,
+        )
 
     for name, things in expected.items():
         check(found[name], things)
@@ -175,8 +189,7 @@ def test_families_add_up_to_the_pooled_error(result):
     details, _ = result
     pooled = details['model']['pooled']
     for name in ('range', 'input_distance', 'edge', 'class'):
-        groups = [g for g in details['breakdown'][name].values()
-                  if g['n_pixels']]
+        groups = [g for g in details['breakdown'][name].values() if g['n_pixels']]
         n = sum(g['n_pixels'] for g in groups)
         for key in ('mae', 'absrel'):
             total = sum(g['n_pixels'] * g['model'][key] for g in groups)
@@ -184,19 +197,25 @@ def test_families_add_up_to_the_pooled_error(result):
 
 
 def test_limits_belong_to_the_lower_group():
-    assert range_groups(np.array([0.1, 10, 10.01, 20, 40, 80, 80.01])).tolist(
-    ) == [0, 0, 1, 1, 2, 3, 4]
+    assert range_groups(np.array([0.1, 10, 10.01, 20, 40, 80, 80.01])).tolist() == [
+        0,
+        0,
+        1,
+        1,
+        2,
+        3,
+        4,
+    ]
     sparse = np.zeros((1, 12), np.float32)
     sparse[0, 0] = 5
-    assert input_distance_groups(sparse, (1, 12)).tolist() == [
-        [0, 1, 2, 3, 3, 4, 4, 4, 4, 5, 5, 5]]
+    assert input_distance_groups(sparse, (1, 12)).tolist() == [[0, 1, 2, 3, 3, 4, 4, 4, 4, 5, 5, 5]]
     assert (input_distance_groups(sparse * 0, (2, 3)) == 5).all()
 
 
 def test_edges_by_hand():
     # jump of 20 % between columns 3 and 4, of 9 % between 9 and 10, and a
     # hole at 12 that is no jump
-    depth = np.array([[10.] * 4 + [12.] * 6 + [13.] * 2 + [0.] + [13.] * 2])
+    depth = np.array([[10.0] * 4 + [12.0] * 6 + [13.0] * 2 + [0.0] + [13.0] * 2])
     assert np.flatnonzero(depth_edges(depth)).tolist() == [1, 2, 3, 4, 5, 6]
     assert np.flatnonzero(depth_edges(depth.T)).tolist() == [1, 2, 3, 4, 5, 6]
     assert np.flatnonzero(depth_edges(depth, radius=0)).tolist() == [3, 4]
@@ -219,8 +238,7 @@ def test_images_without_dense_depth_are_counted(tmp_path):
 
 def test_max_depth_holds_for_the_breakdown(tmp_path):
     sample, raw = make_sample(tmp_path, 4)
-    _, details = evaluate([sample], DepthMetric(
-        fills=(), max_depth=20.0, breakdown=BREAKDOWN))
+    _, details = evaluate([sample], DepthMetric(fills=(), max_depth=20.0, breakdown=BREAKDOWN))
     found = details['breakdown']['range']
     near = sum(g <= 20 for _, _, g, _ in pixels(raw))
     assert sum(group['n_pixels'] for group in found.values()) == near
@@ -232,8 +250,7 @@ def test_fills_stand_beside_the_model(tmp_path):
     sample, _ = make_sample(tmp_path, 4)
     _, details = evaluate([sample], DepthMetric(breakdown=BREAKDOWN))
     given = details['breakdown']['input_distance']['0 px (given)']
-    assert set(given) == {
-        'n_pixels', 'model', 'nearest_fill', 'classical_fill'}
+    assert set(given) == {'n_pixels', 'model', 'nearest_fill', 'classical_fill'}
     assert given['nearest_fill'] != given['model']
     for entry in details['breakdown']['instance'].values():
         assert set(entry) == {'n_instances', 'ranges', *given} - {'n_pixels'}
@@ -252,28 +269,33 @@ def test_an_image_stays_below_10_kb(tmp_path):
     depth = rng.uniform(1, 90, shape).astype(np.float32)
     write_depth_png(sample['dense_depth_path'], depth, 100)
     sample.update(
-        ori_shape=shape, img_shape=(100, 200),
+        ori_shape=shape,
+        img_shape=(100, 200),
         segments_info=[
-            dict(id=i, category=(i - 300) % 30, isthing=1, iscrowd=0)
-            for i in range(300, 500)
+            dict(id=i, category=(i - 300) % 30, isthing=1, iscrowd=0) for i in range(300, 500)
         ],
         gt_depth_map=dict(data=depth[None]),
         pred_depth_map=dict(data=depth[None] + 1),
         gt_sem_seg=dict(sem_seg=((ids - 300) % 30)[None]),
-        sparse_depth=dict(data=rng.uniform(1, 90, (1, 100, 200)) *
-                          (rng.random((1, 100, 200)) < 0.02)))
+        sparse_depth=dict(
+            data=rng.uniform(1, 90, (1, 100, 200)) * (rng.random((1, 100, 200)) < 0.02)
+        ),
+    )
     metric.process(None, [sample])
     assert 4_000 < len(pickle.dumps(metric.results[0])) <= 10_000
     metric.evaluate(1)
-    counts = [e['n_instances']
-              for e in metric.details['breakdown']['instance'].values()]
+    counts = [e['n_instances'] for e in metric.details['breakdown']['instance'].values()]
     assert sum(counts) == 200
 
 
 def test_what_is_missing_is_named(tmp_path):
     sample, _ = make_sample(tmp_path, 4)
-    for field, needed in (('gt_sem_seg', True), ('seg_map_path', True),
-                          ('segments_info', True), ('sparse_depth', False)):
+    for field, needed in (
+        ('gt_sem_seg', True),
+        ('seg_map_path', True),
+        ('segments_info', True),
+        ('sparse_depth', False),
+    ):
         broken = sample.to_dict()
         broken.pop(field)
         metric = DepthMetric(fills=(), breakdown=BREAKDOWN)
@@ -287,7 +309,7 @@ def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(InputError, match='gone.png'):
         DepthMetric().process(None, [broken])
     with pytest.raises(InputError, match='breakdown'):
-        DepthMetric(breakdown=('colour', ))
+        DepthMetric(breakdown=('colour',))
 
 
 def test_no_breakdown(tmp_path):

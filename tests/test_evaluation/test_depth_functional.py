@@ -1,4 +1,5 @@
 """Depth errors by hand and by loops; properties of the fills."""
+
 import math
 
 import numpy as np
@@ -48,9 +49,16 @@ def test_worked_example():
     assert [row[f'delta{k}'] for k in (1, 2, 3)] == [1 / 3] * 3
 
 
-@pytest.mark.parametrize(('ratio', 'deltas'), [
-    (1.2, [1, 1, 1]), (1.25, [0, 1, 1]), (1.5625, [0, 0, 1]),
-    (1.9, [0, 0, 1]), (1.953125, [0, 0, 0])])
+@pytest.mark.parametrize(
+    ('ratio', 'deltas'),
+    [
+        (1.2, [1, 1, 1]),
+        (1.25, [0, 1, 1]),
+        (1.5625, [0, 0, 1]),
+        (1.9, [0, 0, 1]),
+        (1.953125, [0, 0, 0]),
+    ],
+)
 def test_delta_is_below_the_limit_on_both_sides(ratio, deltas):
     gt = np.array([[8.0]])
     for pred in (gt * ratio, gt / ratio):
@@ -67,16 +75,16 @@ def loop_errors(pairs):
             p = MIN_DEPTH
             clamped += 1
         n += 1
-        d2 += (p - g)**2
+        d2 += (p - g) ** 2
         d1 += abs(p - g)
-        i2 += (1 / p - 1 / g)**2
+        i2 += (1 / p - 1 / g) ** 2
         i1 += abs(1 / p - 1 / g)
         rel += abs(p - g) / g
-        rel2 += ((p - g) / g)**2
-        eigen += (p - g)**2 / g
+        rel2 += ((p - g) / g) ** 2
+        eigen += (p - g) ** 2 / g
         logs.append(math.log(p / g))
         for k in range(3):
-            below[k] += max(p / g, g / p) < 1.25**(k + 1)
+            below[k] += max(p / g, g / p) < 1.25 ** (k + 1)
     mean = sum(logs) / n
     return dict(
         rmse=1000 * math.sqrt(d2 / n),
@@ -86,10 +94,11 @@ def loop_errors(pairs):
         absrel=rel / n,
         sqrel_kitti=rel2 / n,
         sqrel_eigen=eigen / n,
-        silog=100 * math.sqrt(sum((x - mean)**2 for x in logs) / n),
+        silog=100 * math.sqrt(sum((x - mean) ** 2 for x in logs) / n),
         delta1=below[0] / n,
         delta2=below[1] / n,
-        delta3=below[2] / n), clamped
+        delta3=below[2] / n,
+    ), clamped
 
 
 def test_equals_plain_loops():
@@ -102,8 +111,9 @@ def test_equals_plain_loops():
         pred = pred.astype(np.float32)
         pred[rng.random(gt.shape) < 0.05] = np.nan
         rows.append(depth_row(gt, pred))
-        pairs = [(g, p) for g, p in zip(
-            gt.ravel().tolist(), pred.ravel().tolist(), strict=True) if g > 0]
+        pairs = [
+            (g, p) for g, p in zip(gt.ravel().tolist(), pred.ravel().tolist(), strict=True) if g > 0
+        ]
         errors, broken = loop_errors(pairs)
         loops.append(errors)
         everything += pairs
@@ -123,8 +133,9 @@ def test_equals_plain_loops():
     assert summary['n_clamped'] == clamped > 0
 
 
-@pytest.mark.parametrize(('network', 'shape'), [
-    ((4, 5), (9, 14)), ((9, 14), (4, 5)), ((6, 6), (6, 6)), ((1, 3), (5, 7))])
+@pytest.mark.parametrize(
+    ('network', 'shape'), [((4, 5), (9, 14)), ((9, 14), (4, 5)), ((6, 6), (6, 6)), ((1, 3), (5, 7))]
+)
 def test_seen_pixels_equals_a_loop(network, shape):
     sparse = np.random.default_rng(0).random(network)
     sparse[sparse < 0.6] = 0
@@ -186,8 +197,8 @@ def sparse_scene(shape, density, seed=0):
     rng = np.random.default_rng(seed)
     rows = np.arange(h, dtype=np.float32)[:, None]
     dense = np.broadcast_to(60 - 50 * rows / max(h - 1, 1), (h, w)).copy()
-    dense[h // 3:h // 2, w // 4:w // 2] = 9
-    dense[h // 2:, 3 * w // 4:] = 4
+    dense[h // 3 : h // 2, w // 4 : w // 2] = 9
+    dense[h // 2 :, 3 * w // 4 :] = 4
     return dense, np.where(rng.random(shape) < density, dense, 0)
 
 
@@ -196,15 +207,14 @@ def test_nearest_fill_equals_brute_force():
     filled = nearest_fill(sparse)
     points = np.argwhere(sparse > 0)
     for r, c in np.ndindex(sparse.shape):
-        squared = ((points - (r, c))**2).sum(axis=1)
+        squared = ((points - (r, c)) ** 2).sum(axis=1)
         nearest = points[squared == squared.min()]
         assert filled[r, c] in sparse[tuple(nearest.T)]
     np.testing.assert_array_equal(filled[sparse > 0], sparse[sparse > 0])
 
 
 @pytest.mark.parametrize('fill', [nearest_fill, classical_fill])
-@pytest.mark.parametrize('shape', [(200, 1000), (64, 208), (40, 7), (1, 1),
-                                   (1, 50), (3, 2)])
+@pytest.mark.parametrize('shape', [(200, 1000), (64, 208), (40, 7), (1, 1), (1, 50), (3, 2)])
 def test_fills_are_dense_and_in_range(fill, shape):
     _, sparse = sparse_scene(shape, 0.05)
     sparse[shape[0] // 2, shape[1] // 2] = 5
@@ -224,8 +234,7 @@ def test_fills_special_inputs(fill):
     one = np.zeros((90, 200), np.float32)
     one[80, 3] = 12.5
     np.testing.assert_array_equal(fill(one), np.full_like(one, 12.5))
-    np.testing.assert_allclose(
-        fill(np.full((20, 30), 7.25, np.float32)), 7.25, rtol=1e-6)
+    np.testing.assert_allclose(fill(np.full((20, 30), 7.25, np.float32)), 7.25, rtol=1e-6)
 
 
 def test_fills_come_close_to_a_smooth_scene():
@@ -258,16 +267,16 @@ def test_classical_fill_extends_columns_to_the_top():
     np.testing.assert_allclose(filled[:40, 40:], 20)
 
 
-@pytest.mark.parametrize(('source', 'target'),
-                         [((20, 30), (37, 91)), ((40, 50), (13, 21)),
-                          ((8, 8), (8, 8)), ((200, 1000), (375, 1242))])
+@pytest.mark.parametrize(
+    ('source', 'target'),
+    [((20, 30), (37, 91)), ((40, 50), (13, 21)), ((8, 8), (8, 8)), ((200, 1000), (375, 1242))],
+)
 def test_resize_equals_torch(source, target):
     depth = np.random.default_rng(0).uniform(1, 80, source)
     depth = depth.astype(np.float32)
     expected = F.interpolate(
-        torch.from_numpy(depth)[None, None], target, mode='bilinear',
-        align_corners=False)[0, 0].numpy()
+        torch.from_numpy(depth)[None, None], target, mode='bilinear', align_corners=False
+    )[0, 0].numpy()
     # float32 weights on differences of up to 79 m
-    np.testing.assert_allclose(
-        resize_bilinear(depth, target), expected, atol=5e-3)
+    np.testing.assert_allclose(resize_bilinear(depth, target), expected, atol=5e-3)
     assert resize_bilinear(depth, target).dtype == np.float32

@@ -1,4 +1,5 @@
 """The authors' recipe: by hand, by loops, and on a genuine frame."""
+
 import math
 from pathlib import Path
 
@@ -21,9 +22,19 @@ from pandepth_mm.geometry.camera import resize_nearest
 from pandepth_mm.geometry.sampling import draw_nested, frame_seed
 
 GENUINE = (
-    Path(__file__).resolve().parents[2] / '..' / 'shared' / 'data' /
-    'vkitti2_scene01_morning' / 'vkitti_2.0.3_depth' / 'Scene01' / 'morning' /
-    'frames' / 'depth' / 'Camera_0' / 'depth_00000.png')
+    Path(__file__).resolve().parents[2]
+    / '..'
+    / 'shared'
+    / 'data'
+    / 'vkitti2_scene01_morning'
+    / 'vkitti_2.0.3_depth'
+    / 'Scene01'
+    / 'morning'
+    / 'frames'
+    / 'depth'
+    / 'Camera_0'
+    / 'depth_00000.png'
+)
 
 
 def test_worked_example():
@@ -40,8 +51,7 @@ def test_worked_example():
     assert round(1000 * summary['rmse_units']) == 620
     assert summary['density'] == 0.2
     assert summary['rmse_valid'] == pytest.approx(true)
-    assert true == pytest.approx(
-        2550 * summary['rmse_units'] / math.sqrt(0.2))
+    assert true == pytest.approx(2550 * summary['rmse_units'] / math.sqrt(0.2))
 
 
 def test_range_is_open_and_broken_predictions_are_clamped():
@@ -49,7 +59,7 @@ def test_range_is_open_and_broken_predictions_are_clamped():
     row = legacy_row(gt, np.array([[127.49, 1, 1, 1]]))
     np.testing.assert_array_equal(row, [0, 1, 4])
     row = legacy_row(gt, np.full((1, 4), np.nan))
-    assert row[0] == pytest.approx(((127.49 - MIN_DEPTH) / 2.55)**2)
+    assert row[0] == pytest.approx(((127.49 - MIN_DEPTH) / 2.55) ** 2)
     nothing = legacy_summary(np.zeros((0, 3)))
     assert all(math.isnan(value) for value in nothing.values())
 
@@ -69,7 +79,8 @@ def test_metric_equals_a_loop(tmp_path):
         sparse = np.array(raw['sparse'], np.float32)
         fills = dict(
             nearest_fill=nearest_fill(sparse).tolist(),
-            classical_fill=classical_fill(sparse).tolist())
+            classical_fill=classical_fill(sparse).tolist(),
+        )
         for r in range(h):
             for c in range(w):
                 v = math.floor((r + 0.5) * height / h)
@@ -80,15 +91,17 @@ def test_metric_equals_a_loop(tmp_path):
                 n_valid += 1
                 p = raw['pred'][v][u]
                 p = p if p >= MIN_DEPTH else MIN_DEPTH
-                sums['model'] += (p / 2.55 - g)**2
+                sums['model'] += (p / 2.55 - g) ** 2
                 for name, fill in fills.items():
-                    sums[name] += (fill[r][c] / 2.55 - g)**2
+                    sums[name] += (fill[r][c] / 2.55 - g) ** 2
     for name, total in sums.items():
         prefix = 'depth/' if name == 'model' else f'depth/{name}/'
         assert metrics[f'{prefix}legacy/rmse_units'] == pytest.approx(
-            math.sqrt(total / (3 * h * w)), rel=1e-9)
+            math.sqrt(total / (3 * h * w)), rel=1e-9
+        )
     assert metrics['depth/legacy/rmse_valid'] == pytest.approx(
-        2550 * math.sqrt(sums['model'] / n_valid), rel=1e-9)
+        2550 * math.sqrt(sums['model'] / n_valid), rel=1e-9
+    )
     assert metrics['depth/legacy/density'] == n_valid / (3 * h * w)
 
 
@@ -112,18 +125,17 @@ def genuine_draws():
     values = []
     for seed in range(20):
         sparse, gt = draw_nested(
-            depth, 0.2, 0.05,
-            frame_seed(seed, 'Scene01', 'morning', 0, 0, 'nested'))
+            depth, 0.2, 0.05, frame_seed(seed, 'Scene01', 'morning', 0, 0, 'nested')
+        )
         filled = nearest_fill(resize_nearest(sparse, (200, 1000)))
         legacy = legacy_summary(legacy_row(gt, filled)[None])
         true = depth_row(gt, resize_bilinear(filled, gt.shape))[2]
-        values.append((legacy['rmse_units'], legacy['density'],
-                       legacy['rmse_valid'], true))
+        values.append((legacy['rmse_units'], legacy['density'], legacy['rmse_valid'], true))
     return np.array(values)
 
 
 def test_nearest_fill_scores_what_the_paper_publishes(genuine_draws):
-    """"648" of the audit, "653" of Table 1: a fill without a network."""
+    """ "648" of the audit, "653" of Table 1: a fill without a network."""
     units, density, valid, true = genuine_draws.T
     # seed 0, recorded once; raw bits of PCG64, the same on every machine
     assert units[0] == pytest.approx(0.6105, abs=5e-4)

@@ -1,4 +1,5 @@
 """DepthMetric's numbers beside the devkit's; the dense truth."""
+
 import math
 
 import cv2
@@ -23,7 +24,7 @@ from pandepth_mm.evaluation.metrics.dense_depth import dense_truth
 
 def test_unseen_and_details(tmp_path):
     pairs = [make_sample(tmp_path, i) for i in (1, 2, 3)]
-    metric = DepthMetric(fills=('nearest_fill', ))
+    metric = DepthMetric(fills=('nearest_fill',))
     metric.dataset_meta = META
     metric.process(None, [sample.to_dict() for sample, _ in pairs])
     metrics = metric.evaluate(3)
@@ -41,9 +42,11 @@ def test_unseen_and_details(tmp_path):
         assert metrics[f'depth/unseen_{name}'] != metrics[f'depth/{name}']
     details = metric.details['model']
     assert details == dict(
-        per_image_mean=depth_means(rows), pooled=depth_pooled(rows),
+        per_image_mean=depth_means(rows),
+        pooled=depth_pooled(rows),
         unseen_per_image_mean=depth_means(unseen),
-        unseen_pooled=depth_pooled(unseen))
+        unseen_pooled=depth_pooled(unseen),
+    )
     assert {f'depth/{name}' for name in ERRORS} <= set(metrics)
 
 
@@ -76,19 +79,22 @@ def test_dense_truth(tmp_path):
 
 
 def test_dense_truth_arrives_through_the_pipeline(tmp_path):
-    root = make_tiny_dataset(tmp_path, num_frames=1, splits=('val', ))
+    root = make_tiny_dataset(tmp_path, num_frames=1, splits=('val',))
     init_default_scope('pandepth_mm')
     dataset = VKITTI2Dataset(
-        data_root=str(root), ann_file='annotations/panoptic_val.json',
-        img_scale=(48, 24), test_mode=True,
+        data_root=str(root),
+        ann_file='annotations/panoptic_val.json',
+        img_scale=(48, 24),
+        test_mode=True,
         pipeline=[
             dict(type='mmdet.LoadImageFromFile'),
             dict(type='LoadDepthMap', key='sparse_depth'),
             dict(type='ResizePanopticDepth'),
             dict(type='LoadPanopticMap'),
             dict(type='LoadDepthMap', key='gt_depth_map'),
-            dict(type='PackPanopticDepthInputs')
-        ])
+            dict(type='PackPanopticDepthInputs'),
+        ],
+    )
     sample = dataset[0]['data_samples'].to_dict()
     assert sample['dense_depth_scale'] == 100
     dense = dense_truth(DepthMetric(), sample)

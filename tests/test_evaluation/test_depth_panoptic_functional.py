@@ -1,4 +1,5 @@
 """DPQ against voiding by hand, followed by the oracles of PQ."""
+
 import numpy as np
 import pytest
 from panoptic_pairs import (
@@ -39,8 +40,7 @@ def void_by_hand(pred, pred_segments, truth, depth, limit):
     for index in np.ndindex(pred.shape):
         if truth[index] > 0:
             error = abs(depth[index] - truth[index]) / truth[index]
-            good = (depth[index] > 0 and np.isfinite(depth[index])
-                    and error <= np.float32(limit))
+            good = depth[index] > 0 and np.isfinite(depth[index]) and error <= np.float32(limit)
             if not good:
                 pred[index] = 0
     left = set(pred.ravel().tolist())
@@ -50,12 +50,15 @@ def void_by_hand(pred, pred_segments, truth, depth, limit):
 def one_pass(pair, truth, depth, lambdas=LAMBDAS):
     gt, gt_segments, pred, pred_segments = pair
     gt_segments = list({s['id']: s for s in gt_segments}.values())
-    table = overlap_table(gt, pred, [s['id'] for s in gt_segments],
-                          [s['id'] for s in pred_segments],
-                          depth_error_bins(truth, depth, lambdas),
-                          2 + len(lambdas))
-    return depth_panoptic_stats(table, gt_segments, pred_segments,
-                                NUM_CLASSES)
+    table = overlap_table(
+        gt,
+        pred,
+        [s['id'] for s in gt_segments],
+        [s['id'] for s in pred_segments],
+        depth_error_bins(truth, depth, lambdas),
+        2 + len(lambdas),
+    )
+    return depth_panoptic_stats(table, gt_segments, pred_segments, NUM_CLASSES)
 
 
 def test_equals_voiding_by_hand(tmp_path):
@@ -66,13 +69,11 @@ def test_equals_voiding_by_hand(tmp_path):
         pair = random_pair(rng)
         truth, depth = random_depth(rng, pair[0].shape)
         stats = one_pass(pair, truth, depth)
-        np.testing.assert_array_equal(stats[0],
-                                      panoptic_stats(*pair, NUM_CLASSES))
+        np.testing.assert_array_equal(stats[0], panoptic_stats(*pair, NUM_CLASSES))
         for at_limit, limit in zip(stats[1:], LAMBDAS, strict=True):
             pred, left = void_by_hand(*pair[2:], truth, depth, limit)
             voided[limit].append((*pair[:2], pred, left))
-            np.testing.assert_allclose(
-                at_limit, loop_stats(*voided[limit][-1]), atol=1e-9)
+            np.testing.assert_allclose(at_limit, loop_stats(*voided[limit][-1]), atol=1e-9)
         total += stats
     summary = depth_panoptic_summary(total, IS_THING, LAMBDAS)
     plain = panoptic_summary(total[0], IS_THING)
@@ -83,8 +84,7 @@ def test_equals_voiding_by_hand(tmp_path):
     for suffix in ('', '_th', '_st'):
         values = [summary[f'DPQ@{limit}{suffix}'] for limit in LAMBDAS]
         assert values == sorted(values) and values[0] < values[-1]
-        assert summary[f'DPQ{suffix}'] == pytest.approx(
-            np.mean(values), abs=1e-12)
+        assert summary[f'DPQ{suffix}'] == pytest.approx(np.mean(values), abs=1e-12)
 
 
 def perfect_pair(rng):
@@ -92,9 +92,7 @@ def perfect_pair(rng):
     while not any(s['iscrowd'] == 0 for s in pair[1]):
         pair = random_pair(rng)
     gt = pair[0]
-    segments = [
-        dict(s, iscrowd=0) for s in pair[1] if (gt == s['id']).any()
-    ]
+    segments = [dict(s, iscrowd=0) for s in pair[1] if (gt == s['id']).any()]
     gt = np.where(np.isin(gt, [s['id'] for s in segments]), gt, 0)
     return gt, segments, gt, segments
 
@@ -114,8 +112,7 @@ def test_right_labels_with_wrong_and_with_right_depth():
             assert summary[f'{name}{suffix}'] == 0
     summary = depth_panoptic_summary(right, IS_THING, LAMBDAS)
     assert summary['DPQ'] == summary['DPQ@0.1'] == summary['PQ'] == 1
-    np.testing.assert_array_equal(summary['per_class']['DPQ'],
-                                  summary['per_class']['PQ'])
+    np.testing.assert_array_equal(summary['per_class']['DPQ'], summary['per_class']['PQ'])
 
 
 def test_without_truth_the_prediction_stays():
@@ -128,8 +125,7 @@ def test_without_truth_the_prediction_stays():
 
 def test_bins():
     truth = np.array([[0, 10, 10, 10, 10, 10, 10, 10, 10]], np.float32)
-    depth = np.array([[5, 10, 11, 11.01, 7.5, 7.4, 15, 15.1, np.nan]],
-                     np.float32)
+    depth = np.array([[5, 10, 11, 11.01, 7.5, 7.4, 15, 15.1, np.nan]], np.float32)
     bins = depth_error_bins(truth, depth, LAMBDAS)
     # an error of exactly lambda does not exceed it
     assert bins.tolist() == [[0, 1, 1, 2, 2, 3, 3, 4, 4]]
@@ -146,7 +142,7 @@ def test_vanished_false_positive_counts_no_longer():
     gt, pred = np.array([[1, 1, 2, 2]]), np.array([[1, 1, 3, 3]])
     gt_segments = [
         dict(id=1, category=0, area=2, iscrowd=0),
-        dict(id=2, category=1, area=2, iscrowd=0)
+        dict(id=2, category=1, area=2, iscrowd=0),
     ]
     pred_segments = [dict(id=1, category=0), dict(id=3, category=0)]
     truth = np.array([[1, 1, 1, 1]], np.float32)
@@ -156,8 +152,7 @@ def test_vanished_false_positive_counts_no_longer():
     assert summary['per_class']['PQ'][0] == 1 / 1.5
     assert summary['per_class']['DPQ@0.25'][0] == 1
     assert summary['per_class']['DPQ@0.5'][0] == 1 / 1.5
-    assert summary['per_class']['DPQ'][0] == pytest.approx(
-        (1 + 1 + 1 / 1.5) / 3)
+    assert summary['per_class']['DPQ'][0] == pytest.approx((1 + 1 + 1 / 1.5) / 3)
 
 
 def test_class_that_vanishes_has_the_mean_of_the_rest():
@@ -173,10 +168,10 @@ def test_class_that_vanishes_has_the_mean_of_the_rest():
 def test_no_lambda_is_plain_pq():
     pair = random_pair(np.random.default_rng(5))
     gt, gt_segments, pred, pred_segments = pair
-    table = overlap_table(gt, pred, [s['id'] for s in gt_segments],
-                          [s['id'] for s in pred_segments])
-    stats = depth_panoptic_stats(table, gt_segments, pred_segments,
-                                 NUM_CLASSES)
+    table = overlap_table(
+        gt, pred, [s['id'] for s in gt_segments], [s['id'] for s in pred_segments]
+    )
+    stats = depth_panoptic_stats(table, gt_segments, pred_segments, NUM_CLASSES)
     assert stats.shape == (1, NUM_CLASSES, 4)
     summary = depth_panoptic_summary(stats, IS_THING, ())
     assert not any('DPQ' in name for name in summary)

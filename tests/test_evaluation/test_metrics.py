@@ -1,4 +1,5 @@
 """The registered metrics through mmengine's evaluator."""
+
 import contextlib
 import io
 import json
@@ -18,12 +19,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.evaluation import (
-    DepthMetric,
-    InstanceMetric,
-    PanopticMetric,
-    SemanticMetric,
-)
+from pandepth_mm.evaluation import DepthMetric, InstanceMetric, PanopticMetric, SemanticMetric
 from pandepth_mm.evaluation.functional import (
     depth_row,
     nearest_fill,
@@ -51,17 +47,14 @@ def make_frame(rng, img_id, folder):
         # triangles, so that masks and boxes overlap differently
         inside = np.zeros(SHAPE, bool)
         height = rng.integers(6, 25)
-        inside[y:y + height, x:x + 22] = np.tri(height, 22, 1)
+        inside[y : y + height, x : x + 22] = np.tri(height, 22, 1)
         labels[inside], ids[inside] = category, 100 + k
         instances.append((100 + k, category))
     segments = [(3, 2), (4, 3), *instances]
     segments_info = [
-        dict(
-            id=i,
-            category=c,
-            area=int(np.sum(ids == i)),
-            iscrowd=0,
-            isthing=int(c < 2)) for i, c in segments if (ids == i).any()
+        dict(id=i, category=c, area=int(np.sum(ids == i)), iscrowd=0, isthing=int(c < 2))
+        for i, c in segments
+        if (ids == i).any()
     ]
     path = folder / f'{img_id}.png'
     write_panoptic_png(path, ids)
@@ -88,8 +81,9 @@ def make_sample(rng, img_id, folder, noise):
                 area=segment['area'],
                 bbox=mask_utils.toBbox(rle).tolist(),
                 iscrowd=0,
-                segmentation=dict(size=rle['size'],
-                                  counts=rle['counts'].decode())))
+                segmentation=dict(size=rle['size'], counts=rle['counts'].decode()),
+            )
+        )
         shift = int(noise * rng.integers(0, 5))
         moved = np.roll(mask, shift, axis=1)
         category = segment['category']
@@ -97,9 +91,7 @@ def make_sample(rng, img_id, folder, noise):
             category = 1 - category
         panoptic[moved] = category + 1000 * (k + 1)
         rows, columns = np.nonzero(moved)
-        boxes.append([
-            columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
-        ])
+        boxes.append([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
         masks.append(moved)
         pred_thing.append(category)
         scores.append(rng.random())
@@ -111,7 +103,9 @@ def make_sample(rng, img_id, folder, noise):
             ori_shape=SHAPE,
             img_shape=NETWORK,
             seg_map_path=str(path),
-            segments_info=segments_info))
+            segments_info=segments_info,
+        )
+    )
 
     def pixel(array, key, dtype):
         return PixelData(**{key: torch.as_tensor(array, dtype=dtype)[None]})
@@ -119,8 +113,7 @@ def make_sample(rng, img_id, folder, noise):
     sample.gt_sem_seg = pixel(labels, 'sem_seg', torch.long)
     sample.pred_sem_seg = pixel(pred_labels, 'sem_seg', torch.long)
     sample.pred_panoptic_seg = pixel(panoptic, 'sem_seg', torch.long)
-    sample.pred_panoptic_baseline = pixel(
-        np.roll(panoptic, 2, axis=0), 'sem_seg', torch.long)
+    sample.pred_panoptic_baseline = pixel(np.roll(panoptic, 2, axis=0), 'sem_seg', torch.long)
     sample.gt_depth_map = pixel(gt_depth, 'data', torch.float)
     pred_depth = np.where(gt_depth > 0, gt_depth, 9)
     pred_depth = pred_depth + noise * rng.normal(0, 2, SHAPE)
@@ -130,7 +123,8 @@ def make_sample(rng, img_id, folder, noise):
         bboxes=torch.tensor(boxes, dtype=torch.float).reshape(n, 4),
         scores=torch.tensor(scores, dtype=torch.float),
         labels=torch.tensor(pred_thing, dtype=torch.long),
-        masks=torch.tensor(np.array(masks).reshape(n, *SHAPE)).bool())
+        masks=torch.tensor(np.array(masks).reshape(n, *SHAPE)).bool(),
+    )
     return sample, annotations
 
 
@@ -143,33 +137,36 @@ def make_set(folder, n=7, noise=1.0, seed=0):
     write_json(
         path,
         dict(
-            images=[
-                dict(id=10 + i, width=SHAPE[1], height=SHAPE[0])
-                for i in range(n)
-            ],
+            images=[dict(id=10 + i, width=SHAPE[1], height=SHAPE[0]) for i in range(n)],
             # from 0 on, the id that COCOeval takes for "no match"
             annotations=[dict(a, id=i) for i, a in enumerate(annotations)],
-            categories=[dict(id=i, name=c) for c, i in CAT_IDS.items()]))
+            categories=[dict(id=i, name=c) for c, i in CAT_IDS.items()],
+        ),
+    )
     meta = dict(
         classes=CLASSES,
         thing_classes=THINGS,
         stuff_classes=CLASSES[2:],
-        instances_ann_file=str(path))
+        instances_ann_file=str(path),
+    )
     return [sample for sample, _ in pairs], meta
 
 
 def make_evaluator(meta, **depth):
     init_default_scope('pandepth_mm')
-    evaluator = Evaluator([
-        dict(
-            type='PanopticMetric',
-            classwise=True,
-            depth_lambdas=(0.1, 0.25, 0.5),
-            heuristic_fusion=True),
-        dict(type='SemanticMetric', classwise=True),
-        dict(type='InstanceMetric', classwise=True),
-        dict(type='DepthMetric', **depth)
-    ])
+    evaluator = Evaluator(
+        [
+            dict(
+                type='PanopticMetric',
+                classwise=True,
+                depth_lambdas=(0.1, 0.25, 0.5),
+                heuristic_fusion=True,
+            ),
+            dict(type='SemanticMetric', classwise=True),
+            dict(type='InstanceMetric', classwise=True),
+            dict(type='DepthMetric', **depth),
+        ]
+    )
     evaluator.dataset_meta = meta
     return evaluator
 
@@ -195,10 +192,18 @@ def same(a, b):
 def test_perfect_prediction(tmp_path):
     samples, meta = make_set(tmp_path, noise=0)
     metrics = run(samples, meta)
-    for key in ('panoptic/PQ', 'panoptic/SQ_th', 'panoptic/RQ_st',
-                'panoptic/PQ/Car', 'semantic/mIoU', 'semantic/aAcc',
-                'semantic/IoU/Truck', 'instance/bbox_mAP_50',
-                'instance/segm_mAP', 'instance/segm_mAP/Car'):
+    for key in (
+        'panoptic/PQ',
+        'panoptic/SQ_th',
+        'panoptic/RQ_st',
+        'panoptic/PQ/Car',
+        'semantic/mIoU',
+        'semantic/aAcc',
+        'semantic/IoU/Truck',
+        'instance/bbox_mAP_50',
+        'instance/segm_mAP',
+        'instance/segm_mAP/Car',
+    ):
         assert metrics[key] == pytest.approx(1, abs=1e-12), key
     for key in ('depth/rmse', 'depth/imae', 'depth/n_clamped'):
         assert metrics[key] == 0, key
@@ -239,8 +244,7 @@ def test_two_ranks_give_the_table_of_one(tmp_path, monkeypatch):
     for rank, part in zip(ranks, parts, strict=True):
         for i in part:
             rank.process([samples[i]], data_batch=None)
-    other = {id(m.results): n for m, n in zip(*[r.metrics for r in ranks],
-                                              strict=True)}
+    other = {id(m.results): n for m, n in zip(*[r.metrics for r in ranks], strict=True)}
 
     def collect(results, size, *args, **kwargs):
         pairs = zip(results, other[id(results)].results, strict=True)
@@ -254,7 +258,8 @@ def test_two_ranks_give_the_table_of_one(tmp_path, monkeypatch):
 def _rank(rank, folder, parts):
     """Run one process of two and leave its metrics in a file."""
     torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
+    )
     samples, meta = make_set(folder / str(rank))
     evaluator = make_evaluator(meta)
     for metric in evaluator.metrics:
@@ -275,8 +280,7 @@ def test_two_gloo_processes(tmp_path):
     parts = [[0, 1, 2, 3], [3, 4, 5, 6]]
     mp.spawn(_rank, (tmp_path, parts), nprocs=2)
     for rank in range(2):
-        same(
-            pickle.loads((tmp_path / f'{rank}.pkl').read_bytes()), expected)
+        same(pickle.loads((tmp_path / f'{rank}.pkl').read_bytes()), expected)
 
 
 def test_ids_of_two_images_may_not_clash(tmp_path):
@@ -301,10 +305,8 @@ def test_panoptic_equals_the_functional(tmp_path):
     samples, meta = make_set(tmp_path, n=1, seed=1)
     sample = samples[0]
     sample.set_metainfo(dict(img_id=11))
-    _, ids, segments, path = make_frame(
-        np.random.default_rng(4), 11, tmp_path)
-    sample.set_metainfo(
-        dict(segments_info=segments, seg_map_path=str(path)))
+    _, ids, segments, path = make_frame(np.random.default_rng(4), 11, tmp_path)
+    sample.set_metainfo(dict(segments_info=segments, seg_map_path=str(path)))
     # one car over the left half, stuff road elsewhere, void below
     pred = np.full(SHAPE, 2)
     pred[:, :48] = 1001
@@ -314,8 +316,12 @@ def test_panoptic_equals_the_functional(tmp_path):
     metric.dataset_meta = meta
     metric.process(None, [sample.to_dict()])
     expected = panoptic_stats(
-        ids, segments, np.where(pred == len(CLASSES), 0, pred),
-        [dict(id=2, category=2), dict(id=1001, category=1)], len(CLASSES))
+        ids,
+        segments,
+        np.where(pred == len(CLASSES), 0, pred),
+        [dict(id=2, category=2), dict(id=1001, category=1)],
+        len(CLASSES),
+    )
     assert expected.any()
     index, values = metric.results[0][2]['stats']
     np.testing.assert_array_equal(index, np.flatnonzero(expected))
@@ -330,18 +336,18 @@ def coco_results(samples, kind):
     for sample in samples:
         pred = sample.pred_instances
         for box, score, label, mask in zip(
-                pred.bboxes.tolist(), pred.scores.tolist(),
-                pred.labels.tolist(), pred.masks.numpy(), strict=True):
-            item = dict(
-                image_id=sample.img_id,
-                category_id=CAT_IDS[CLASSES[label]],
-                score=score)
+            pred.bboxes.tolist(),
+            pred.scores.tolist(),
+            pred.labels.tolist(),
+            pred.masks.numpy(),
+            strict=True,
+        ):
+            item = dict(image_id=sample.img_id, category_id=CAT_IDS[CLASSES[label]], score=score)
             if kind == 'bbox':
                 x1, y1, x2, y2 = box
                 item['bbox'] = [x1, y1, x2 - x1, y2 - y1]
             else:
-                item['segmentation'] = mask_utils.encode(
-                    np.asfortranarray(mask.astype(np.uint8)))
+                item['segmentation'] = mask_utils.encode(np.asfortranarray(mask.astype(np.uint8)))
             results.append(item)
     return results
 
@@ -365,8 +371,7 @@ def test_ap_equals_pycocotools(tmp_path, kind):
         oracle.accumulate()
         oracle.summarize()
     assert 0.05 < oracle.stats[0] < 0.95
-    for name, value in zip(('', '_50', '_75', '_s', '_m', '_l'),
-                           oracle.stats, strict=False):
+    for name, value in zip(('', '_50', '_75', '_s', '_m', '_l'), oracle.stats, strict=False):
         got = metrics[f'instance/{kind}_mAP{name}']
         if value == -1:
             assert math.isnan(got)
@@ -378,8 +383,7 @@ def test_ap_equals_pycocotools(tmp_path, kind):
             oracle.evaluate()
             oracle.accumulate()
             oracle.summarize()
-        assert metrics[f'instance/{kind}_mAP/{name}'] == pytest.approx(
-            oracle.stats[0], abs=1e-12)
+        assert metrics[f'instance/{kind}_mAP/{name}'] == pytest.approx(oracle.stats[0], abs=1e-12)
 
 
 def test_boxes_and_masks_are_told_apart(tmp_path):
@@ -418,7 +422,8 @@ def test_instance_ground_truth_is_checked_early(tmp_path):
     for change, message in (
         (dict(instances_ann_file=str(tmp_path / 'no.json')), 'no such file'),
         (dict(instances_ann_file=None), 'instances_ann_file'),
-        (dict(thing_classes=('Car', 'Tram')), 'categories')):
+        (dict(thing_classes=('Car', 'Tram')), 'categories'),
+    ):
         with pytest.raises(InputError, match=message):
             metric.dataset_meta = {**meta, **change}
     meta.pop('instances_ann_file')
@@ -456,7 +461,8 @@ def test_depth_equals_the_functional(tmp_path):
     assert metrics['depth/n_images_without_gt'] == 1
     assert metrics['depth/nearest_fill/imae'] == np.mean([r[5] for r in fill])
     assert metrics['depth/nearest_fill/rmse_pooled'] == pytest.approx(
-        1000 * np.sqrt(np.mean(np.concatenate(pooled)**2)), rel=1e-6)
+        1000 * np.sqrt(np.mean(np.concatenate(pooled) ** 2)), rel=1e-6
+    )
 
 
 def test_depth_input_without_points(tmp_path):
@@ -464,7 +470,8 @@ def test_depth_input_without_points(tmp_path):
     samples[0].sparse_depth.data.zero_()
     metrics = run(samples, meta)
     assert metrics['depth/classical_fill/n_clamped'] == np.sum(
-        samples[0].gt_depth_map.data.numpy() > 0)
+        samples[0].gt_depth_map.data.numpy() > 0
+    )
 
 
 def test_depth_options(tmp_path):
@@ -474,18 +481,25 @@ def test_depth_options(tmp_path):
     assert not any('fill' in key for key in near)
     assert near['depth/rmse'] != metrics['depth/rmse']
     with pytest.raises(InputError, match='fills'):
-        DepthMetric(fills=('bilinear', ))
+        DepthMetric(fills=('bilinear',))
     with pytest.raises(InputError, match='max_depth'):
         DepthMetric(max_depth=0)
 
 
 @pytest.mark.parametrize(
     ('cls', 'field'),
-    [(PanopticMetric, 'pred_panoptic_seg'), (SemanticMetric, 'pred_sem_seg'),
-     (SemanticMetric, 'gt_sem_seg'), (InstanceMetric, 'pred_instances'),
-     (DepthMetric, 'pred_depth_map'), (DepthMetric, 'gt_depth_map'),
-     (DepthMetric, 'sparse_depth'), (PanopticMetric, 'segments_info'),
-     (PanopticMetric, 'img_id')])
+    [
+        (PanopticMetric, 'pred_panoptic_seg'),
+        (SemanticMetric, 'pred_sem_seg'),
+        (SemanticMetric, 'gt_sem_seg'),
+        (InstanceMetric, 'pred_instances'),
+        (DepthMetric, 'pred_depth_map'),
+        (DepthMetric, 'gt_depth_map'),
+        (DepthMetric, 'sparse_depth'),
+        (PanopticMetric, 'segments_info'),
+        (PanopticMetric, 'img_id'),
+    ],
+)
 def test_missing_prediction_is_named(tmp_path, cls, field):
     samples, meta = make_set(tmp_path, n=1)
     sample = samples[0].to_dict()
@@ -496,10 +510,14 @@ def test_missing_prediction_is_named(tmp_path, cls, field):
         metric.process(None, [sample])
 
 
-@pytest.mark.parametrize(('cls', 'field', 'key'),
-                         [(PanopticMetric, 'pred_panoptic_seg', 'sem_seg'),
-                          (SemanticMetric, 'pred_sem_seg', 'sem_seg'),
-                          (DepthMetric, 'pred_depth_map', 'data')])
+@pytest.mark.parametrize(
+    ('cls', 'field', 'key'),
+    [
+        (PanopticMetric, 'pred_panoptic_seg', 'sem_seg'),
+        (SemanticMetric, 'pred_sem_seg', 'sem_seg'),
+        (DepthMetric, 'pred_depth_map', 'data'),
+    ],
+)
 def test_wrong_size_is_refused(tmp_path, cls, field, key):
     samples, meta = make_set(tmp_path, n=1)
     sample = samples[0].to_dict()
@@ -518,6 +536,7 @@ def test_fewer_images_than_the_set_is_said(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(
         'pandepth_mm.evaluation.metrics.per_image_metric.print_log',
-        lambda message, **kwargs: said.append(message))
+        lambda message, **kwargs: said.append(message),
+    )
     metric.evaluate(5)
     assert '5 images, but 2 were evaluated' in said[0]

@@ -1,4 +1,5 @@
 """PQ against panopticapi and against a loop over segments and pixels."""
+
 import numpy as np
 import pytest
 from panoptic_pairs import (
@@ -21,6 +22,7 @@ from pandepth_mm.evaluation.functional import (
     panoptic_summary,
 )
 
+
 def test_equals_a_loop_over_segments():
     rng = np.random.default_rng(0)
     seen = np.zeros(4)
@@ -41,10 +43,7 @@ def special_pairs():
     right_of = dict(id=2, category=0)
 
     def truth(*segments, ids=block, **more):
-        return [
-            dict(s, area=int(np.sum(ids == s['id'])), iscrowd=0, **more)
-            for s in segments
-        ]
+        return [dict(s, area=int(np.sum(ids == s['id'])), iscrowd=0, **more) for s in segments]
 
     crowd = [dict(truth(two, ids=half)[0], iscrowd=1)]
     return dict(
@@ -53,28 +52,33 @@ def special_pairs():
         only_void_in_truth=(block * 0, [], block, [one]),
         perfect=(half, truth(one, two, ids=half), half, [one, two]),
         iou_of_one_half=(half, truth(one, right_of, ids=half), block, [one]),
-        half_on_void=(void_half, truth(right_of, ids=void_half), block,
-                      [dict(one, category=3)]),
-        more_than_half_on_void=(np.eye(4, dtype=int), truth(two), block,
-                                [dict(one, category=3)]),
-        void_is_out_of_the_union=(void_half, truth(one, ids=void_half), block,
-                                  [one]),
-        crowd_is_not_missed=(half, truth(one, ids=half) + crowd, void_half,
-                             [one]),
-        crowd_forgives_its_class=(half, truth(one, ids=half) + crowd, half,
-                                  [one, two]),
-        crowd_forgives_no_other=(half, truth(one, ids=half) + crowd, half,
-                                 [one, dict(id=2, category=1)]),
-        last_crowd_of_two_counts=(half, [
-            dict(s, iscrowd=1) for s in truth(one, right_of, ids=half)
-        ], half, [one, right_of]),
+        half_on_void=(void_half, truth(right_of, ids=void_half), block, [dict(one, category=3)]),
+        more_than_half_on_void=(np.eye(4, dtype=int), truth(two), block, [dict(one, category=3)]),
+        void_is_out_of_the_union=(void_half, truth(one, ids=void_half), block, [one]),
+        crowd_is_not_missed=(half, truth(one, ids=half) + crowd, void_half, [one]),
+        crowd_forgives_its_class=(half, truth(one, ids=half) + crowd, half, [one, two]),
+        crowd_forgives_no_other=(
+            half,
+            truth(one, ids=half) + crowd,
+            half,
+            [one, dict(id=2, category=1)],
+        ),
+        last_crowd_of_two_counts=(
+            half,
+            [dict(s, iscrowd=1) for s in truth(one, right_of, ids=half)],
+            half,
+            [one, right_of],
+        ),
         unlisted_truth=(half, truth(one, ids=half), half, [one, two]),
         listed_without_a_pixel=(block, truth(one, two), block, [one]),
-        area_of_the_annotation=(block, [dict(one, area=40, iscrowd=0)], block,
-                                [one]),
-        largest_id=(block * (256**3 - 1),
-                    [dict(one, id=256**3 - 1, area=16, iscrowd=0)], block,
-                    [one]))
+        area_of_the_annotation=(block, [dict(one, area=40, iscrowd=0)], block, [one]),
+        largest_id=(
+            block * (256**3 - 1),
+            [dict(one, id=256**3 - 1, area=16, iscrowd=0)],
+            block,
+            [one],
+        ),
+    )
 
 
 @pytest.mark.parametrize('name', special_pairs())
@@ -86,8 +90,8 @@ def test_special_cases_equal_panopticapi(name, tmp_path):
     for label in CATEGORIES:
         theirs = stat[label]
         np.testing.assert_array_equal(
-            stats[label - 1],
-            [theirs.iou, theirs.tp, theirs.fp, theirs.fn])
+            stats[label - 1], [theirs.iou, theirs.tp, theirs.fp, theirs.fn]
+        )
 
 
 def test_equals_panopticapi(tmp_path):
@@ -104,11 +108,11 @@ def test_confusion_counts_every_pixel_once():
     rng = np.random.default_rng(3)
     for _ in range(20):
         gt, gt_segments, pred, pred_segments = random_pair(rng)
-        table = overlap_table(gt, pred, [s['id'] for s in gt_segments],
-                              [s['id'] for s in pred_segments])[0]
-        confusion = class_confusion(table, gt_segments, pred_segments,
-                                    NUM_CLASSES)
-        expected = np.zeros((NUM_CLASSES + 1, ) * 2)
+        table = overlap_table(
+            gt, pred, [s['id'] for s in gt_segments], [s['id'] for s in pred_segments]
+        )[0]
+        confusion = class_confusion(table, gt_segments, pred_segments, NUM_CLASSES)
+        expected = np.zeros((NUM_CLASSES + 1,) * 2)
         row = {s['id']: s['category'] for s in gt_segments}
         column = {s['id']: s['category'] for s in pred_segments}
         for g, p in zip(gt.ravel(), pred.ravel(), strict=True):
@@ -120,12 +124,11 @@ def test_worked_example():
     # class 0: 8 pixels, of which the prediction has 6, and 1 more on void
     # class 3: 8 pixels, predicted void -> missed; class 1: false positive
     gt = np.array([[1] * 8, [2] * 8, [0] * 8, [3] * 8])
-    pred = np.array([[5] * 6 + [0] * 2, [0] * 8, [5] + [0] * 7,
-                     [6] * 5 + [0] * 3])
+    pred = np.array([[5] * 6 + [0] * 2, [0] * 8, [5] + [0] * 7, [6] * 5 + [0] * 3])
     gt_segments = [
         dict(id=1, category=0, area=8, iscrowd=0),
         dict(id=2, category=3, area=8, iscrowd=0),
-        dict(id=3, category=2, area=8, iscrowd=1)
+        dict(id=3, category=2, area=8, iscrowd=1),
     ]
     pred_segments = [dict(id=5, category=0), dict(id=6, category=1)]
     stats = panoptic_stats(gt, gt_segments, pred, pred_segments, NUM_CLASSES)
@@ -149,15 +152,15 @@ def test_iou_of_one_half_is_no_match():
     gt = np.array([[1, 1, 2, 2]])
     pred = np.array([[1, 1, 1, 1]])
     gt_segments = segments_of(gt, {1: 0, 2: 1})
-    stats = panoptic_stats(gt, gt_segments, pred, [dict(id=1, category=0)],
-                           NUM_CLASSES)
+    stats = panoptic_stats(gt, gt_segments, pred, [dict(id=1, category=0)], NUM_CLASSES)
     np.testing.assert_array_equal(stats[0], [0, 0, 1, 1])
 
 
 def test_half_on_void_is_a_false_positive():
     gt = np.array([[0, 0, 2, 2]])
-    stats = panoptic_stats(gt, segments_of(gt, {2: 1}), np.ones((1, 4), int),
-                           [dict(id=1, category=0)], NUM_CLASSES)
+    stats = panoptic_stats(
+        gt, segments_of(gt, {2: 1}), np.ones((1, 4), int), [dict(id=1, category=0)], NUM_CLASSES
+    )
     assert stats[0, 2] == 1
 
 
@@ -174,8 +177,7 @@ def test_perfect_and_empty():
 
 
 def test_decode_panoptic():
-    sem_seg = np.array([[1000, 2000, 3], [1002, NUM_CLASSES, 255],
-                        [3, 3, 1000]])
+    sem_seg = np.array([[1000, 2000, 3], [1002, NUM_CLASSES, 255], [3, 3, 1000]])
     ids, segments = decode_panoptic(sem_seg, NUM_CLASSES)
     assert [s['category'] for s in segments] == [3, 0, 2, 0]
     by_id = {s['id']: s['category'] for s in segments}
@@ -194,21 +196,22 @@ def test_decode_keeps_label_zero_without_instance():
 
 @pytest.mark.parametrize(
     ('change', 'message'),
-    [(dict(pred_segments=[]), 'not listed'),
-     (dict(pred_segments=[dict(id=1, category=99)]), 'categories'),
-     (dict(pred_ids=np.ones((3, 3), int)), 'shape'),
-     (dict(pred_ids=-np.ones((2, 2), int)), 'ids'),
-     (dict(pred_segments=[
-         dict(id=1, category=0),
-         dict(id=2, category=0)
-     ]), 'no pixel')])
+    [
+        (dict(pred_segments=[]), 'not listed'),
+        (dict(pred_segments=[dict(id=1, category=99)]), 'categories'),
+        (dict(pred_ids=np.ones((3, 3), int)), 'shape'),
+        (dict(pred_ids=-np.ones((2, 2), int)), 'ids'),
+        (dict(pred_segments=[dict(id=1, category=0), dict(id=2, category=0)]), 'no pixel'),
+    ],
+)
 def test_wrong_predictions_raise(change, message):
     arguments = dict(
         gt_ids=np.ones((2, 2), int),
         gt_segments=[dict(id=1, category=0, area=4, iscrowd=0)],
         pred_ids=np.ones((2, 2), int),
         pred_segments=[dict(id=1, category=0)],
-        num_classes=NUM_CLASSES)
+        num_classes=NUM_CLASSES,
+    )
     assert panoptic_stats(**arguments)[0, 1] == 1
     with pytest.raises(ValueError, match=message):
         panoptic_stats(**{**arguments, **change})

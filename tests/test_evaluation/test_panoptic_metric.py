@@ -1,4 +1,5 @@
 """DPQ, the heuristic fusion and the details of PanopticMetric."""
+
 import math
 import pickle
 
@@ -14,8 +15,7 @@ from pandepth_mm.evaluation import PanopticMetric
 from pandepth_mm.fileio import write_panoptic_png
 
 CLASSES = ('Car', 'Road', 'Sky')
-META = dict(
-    classes=CLASSES, thing_classes=('Car', ), stuff_classes=CLASSES[1:])
+META = dict(classes=CLASSES, thing_classes=('Car',), stuff_classes=CLASSES[1:])
 LAMBDAS = (0.1, 0.25, 0.5)
 SHAPE = (6, 8)
 
@@ -41,20 +41,20 @@ def make_sample(folder, img_id=1, dense=False):
             ori_shape=SHAPE,
             seg_map_path=str(path),
             segments_info=[
-                dict(id=k + 10, category=k, iscrowd=0,
-                     area=int(np.sum(ids == k + 10))) for k in range(3)
-            ]))
+                dict(id=k + 10, category=k, iscrowd=0, area=int(np.sum(ids == k + 10)))
+                for k in range(3)
+            ],
+        )
+    )
     if dense:
         raw = np.where(truth > 0, truth * 100, 65535).astype(np.uint16)
         cv2.imwrite(str(folder / f'{img_id}_depth.png'), raw)
         sample.set_metainfo(
-            dict(
-                dense_depth_path=str(folder / f'{img_id}_depth.png'),
-                dense_depth_scale=100.0))
+            dict(dense_depth_path=str(folder / f'{img_id}_depth.png'), dense_depth_scale=100.0)
+        )
     panoptic = np.where(labels == 0, 1000, labels)
     sample.pred_panoptic_seg = pixel(panoptic, 'sem_seg')
-    sample.pred_panoptic_baseline = pixel(
-        np.where(labels == 0, 3, labels), 'sem_seg')
+    sample.pred_panoptic_baseline = pixel(np.where(labels == 0, 3, labels), 'sem_seg')
     sample.gt_depth_map = pixel(sparse, 'data', torch.float)
     depth = np.where(labels == 0, 24.0, 20.0)  # the car is 20 % too far
     sample.pred_depth_map = pixel(depth, 'data', torch.float)
@@ -81,15 +81,13 @@ def test_dense_truth_is_used(tmp_path):
     assert metrics['panoptic/DPQ_tested'] == 32 / 48
     truth = metric.details['depth_truth']
     assert truth['images'] == truth['images_with_dense_truth'] == 1
-    tested = {c: row['depth_tested']
-              for c, row in metric.details['per_class'].items()}
+    tested = {c: row['depth_tested'] for c, row in metric.details['per_class'].items()}
     assert tested == dict(Car=1.0, Road=1.0, Sky=0.0)
     assert all(type(v) is float for v in metrics.values())
 
 
 def test_sparse_truth_where_none_is_dense(tmp_path):
-    metrics, metric = evaluate(
-        make_sample(tmp_path), make_sample(tmp_path, 2, dense=True))
+    metrics, metric = evaluate(make_sample(tmp_path), make_sample(tmp_path, 2, dense=True))
     # in the first image 2 of the car's 8 pixels are tested: still a match
     assert metrics['panoptic/DPQ@0.1_th'] == (6 / 8) / (1 + 1 / 2)
     assert metrics['panoptic/DPQ_tested'] == (8 + 32) / 96
@@ -117,8 +115,7 @@ def test_twice_the_depth_leaves_nothing_that_is_tested(tmp_path):
 
 
 def test_heuristic_fusion_has_its_own_numbers(tmp_path):
-    metrics, metric = evaluate(
-        make_sample(tmp_path, dense=True), heuristic_fusion=True)
+    metrics, metric = evaluate(make_sample(tmp_path, dense=True), heuristic_fusion=True)
     assert metrics['panoptic/PQ_th'] == 1
     assert metrics['panoptic/heuristic_fusion/PQ_th'] == 0  # all cars void
     assert metrics['panoptic/heuristic_fusion/PQ_st'] == 1
@@ -135,15 +132,13 @@ def test_details(tmp_path):
     metrics, metric = evaluate(sample)
     confusion = metric.details['confusion']
     assert confusion['rows'] == confusion['columns'] == [*CLASSES, 'void']
-    assert confusion['counts'] == [[8, 0, 0, 0], [0, 16, 8, 0],
-                                   [0, 0, 15, 0], [0, 0, 1, 0]]
+    assert confusion['counts'] == [[8, 0, 0, 0], [0, 16, 8, 0], [0, 0, 15, 0], [0, 0, 1, 0]]
     sky = metric.details['per_class']['Sky']
     assert (sky['TP'], sky['FP'], sky['FN']) == (1, 0, 0)
     assert sky['PQ'] == sky['SQ'] == 15 / 23 and sky['RQ'] == 1
     rows = metric.details['per_class'].values()
     assert np.mean([row['PQ'] for row in rows]) == metrics['panoptic/PQ']
-    assert np.mean([row['DPQ@0.1'] for row in rows
-                    ]) == pytest.approx(metrics['panoptic/DPQ@0.1'])
+    assert np.mean([row['DPQ@0.1'] for row in rows]) == pytest.approx(metrics['panoptic/DPQ@0.1'])
     # nothing is left of it
     metric.evaluate(0)
     assert metric.details['confusion']['counts'] == [[0] * 4] * 4
@@ -162,8 +157,7 @@ def test_without_lambdas_no_depth_is_needed(tmp_path):
     assert 'depth_truth' not in metric.details
 
 
-@pytest.mark.parametrize('field', ['pred_depth_map', 'gt_depth_map',
-                                   'pred_panoptic_baseline'])
+@pytest.mark.parametrize('field', ['pred_depth_map', 'gt_depth_map', 'pred_panoptic_baseline'])
 def test_missing_input_is_named(tmp_path, field):
     sample = make_sample(tmp_path).to_dict()
     sample.pop(field)
@@ -173,8 +167,9 @@ def test_missing_input_is_named(tmp_path, field):
         metric.process(None, [sample])
 
 
-@pytest.mark.parametrize('field, key', [('pred_depth_map', 'data'),
-                                        ('pred_panoptic_baseline', 'sem_seg')])
+@pytest.mark.parametrize(
+    'field, key', [('pred_depth_map', 'data'), ('pred_panoptic_baseline', 'sem_seg')]
+)
 def test_wrong_size_is_refused(tmp_path, field, key):
     sample = make_sample(tmp_path).to_dict()
     sample[field] = {key: sample[field][key][:, :-1]}
@@ -200,8 +195,8 @@ def test_many_classes_leave_little(tmp_path):
     sample.pred_panoptic_seg.sem_seg[0] = torch.from_numpy(labels)
     metric = PanopticMetric(depth_lambdas=LAMBDAS)
     metric.dataset_meta = dict(
-        classes=classes, thing_classes=classes[:80],
-        stuff_classes=classes[80:])
+        classes=classes, thing_classes=classes[:80], stuff_classes=classes[80:]
+    )
     metric.process(None, [sample.to_dict()])
     assert len(pickle.dumps(metric.results[0])) < 10_000
     metrics = metric.evaluate(1)

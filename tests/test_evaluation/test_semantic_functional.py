@@ -1,11 +1,9 @@
 """IoU against a loop over the pixels."""
+
 import numpy as np
 import pytest
 
-from pandepth_mm.evaluation.functional import (
-    confusion_matrix,
-    semantic_summary,
-)
+from pandepth_mm.evaluation.functional import confusion_matrix, semantic_summary
 
 
 def test_confusion_equals_a_loop():
@@ -24,8 +22,9 @@ def test_confusion_equals_a_loop():
         inter = np.sum((gt == c) & (pred == c))
         union = np.sum(counts & ((gt == c) | (pred == c)))
         assert summary['per_class']['IoU'][c] == inter / union
-    assert summary['aAcc'] == np.sum(gt == pred) / np.sum(gt != 255) - \
-        np.sum((gt == 255) & (pred == 255)) / np.sum(gt != 255)
+    assert summary['aAcc'] == np.sum(gt == pred) / np.sum(gt != 255) - np.sum(
+        (gt == 255) & (pred == 255)
+    ) / np.sum(gt != 255)
 
 
 def test_absent_classes_do_not_count():
@@ -37,16 +36,15 @@ def test_absent_classes_do_not_count():
 
 
 def test_class_only_predicted_counts_as_zero():
-    summary = semantic_summary(
-        confusion_matrix(np.array([[0, 0]]), np.array([[0, 1]]), 3))
+    summary = semantic_summary(confusion_matrix(np.array([[0, 0]]), np.array([[0, 1]]), 3))
     assert summary['mIoU'] == (0.5 + 0) / 2
     assert summary['mAcc'] == 0.5  # recall has no class 1
 
 
 def test_predicted_void_is_not_forgiven():
     summary = semantic_summary(
-        confusion_matrix(np.array([[0, 0, 0, 0]]),
-                         np.array([[0, 255, 255, 255]]), 3))
+        confusion_matrix(np.array([[0, 0, 0, 0]]), np.array([[0, 255, 255, 255]]), 3)
+    )
     assert summary['mIoU'] == 0.25
 
 

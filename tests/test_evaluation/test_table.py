@@ -1,4 +1,5 @@
 """The table for people and the JSON for programs."""
+
 import json
 
 from pandepth_mm.evaluation import format_class_table, format_table
@@ -48,8 +49,7 @@ def test_values_and_units():
     assert rows['all classes'][0] == '61.23'
     assert rows['box'][0] == '33.30'
     assert rows['mask'][:4] == ['22.20', '-', '-', '-']
-    assert rows['depth'] == ('RMSE mm MAE mm iRMSE 1/km iMAE 1/km unseen '
-                             'RMSE delta1 %').split()
+    assert rows['depth'] == ('RMSE mm MAE mm iRMSE 1/km iMAE 1/km unseen RMSE delta1 %').split()
     assert rows['model'] == ['1234.6', '400.0', '2.5', '1.2', '1500.0', '98.8']
     assert rows['nearest fill'][0] == '2345.6'
     assert rows['classical fill'][0] == '3456.7'
@@ -57,15 +57,20 @@ def test_values_and_units():
 
 
 def test_depth_aware_rows():
-    metrics = {**METRICS, 'panoptic/DPQ': 0.3, 'panoptic/DPQ@0.1': 0.2,
-               'panoptic/DPQ@0.25': 0.31, 'panoptic/DPQ@0.1_th': 0.15,
-               'panoptic/DPQ@0.1/Car': 0.11, 'panoptic/DPQ_tested': 0.81,
-               'panoptic/heuristic_fusion/PQ': 0.36,
-               'panoptic/heuristic_fusion/DPQ_st': 0.35}
+    metrics = {
+        **METRICS,
+        'panoptic/DPQ': 0.3,
+        'panoptic/DPQ@0.1': 0.2,
+        'panoptic/DPQ@0.25': 0.31,
+        'panoptic/DPQ@0.1_th': 0.15,
+        'panoptic/DPQ@0.1/Car': 0.11,
+        'panoptic/DPQ_tested': 0.81,
+        'panoptic/heuristic_fusion/PQ': 0.36,
+        'panoptic/heuristic_fusion/DPQ_st': 0.35,
+    }
     table = format_table(metrics)
     rows = cells(table)
-    assert rows['panoptic'] == (
-        'PQ % SQ % RQ % DPQ % DPQ@0.1 % DPQ@0.25 %').split()
+    assert rows['panoptic'] == ('PQ % SQ % RQ % DPQ % DPQ@0.1 % DPQ@0.25 %').split()
     assert rows['all'][3:] == ['30.00', '20.00', '31.00']
     assert rows['things'][3:] == ['-', '15.00', '-']
     assert rows['all, heuristic'][0] == '36.00'
@@ -81,9 +86,13 @@ def test_columns_line_up():
 
 
 def test_authors_recipe_is_a_note():
-    table = format_table({
-        **METRICS, 'depth/legacy/rmse_units': 0.6534,
-        'depth/nearest_fill/legacy/rmse_units': 0.648})
+    table = format_table(
+        {
+            **METRICS,
+            'depth/legacy/rmse_units': 0.6534,
+            'depth/nearest_fill/legacy/rmse_units': 0.648,
+        }
+    )
     assert 'recipe, as in Table 1: model 653, nearest fill 648; not' in table
     assert 'recipe' not in format_table(METRICS)
 

@@ -1,13 +1,14 @@
 """Small models for the tests of the export."""
+
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from plain_layers import randomise_norms
 
-from pandepth_mm.registry import MODELS
-from pandepth_mm.engine.registration import set_default_scope
 from pandepth_mm.engine.checkpoint import read_checkpoint
+from pandepth_mm.engine.registration import set_default_scope
+from pandepth_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs/pandepth'

@@ -1,9 +1,9 @@
 """The dense path as a function of tensors equals the model, unexported."""
+
 import numpy as np
 import pytest
 import torch
-from test_export.export_models import (INSTANCES, SEMANTICS, demo_model,
-                                       small_model)
+from test_export.export_models import INSTANCES, SEMANTICS, demo_model, small_model
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.export.dense_path import DensePath
@@ -16,8 +16,7 @@ N = 300
 def run(model, inputs):
     path = DensePath(model)
     with torch.no_grad():
-        out = path(*(torch.from_numpy(a)
-                     for a in path.select(inputs).values()))
+        out = path(*(torch.from_numpy(a) for a in path.select(inputs).values()))
     return dict(zip(path.output_names, out, strict=True))
 
 
@@ -28,7 +27,7 @@ def demo():
 
 @pytest.mark.parametrize('count', [0, 1, 200, N])
 def test_equals_the_model(demo, count):
-    frame = random_frame(SIZE, 80., count)
+    frame = random_frame(SIZE, 80.0, count)
     found = run(demo, frame_inputs(demo, frame, N))
     expected = run_pytorch(demo, frame)
     assert set(found) == set(expected) == {'logits', 'depth'}
@@ -38,18 +37,21 @@ def test_equals_the_model(demo, count):
     assert expected['logits'].std() > 1 and expected['depth'].std() > 1
 
 
-@pytest.mark.parametrize('changes', [
-    dict(depth_head=dict(residual=None, semantics='softmax')),
-    dict(depth_head=dict(stride=2, upsample_mode='bilinear')),
-    dict(depth_head=dict(joint_neighbors=True, linear=False, k=2)),
-    dict(depth_head=dict(semantics=None), without=('joint_head', )),
-    dict(without=('depth_head', 'joint_head')),
-    dict(without=(*SEMANTICS, *INSTANCES)),
-    dict(data_preprocessor=dict(type='PanDepthDataPreprocessor')),
-])
+@pytest.mark.parametrize(
+    'changes',
+    [
+        dict(depth_head=dict(residual=None, semantics='softmax')),
+        dict(depth_head=dict(stride=2, upsample_mode='bilinear')),
+        dict(depth_head=dict(joint_neighbors=True, linear=False, k=2)),
+        dict(depth_head=dict(semantics=None), without=('joint_head',)),
+        dict(without=('depth_head', 'joint_head')),
+        dict(without=(*SEMANTICS, *INSTANCES)),
+        dict(data_preprocessor=dict(type='PanDepthDataPreprocessor')),
+    ],
+)
 def test_equals_other_models(changes):
     model = small_model(**changes)
-    frame = random_frame((94, 62), 80., 200)
+    frame = random_frame((94, 62), 80.0, 200)
     found = run(model, frame_inputs(model, frame, N))
     expected = run_pytorch(model, frame)
     assert set(found) == set(expected)
@@ -62,7 +64,7 @@ def test_equals_other_models(changes):
 def test_padding_contributes_nothing(stride):
     """Whatever stands in its rows: not a bit of the result changes."""
     model = small_model((*SEMANTICS, *INSTANCES), dict(stride=stride))
-    inputs = frame_inputs(model, random_frame(SIZE, 80., 200), N)
+    inputs = frame_inputs(model, random_frame(SIZE, 80.0, 200), N)
     clean = run(model, inputs)['depth']
     rng = np.random.default_rng(0)
     inputs['points'][200:] = rng.uniform(-1e4, 1e4, (N - 200, 3))
@@ -74,14 +76,14 @@ def test_padding_contributes_nothing(stride):
 
 
 def test_points_matter(demo):
-    inputs = frame_inputs(demo, random_frame(SIZE, 80., 200), N)
+    inputs = frame_inputs(demo, random_frame(SIZE, 80.0, 200), N)
     whole = run(demo, inputs)['depth']
     inputs['pixels'][:] = -1
     assert (run(demo, inputs)['depth'] - whole).abs().max() > 0.1
 
 
 def test_depth_beyond_the_range_is_dropped_inside(demo):
-    inputs = frame_inputs(demo, random_frame(SIZE, 80., 200), N)
+    inputs = frame_inputs(demo, random_frame(SIZE, 80.0, 200), N)
     clean = run(demo, inputs)['depth']
     empty = np.argwhere(inputs['sparse_depth'][0, 0] == 0)[:3]
     inputs['sparse_depth'][0, 0, empty[:, 0], empty[:, 1]] = 80.5, -1, np.nan
@@ -92,10 +94,8 @@ def test_inputs_and_outputs_are_those_of_the_branches():
     depth = ['sparse_depth', 'points', 'pixels', 'knn_indices']
     for changes, inputs, outputs in (
         (dict(), ['img', *depth, 'fill'], ['logits', 'depth']),
-        (dict(depth_head=dict(residual=None)), ['img', *depth],
-         ['logits', 'depth']),
-        (dict(without=(*SEMANTICS, *INSTANCES)), ['img', *depth, 'fill'],
-         ['depth']),
+        (dict(depth_head=dict(residual=None)), ['img', *depth], ['logits', 'depth']),
+        (dict(without=(*SEMANTICS, *INSTANCES)), ['img', *depth, 'fill'], ['depth']),
         (dict(without=('depth_head', 'joint_head')), ['img'], ['logits']),
     ):
         path = DensePath(small_model(**changes).train())
@@ -105,12 +105,16 @@ def test_inputs_and_outputs_are_those_of_the_branches():
         assert not any('rpn' in n or 'roi' in n for n in path.state_dict())
 
 
-@pytest.mark.parametrize('changes, message', [
-    (dict(without=('semantic_head', 'depth_head', 'joint_head',
-                   'panoptic_fusion')), 'neither a semantic nor a depth'),
-    (dict(data_preprocessor=dict(type='mmdet.DetDataPreprocessor')),
-     'model.data_preprocessor'),
-])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (
+            dict(without=('semantic_head', 'depth_head', 'joint_head', 'panoptic_fusion')),
+            'neither a semantic nor a depth',
+        ),
+        (dict(data_preprocessor=dict(type='mmdet.DetDataPreprocessor')), 'model.data_preprocessor'),
+    ],
+)
 def test_refused_models(changes, message):
     with pytest.raises(InputError, match=message):
         DensePath(small_model(**changes))

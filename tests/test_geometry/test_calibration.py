@@ -1,31 +1,34 @@
 """Calibrations: against the full products of matrices, and bad ones."""
+
 import pickle
 
 import numpy as np
 import pytest
-from kitti_frames import (MMDET3D, OBJECT, needs_kitti, object_matrices,
-                          project_homogeneous)
+from kitti_frames import MMDET3D, OBJECT, needs_kitti, object_matrices, project_homogeneous
 
-from pandepth_mm.geometry.calibration import (Calibration, guess_calibration,
-                                     make_calibration,
-                                     read_kitti_calibration)
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_points
+from pandepth_mm.geometry.calibration import (
+    Calibration,
+    guess_calibration,
+    make_calibration,
+    read_kitti_calibration,
+)
 from pandepth_mm.geometry.camera import project, transform_points
 
-K = np.array([[700., 0, 300], [0, 710, 100], [0, 0, 1]])
+K = np.array([[700.0, 0, 300], [0, 710, 100], [0, 0, 1]])
 # x forward, y left, z up to x right, y down, z forward
-AXES = np.array([[0, -1, 0, 0.1], [0, 0, -1, -0.2], [1, 0, 0, 0.3],
-                 [0, 0, 0, 1.]])
-TEXT = ('P0: 7 0 3 0 0 7 1 0 0 0 1 0\n'
-        'P2: 700 0 300 45 0 710 100 -0.3 0 0 1 0.005\n'
-        'R0_rect: 1 0 0 0 1 0 0 0 1\n'
-        'Tr_velo_to_cam: 0 -1 0 0.1 0 0 -1 -0.2 1 0 0 0.3\n\n')
+AXES = np.array([[0, -1, 0, 0.1], [0, 0, -1, -0.2], [1, 0, 0, 0.3], [0, 0, 0, 1.0]])
+TEXT = (
+    'P0: 7 0 3 0 0 7 1 0 0 0 1 0\n'
+    'P2: 700 0 300 45 0 710 100 -0.3 0 0 1 0.005\n'
+    'R0_rect: 1 0 0 0 1 0 0 0 1\n'
+    'Tr_velo_to_cam: 0 -1 0 0.1 0 0 -1 -0.2 1 0 0 0.3\n\n'
+)
 
 
 def pixels(points, calibration):
-    return project(
-        transform_points(points, calibration.lidar2cam), calibration.cam2img)
+    return project(transform_points(points, calibration.lidar2cam), calibration.cam2img)
 
 
 @needs_kitti
@@ -40,8 +43,7 @@ def test_kitti_object_frame_lands_where_p2_r0_tr_puts_it():
     assert np.abs(found - uv)[front].max() < 0.01
     assert np.abs(found_depth - depth).max() < 1e-9
     # without the fourth column of P2 they would be pixels away
-    wrong, _ = project_homogeneous(
-        points, np.c_[p2[:, :3], np.zeros(3)] @ rectify @ velo2cam)
+    wrong, _ = project_homogeneous(points, np.c_[p2[:, :3], np.zeros(3)] @ rectify @ velo2cam)
     assert np.median(np.abs(wrong - uv)[front].max(axis=1)) > 1
 
 
@@ -51,8 +53,7 @@ def test_mmdet3d_frame_lands_where_its_lidar2img_puts_it():
         camera = pickle.load(f)['data_list'][0]['images']['CAM2']
     points = read_points(MMDET3D / '000008.bin')
     uv, depth = project_homogeneous(points, np.array(camera['lidar2img']))
-    found, found_depth = pixels(
-        points, make_calibration(camera['cam2img'], camera['lidar2cam']))
+    found, found_depth = pixels(points, make_calibration(camera['cam2img'], camera['lidar2cam']))
     assert (depth > 0).all() and len(points) > 10_000
     assert np.abs(found - uv).max() < 0.01
     assert np.abs(found_depth - depth).max() < 1e-4
@@ -64,9 +65,11 @@ def test_text_and_matrices_agree(tmp_path):
     projection = np.c_[K, [45, -0.3, 0.005]]
     by_text = read_kitti_calibration(path)
     square = np.r_[projection, [[0, 0, 0, 1]]]
-    for given in (make_calibration(projection, AXES),
-                  make_calibration(square, AXES[:3]),
-                  make_calibration(square.tolist(), AXES.tolist())):
+    for given in (
+        make_calibration(projection, AXES),
+        make_calibration(square, AXES[:3]),
+        make_calibration(square.tolist(), AXES.tolist()),
+    ):
         np.testing.assert_allclose(by_text.cam2img, given.cam2img)
         np.testing.assert_allclose(by_text.lidar2cam, given.lidar2cam)
     points = np.random.default_rng(0).uniform(2, 50, (100, 3))
@@ -89,39 +92,43 @@ def test_another_camera_and_a_camera_alone(tmp_path):
 def test_guess_is_virtual_kitti_at_its_size():
     calibration = guess_calibration(1242, 375)
     assert isinstance(calibration, Calibration)
-    assert calibration.cam2img.tolist() == [[725.0087, 0, 620.5],
-                                            [0, 725.0087, 187], [0, 0, 1]]
+    assert calibration.cam2img.tolist() == [[725.0087, 0, 620.5], [0, 725.0087, 187], [0, 0, 1]]
     half = guess_calibration(621, 188).cam2img
     assert half[0, 0] == 725.0087 / 2 and half[0, 2] == 310
 
 
-@pytest.mark.parametrize('cam2img, lidar2cam, message', [
-    (np.eye(2), None, r'cam2img: found shape \(2, 2\)'),
-    ('no matrix', None, "cam2img: found 'no matrix'"),
-    (np.full((3, 3), np.nan), None, 'cam2img: found numbers that are not fin'),
-    (np.diag([-700., 700, 1]), None, 'cam2img: .* fx, fy > 0'),
-    (K.T, None, 'cam2img: found'),
-    (np.r_[np.c_[K, np.zeros(3)], [[0, 0, 1, 1]]], None,
-     r'cam2img: found .* as its last row'),
-    (K, np.eye(3), r'lidar2cam: found shape \(3, 3\)'),
-    (K, AXES * [[1], [1], [1], [2]], 'lidar2cam: found .* last row'),
-    (K, np.diag([2., 2, 2, 1]), 'lidar2cam: found .* a rotation'),
-    (K, np.diag([-1., 1, 1, 1]), 'lidar2cam: found .* determinant 1'),
-    (K, np.full((4, 4), np.inf), 'lidar2cam: found numbers that are not'),
-])
+@pytest.mark.parametrize(
+    'cam2img, lidar2cam, message',
+    [
+        (np.eye(2), None, r'cam2img: found shape \(2, 2\)'),
+        ('no matrix', None, "cam2img: found 'no matrix'"),
+        (np.full((3, 3), np.nan), None, 'cam2img: found numbers that are not fin'),
+        (np.diag([-700.0, 700, 1]), None, 'cam2img: .* fx, fy > 0'),
+        (K.T, None, 'cam2img: found'),
+        (np.r_[np.c_[K, np.zeros(3)], [[0, 0, 1, 1]]], None, r'cam2img: found .* as its last row'),
+        (K, np.eye(3), r'lidar2cam: found shape \(3, 3\)'),
+        (K, AXES * [[1], [1], [1], [2]], 'lidar2cam: found .* last row'),
+        (K, np.diag([2.0, 2, 2, 1]), 'lidar2cam: found .* a rotation'),
+        (K, np.diag([-1.0, 1, 1, 1]), 'lidar2cam: found .* determinant 1'),
+        (K, np.full((4, 4), np.inf), 'lidar2cam: found numbers that are not'),
+    ],
+)
 def test_bad_matrices(cam2img, lidar2cam, message):
     with pytest.raises(InputError, match=message):
         make_calibration(cam2img, lidar2cam)
 
 
-@pytest.mark.parametrize('old, new, message', [
-    ('P2', 'P9', "P2: found the lines .*'P9'"),
-    (' 0.3\n', '\n', 'Tr_velo_to_cam: found 11 numbers; expected a line .*12'),
-    ('710', 'x', "P2: found could not convert string to float: 'x'"),
-    ('R0_rect: 1 0 0 0 1 0 0 0 1\n', '', 'R0_rect: found the lines'),
-    ('R0_rect: 1', 'R0_rect: 3', 'lidar2cam: found'),
-    ('P2: 700', 'P2: 0', 'found'),
-])
+@pytest.mark.parametrize(
+    'old, new, message',
+    [
+        ('P2', 'P9', "P2: found the lines .*'P9'"),
+        (' 0.3\n', '\n', 'Tr_velo_to_cam: found 11 numbers; expected a line .*12'),
+        ('710', 'x', "P2: found could not convert string to float: 'x'"),
+        ('R0_rect: 1 0 0 0 1 0 0 0 1\n', '', 'R0_rect: found the lines'),
+        ('R0_rect: 1', 'R0_rect: 3', 'lidar2cam: found'),
+        ('P2: 700', 'P2: 0', 'found'),
+    ],
+)
 def test_bad_texts(tmp_path, old, new, message):
     path = tmp_path / 'calib.txt'
     assert old in TEXT

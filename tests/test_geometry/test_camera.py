@@ -1,4 +1,5 @@
 """pandepth_mm.geometry.camera against brute force, cv2 and real calibration."""
+
 from pathlib import Path
 
 import cv2
@@ -6,18 +7,23 @@ import numpy as np
 import pytest
 import torch
 
-from pandepth_mm.geometry import camera as geometry
 from pandepth_mm.errors import InputError
-from pandepth_mm.geometry.camera import (back_project, build_point_graph,
-                                  crop_intrinsics, flip_intrinsics,
-                                  fold_projection, nearest_indices,
-                                  points_to_depth, project,
-                                  resize_intrinsics, resize_nearest,
-                                  transform_points)
+from pandepth_mm.geometry import camera as geometry
+from pandepth_mm.geometry.camera import (
+    back_project,
+    build_point_graph,
+    crop_intrinsics,
+    flip_intrinsics,
+    fold_projection,
+    nearest_indices,
+    points_to_depth,
+    project,
+    resize_intrinsics,
+    resize_nearest,
+    transform_points,
+)
 
-KITTI = (
-    Path(__file__).parents[2] / '..' / 'shared' / 'data' /
-    'kitti_object_000000')
+KITTI = Path(__file__).parents[2] / '..' / 'shared' / 'data' / 'kitti_object_000000'
 VKITTI_K = np.array([[725.0087, 0, 620.5], [0, 725.0087, 187], [0, 0, 1]])
 
 
@@ -35,7 +41,7 @@ def random_sparse(rng, shape, fraction):
 def test_project_inverts_back_project():
     rng = np.random.default_rng(1)
     depth = random_sparse(rng, (37, 124), 0.1)
-    k = np.array([[70., 1.5, 61.2], [0, 75, 18.4], [0, 0, 1]])
+    k = np.array([[70.0, 1.5, 61.2], [0, 75, 18.4], [0, 0, 1]])
     uv, z = project(back_project(depth, k), k)
     v, u = np.nonzero(depth)  # raster order
     np.testing.assert_allclose(uv, np.stack([u, v], -1), atol=1e-4)
@@ -52,7 +58,7 @@ def test_back_project_by_hand():
 
 
 def test_points_behind_the_camera_have_no_pixel():
-    uv, z = project(np.array([[1., 2, -5], [0, 0, 0], [0, 0, 2]]), VKITTI_K)
+    uv, z = project(np.array([[1.0, 2, -5], [0, 0, 0], [0, 0, 2]]), VKITTI_K)
     assert np.isnan(uv[:2]).all() and uv[2].tolist() == [620.5, 187]
     assert z.tolist() == [-5, 0, 2]
 
@@ -61,8 +67,7 @@ def test_resized_intrinsics(points):
     scale = (1000 / 1242, 200 / 375)
     k = resize_intrinsics(VKITTI_K, scale)
     # the centre of the image stays the centre: cx = (w - 1) / 2
-    assert k[0, 2] == pytest.approx(499.5) and k[0, 0] == pytest.approx(
-        725.0087 * scale[0])
+    assert k[0, 2] == pytest.approx(499.5) and k[0, 0] == pytest.approx(725.0087 * scale[0])
     before, after = project(points, VKITTI_K)[0], project(points, k)[0]
     np.testing.assert_allclose(after, (before + 0.5) * scale - 0.5)
 
@@ -73,17 +78,14 @@ def test_flipped_intrinsics(points):
     k[0, 1] = 3  # skew
     flipped = flip_intrinsics(k, 1242)
     assert flipped[0, 0] == k[0, 0] and flipped[0, 2] == 1241 - 600
-    before, after = project(points, k)[0], project(points * [-1, 1, 1],
-                                                   flipped)[0]
+    before, after = project(points, k)[0], project(points * [-1, 1, 1], flipped)[0]
     np.testing.assert_allclose(after[:, 0], 1241 - before[:, 0])
     np.testing.assert_allclose(after[:, 1], before[:, 1])
 
 
 def test_cropped_intrinsics(points):
     k = crop_intrinsics(VKITTI_K, left=100, top=-7)
-    np.testing.assert_allclose(
-        project(points, k)[0],
-        project(points, VKITTI_K)[0] - [100, -7])
+    np.testing.assert_allclose(project(points, k)[0], project(points, VKITTI_K)[0] - [100, -7])
     assert VKITTI_K[0, 2] == 620.5  # the argument is untouched
 
 
@@ -93,7 +95,8 @@ def test_fold_projection_on_real_calibration():
     rows = dict(
         line.split(':', 1)
         for line in (KITTI / 'calib_000000.txt').read_text().splitlines()
-        if ':' in line)
+        if ':' in line
+    )
     p2 = np.array(rows['P2'].split(), dtype=float).reshape(3, 4)
     r0 = np.array(rows['R0_rect'].split(), dtype=float).reshape(3, 3)
     velo = np.array(rows['Tr_velo_to_cam'].split(), dtype=float).reshape(3, 4)
@@ -116,33 +119,30 @@ def test_fold_projection_on_real_calibration():
 
 
 def test_fold_projection_normalises_scale():
-    p = np.c_[VKITTI_K, [45., -3, 0.005]]
+    p = np.c_[VKITTI_K, [45.0, -3, 0.005]]
     cam2img, shift = fold_projection(2 * p)
     np.testing.assert_allclose(cam2img, VKITTI_K)
     np.testing.assert_allclose(cam2img @ shift, p[:, 3])
 
 
-@pytest.mark.parametrize('bad', [np.eye(3), np.zeros((3, 4)),
-                                 np.arange(12.).reshape(3, 4)])
+@pytest.mark.parametrize('bad', [np.eye(3), np.zeros((3, 4)), np.arange(12.0).reshape(3, 4)])
 def test_fold_projection_refuses_what_is_no_camera(bad):
     with pytest.raises(InputError, match='projection'):
         fold_projection(bad)
 
 
-@pytest.mark.parametrize('source, target', [(375, 200), (1242, 1000), (7, 3),
-                                            (3, 7), (5, 10), (10, 5), (4, 4)])
+@pytest.mark.parametrize(
+    'source, target', [(375, 200), (1242, 1000), (7, 3), (3, 7), (5, 10), (10, 5), (4, 4)]
+)
 def test_nearest_takes_the_pixel_whose_centre_is_nearest(source, target):
     centres = (np.arange(target) + 0.5) * source / target - 0.5
     taken = nearest_indices(source, target)
     distance = np.abs(centres[:, None] - np.arange(source))
-    np.testing.assert_allclose(
-        np.abs(centres - taken), distance.min(axis=1), atol=1e-9)
+    np.testing.assert_allclose(np.abs(centres - taken), distance.min(axis=1), atol=1e-9)
     # as cv2's exact one, which works in fixed point: 1/100 pixel beside it
     row = np.arange(source, dtype=np.float32)[None]
-    exact = cv2.resize(
-        row, (target, 1), interpolation=cv2.INTER_NEAREST_EXACT)[0]
-    np.testing.assert_allclose(
-        np.abs(centres - exact), distance.min(axis=1), atol=0.01)
+    exact = cv2.resize(row, (target, 1), interpolation=cv2.INTER_NEAREST_EXACT)[0]
+    np.testing.assert_allclose(np.abs(centres - exact), distance.min(axis=1), atol=0.01)
 
 
 def test_cv2_default_nearest_is_not_centre_aligned():
@@ -194,10 +194,7 @@ def brute_force_graph(depth, cam2img, k):
     for b in range(len(depth)):
         cloud = back_project(depth[b, 0], cam2img[b]).astype(np.float64)
         for i, point in enumerate(cloud):
-            others = [
-                np.linalg.norm(point - other)
-                for j, other in enumerate(cloud) if j != i
-            ]
+            others = [np.linalg.norm(point - other) for j, other in enumerate(cloud) if j != i]
             distances.append(sorted(others)[:k])
         points.append(cloud)
         owners += [b] * len(cloud)
@@ -209,18 +206,18 @@ def brute_force_graph(depth, cam2img, k):
 def test_point_graph_equals_brute_force(monkeypatch, search, k):
     method = getattr(geometry, search)
     if search == '_knn_cdist':  # the GPU's method, with several chunks
-        monkeypatch.setattr(geometry, '_knn_tree',
-                            lambda points, k: method(points, k, chunk=50))
+        monkeypatch.setattr(geometry, '_knn_tree', lambda points, k: method(points, k, chunk=50))
     rng = np.random.default_rng(4)
     depth = random_sparse(rng, (3, 1, 20, 90), 0.07)
     depth[1] = 0  # an image without points
-    cam2img = np.stack([
-        np.array([[50., 0, 44.5], [0, 40, 9.5], [0, 0, 1]]),
-        np.eye(3),
-        np.array([[70., 0, 40], [0, 70, 11], [0, 0, 1]])
-    ])
-    graph = build_point_graph(
-        torch.from_numpy(depth), torch.from_numpy(cam2img), k)
+    cam2img = np.stack(
+        [
+            np.array([[50.0, 0, 44.5], [0, 40, 9.5], [0, 0, 1]]),
+            np.eye(3),
+            np.array([[70.0, 0, 40], [0, 70, 11], [0, 0, 1]]),
+        ]
+    )
+    graph = build_point_graph(torch.from_numpy(depth), torch.from_numpy(cam2img), k)
     points, distances, owners = brute_force_graph(depth, cam2img, k)
 
     assert graph.batch.tolist() == owners and 1 not in owners
@@ -245,15 +242,12 @@ def test_few_points(monkeypatch, search):
     depth[2, 0, 0, 0] = depth[2, 0, 3, 5] = 7  # two: one neighbour each
     graph = build_point_graph(depth, torch.eye(3).expand(3, 3, 3), k=3)
     assert graph.batch.tolist() == [0, 2, 2]
-    assert graph.knn_indices.tolist() == [[-1, -1, -1], [2, -1, -1],
-                                          [1, -1, -1]]
+    assert graph.knn_indices.tolist() == [[-1, -1, -1], [2, -1, -1], [1, -1, -1]]
 
 
 def test_no_points_at_all():
-    graph = build_point_graph(
-        torch.zeros(2, 1, 4, 6), torch.eye(3).expand(2, 3, 3), k=3)
-    assert [tuple(t.shape) for t in graph] == [(0, ), (0, ), (0, ), (0, 3),
-                                               (0, 3)]
+    graph = build_point_graph(torch.zeros(2, 1, 4, 6), torch.eye(3).expand(2, 3, 3), k=3)
+    assert [tuple(t.shape) for t in graph] == [(0,), (0,), (0,), (0, 3), (0, 3)]
     assert graph.knn_indices.dtype == torch.long
 
 
@@ -266,7 +260,7 @@ def test_coinciding_points_are_not_their_own_neighbours(search):
 
 
 def test_point_graph_has_no_gradient_and_skips_invalid():
-    depth = torch.full((1, 1, 2, 2), 3., requires_grad=True)
+    depth = torch.full((1, 1, 2, 2), 3.0, requires_grad=True)
     with torch.no_grad():
         depth[0, 0, 0] = torch.tensor([float('nan'), float('inf')])
         depth[0, 0, 1, 0] = -1
@@ -275,19 +269,22 @@ def test_point_graph_has_no_gradient_and_skips_invalid():
     assert not graph.points.requires_grad
 
 
-@pytest.mark.parametrize('depth, cam2img, k', [
-    (torch.zeros(2, 4, 6), torch.eye(3).expand(2, 3, 3), 3),
-    (torch.zeros(2, 1, 4, 6), torch.eye(3), 3),
-    (torch.zeros(2, 1, 4, 6), torch.eye(3).expand(2, 3, 3), 0),
-])
+@pytest.mark.parametrize(
+    'depth, cam2img, k',
+    [
+        (torch.zeros(2, 4, 6), torch.eye(3).expand(2, 3, 3), 3),
+        (torch.zeros(2, 1, 4, 6), torch.eye(3), 3),
+        (torch.zeros(2, 1, 4, 6), torch.eye(3).expand(2, 3, 3), 0),
+    ],
+)
 def test_point_graph_refuses_wrong_arguments(depth, cam2img, k):
     with pytest.raises(ValueError):
         build_point_graph(depth, cam2img, k)
 
 
 def test_points_to_depth_against_a_loop(points):
-    points = np.r_[points, points * 1.5, -points, [[0, 0, 0.]]]
-    cam2img = np.array([[40., 0.5, 31.5], [0, 42, 15.5], [0, 0, 1]])
+    points = np.r_[points, points * 1.5, -points, [[0, 0, 0.0]]]
+    cam2img = np.array([[40.0, 0.5, 31.5], [0, 42, 15.5], [0, 0, 1]])
     expected = np.zeros((32, 64), np.float32)
     for x, y, z in points:
         if z <= 0:
@@ -295,8 +292,7 @@ def test_points_to_depth_against_a_loop(points):
         u = (40 * x + 0.5 * y) / z + 31.5
         v = 42 * y / z + 15.5
         col, row = int(np.floor(u + 0.5)), int(np.floor(v + 0.5))
-        if 0 <= col < 64 and 0 <= row < 32 and (
-                expected[row, col] == 0 or z < expected[row, col]):
+        if 0 <= col < 64 and 0 <= row < 32 and (expected[row, col] == 0 or z < expected[row, col]):
             expected[row, col] = z
     found = points_to_depth(points, cam2img, (32, 64))
     assert found.dtype == np.float32 and (found > 0).sum() > 50
@@ -307,8 +303,7 @@ def test_points_to_depth_against_a_loop(points):
 def test_points_to_depth_reverses_back_projection():
     depth = random_sparse(np.random.default_rng(3), (375, 1242), 0.05)
     points = back_project(depth, VKITTI_K)
-    np.testing.assert_allclose(
-        points_to_depth(points, VKITTI_K, depth.shape), depth, rtol=1e-6)
+    np.testing.assert_allclose(points_to_depth(points, VKITTI_K, depth.shape), depth, rtol=1e-6)
 
 
 def test_transform_points_is_a_homogeneous_product(points):

@@ -1,23 +1,19 @@
 """Scan lines against a plain loop and against geometry done by hand."""
+
 import math
 
 import numpy as np
 import pytest
 
 from pandepth_mm.geometry.camera import back_project
-from pandepth_mm.geometry.lidar import (
-    AZIMUTH_STEP,
-    ELEVATION,
-    beam_elevations,
-    scan_line_mask,
-)
+from pandepth_mm.geometry.lidar import AZIMUTH_STEP, ELEVATION, beam_elevations, scan_line_mask
 
 
 def looped_mask(depth, cam2img, elevations, step):
     """Ray by ray: the nearest of all pixels, if it is at most half away."""
     (fx, skew, cx), (_, fy, cy), _ = cam2img
     mask = np.zeros(depth.shape, bool)
-    azimuths, j = [0.], 1
+    azimuths, j = [0.0], 1
     while j * step < 90:
         azimuths += [j * step, -j * step]
         j += 1
@@ -38,12 +34,15 @@ def looped_mask(depth, cam2img, elevations, step):
     return mask
 
 
-@pytest.mark.parametrize('cam2img, elevations, step', [
-    # rays farther apart than pixels, unevenly spaced beams
-    ([[20, 0.7, 11.3], [0, 22, 6.2], [0, 0, 1]], [-21., -9, -4, 0, 13], 7.3),
-    # closer together, the image turned away from the axis
-    ([[30, 0, -8.1], [0, 25, 3.3], [0, 0, 1]], np.linspace(-15, 2, 24), 0.9),
-])
+@pytest.mark.parametrize(
+    'cam2img, elevations, step',
+    [
+        # rays farther apart than pixels, unevenly spaced beams
+        ([[20, 0.7, 11.3], [0, 22, 6.2], [0, 0, 1]], [-21.0, -9, -4, 0, 13], 7.3),
+        # closer together, the image turned away from the axis
+        ([[30, 0, -8.1], [0, 25, 3.3], [0, 0, 1]], np.linspace(-15, 2, 24), 0.9),
+    ],
+)
 def test_against_a_loop(cam2img, elevations, step):
     rng = np.random.default_rng(0)
     depth = rng.uniform(1, 80, (15, 24)) * (rng.random((15, 24)) < 0.7)
@@ -62,25 +61,24 @@ def test_by_hand():
     level beam stays in row 20. Azimuth -45 is outside, as are +-90.
     """
     cam2img = np.array([[100, 0, 20], [0, 100, 20], [0, 0, 1]])
-    depth = np.full((41, 141), 5.)
+    depth = np.full((41, 141), 5.0)
     down = -math.degrees(math.atan(0.1))
-    mask = scan_line_mask(depth, cam2img, [down, 0.], 45.)
-    assert np.argwhere(mask).tolist() == [[20, 20], [20, 120], [30, 20],
-                                          [34, 120]]
+    mask = scan_line_mask(depth, cam2img, [down, 0.0], 45.0)
+    assert np.argwhere(mask).tolist() == [[20, 20], [20, 120], [30, 20], [34, 120]]
     # no surface there: nothing, though its neighbours have one
     depth[30, 20] = 0
-    mask = scan_line_mask(depth, cam2img, [down, 0.], 45.)
+    mask = scan_line_mask(depth, cam2img, [down, 0.0], 45.0)
     assert np.argwhere(mask).tolist() == [[20, 20], [20, 120], [34, 120]]
     # on flat ground 1.5 m below, the lower beam returns from 15 m ahead
     depth[30, 20] = 15
-    mask = scan_line_mask(depth, cam2img, [down, 0.], 45.)
+    mask = scan_line_mask(depth, cam2img, [down, 0.0], 45.0)
     ground = back_project(np.where(mask, depth, 0), cam2img)
     assert [0, 1.5, 15] in ground.tolist()
 
 
 def test_returns_lie_on_their_beams():
     """Back-projected, each ray's return is within half a pixel of it."""
-    cam2img = np.array([[725., 0, 620.5], [0, 725, 187], [0, 0, 1]])
+    cam2img = np.array([[725.0, 0, 620.5], [0, 725, 187], [0, 0, 1]])
     depth = np.random.default_rng(0).uniform(2, 80, (375, 1242))
     elevations = beam_elevations(16)
     mask = scan_line_mask(depth, cam2img, elevations, AZIMUTH_STEP)

@@ -1,4 +1,5 @@
 """PanDepthDataPreprocessor, from a DataLoader's batch on."""
+
 import copy
 
 import pytest
@@ -9,21 +10,14 @@ from torch.utils.data import ConcatDataset, DataLoader
 
 from pandepth_mm.registry import DATASETS, MODELS
 
-MEAN, STD = (100., 110., 120.), (50., 60., 70.)
-LOAD_INPUT = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadDepthMap', key='sparse_depth')
-]
-LOAD_TRUTH = [
-    dict(type='LoadPanopticMap'),
-    dict(type='LoadDepthMap', key='gt_depth_map')
-]
+MEAN, STD = (100.0, 110.0, 120.0), (50.0, 60.0, 70.0)
+LOAD_INPUT = [dict(type='LoadImageFromFile'), dict(type='LoadDepthMap', key='sparse_depth')]
+LOAD_TRUTH = [dict(type='LoadPanopticMap'), dict(type='LoadDepthMap', key='gt_depth_map')]
 
 
 @pytest.fixture(scope='module')
 def root(tmp_path_factory):
-    return make_tiny_dataset(
-        tmp_path_factory.mktemp('out'), num_frames=2, empty_frames=(1, ))
+    return make_tiny_dataset(tmp_path_factory.mktemp('out'), num_frames=2, empty_frames=(1,))
 
 
 def load_batch(root, training):
@@ -32,23 +26,17 @@ def load_batch(root, training):
     middle = LOAD_TRUTH + resize if training else resize + LOAD_TRUTH
     pipeline = LOAD_INPUT + middle + [dict(type='PackPanopticDepthInputs')]
     parts = [
-        DATASETS.build(
-            tiny_config(
-                root, pipeline=pipeline, img_scale=size, indices=[index]))
+        DATASETS.build(tiny_config(root, pipeline=pipeline, img_scale=size, indices=[index]))
         for index, size in enumerate([(80, 40), (70, 50)])
     ]
-    loader = DataLoader(
-        ConcatDataset(parts), batch_size=2, collate_fn=pseudo_collate)
+    loader = DataLoader(ConcatDataset(parts), batch_size=2, collate_fn=pseudo_collate)
     return next(iter(loader))
 
 
 def build(**kwargs):
     cfg = dict(
-        type='PanDepthDataPreprocessor',
-        mean=MEAN,
-        std=STD,
-        bgr_to_rgb=True,
-        pad_size_divisor=32)
+        type='PanDepthDataPreprocessor', mean=MEAN, std=STD, bgr_to_rgb=True, pad_size_divisor=32
+    )
     return MODELS.build({**cfg, **kwargs})
 
 
@@ -63,27 +51,25 @@ def test_training_batch(root):
     assert all(t.dtype == torch.float32 for t in inputs.values())
     for i, (h, w) in enumerate([(40, 80), (50, 70)]):
         bgr = given['inputs']['img'][i].float()
-        rgb = (bgr[[2, 1, 0]] - torch.tensor(MEAN)[:, None, None]
-               ) / torch.tensor(STD)[:, None, None]
+        rgb = (bgr[[2, 1, 0]] - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[
+            :, None, None
+        ]
         torch.testing.assert_close(inputs['img'][i, :, :h, :w], rgb)
         depth = inputs['sparse_depth'][i]
-        assert torch.equal(depth[:, :h, :w],
-                           given['inputs']['sparse_depth'][i])
+        assert torch.equal(depth[:, :h, :w], given['inputs']['sparse_depth'][i])
         assert (depth > 0).sum() > 50
         # the padding holds nothing: 0 in the image, void, no depth, no mask
         outside = torch.ones(64, 96, dtype=torch.bool)
         outside[:h, :w] = False
         assert (inputs['img'][i][:, outside] == 0).all()
         assert (depth[:, outside] == 0).all()
-        assert torch.equal(inputs['cam2img'][i],
-                           given['inputs']['cam2img'][i])
+        assert torch.equal(inputs['cam2img'][i], given['inputs']['cam2img'][i])
 
         sample, before = out['data_samples'][i], given['data_samples'][i]
         assert sample.batch_input_shape == (64, 96)
         assert sample.pad_shape == (64, 96)
         assert sample.img_shape == (h, w)
-        for field, key, value in (('gt_sem_seg', 'sem_seg', 255),
-                                  ('gt_depth_map', 'data', 0)):
+        for field, key, value in (('gt_sem_seg', 'sem_seg', 255), ('gt_depth_map', 'data', 0)):
             padded = getattr(sample.get(field), key)
             plain = getattr(before.get(field), key)
             assert padded.shape == (1, 64, 96)
@@ -95,8 +81,7 @@ def test_training_batch(root):
         assert (masks[:, :h, :w] == before.gt_instances.masks.masks).all()
         assert isinstance(sample.gt_instances.bboxes, torch.Tensor)
         # for metrics and pictures: as the network saw it, without padding
-        assert torch.equal(sample.sparse_depth.data,
-                           given['inputs']['sparse_depth'][i])
+        assert torch.equal(sample.sparse_depth.data, given['inputs']['sparse_depth'][i])
     assert len(out['data_samples'][0].gt_instances) == 3
     assert len(out['data_samples'][1].gt_instances) == 0
 
@@ -104,8 +89,7 @@ def test_training_batch(root):
 def test_testing_leaves_the_truth_at_original_size(root):
     out = build()(load_batch(root, training=False), training=False)
     assert out['inputs']['sparse_depth'].shape == (2, 1, 64, 96)
-    for sample, size in zip(
-            out['data_samples'], [(40, 80), (50, 70)], strict=True):
+    for sample, size in zip(out['data_samples'], [(40, 80), (50, 70)], strict=True):
         assert sample.gt_depth_map.data.shape == (1, 48, 96)
         assert sample.gt_sem_seg.sem_seg.shape == (1, 48, 96)
         assert sample.gt_instances.masks.masks.shape[1:] == (48, 96)
@@ -132,7 +116,8 @@ def test_stacked_inputs_are_taken_too(root):
     inputs = dict(
         img=torch.zeros(2, 3, 33, 40, dtype=torch.uint8),
         sparse_depth=depth,
-        cam2img=torch.eye(3).expand(2, 3, 3))
+        cam2img=torch.eye(3).expand(2, 3, 3),
+    )
     out = build(pad_size_divisor=1)(dict(inputs=inputs))['inputs']
     assert out['img'].shape == (2, 3, 33, 40)
     assert torch.equal(out['sparse_depth'], depth)

@@ -1,4 +1,5 @@
 """The cloud's points, and the rule that finds flying pixels."""
+
 import cv2
 import numpy as np
 import pytest
@@ -7,8 +8,7 @@ from scipy.spatial import cKDTree
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.geometry.camera import back_project, project
-from pandepth_mm.structures.panoptic_cloud import (flying_pixels,
-                                                      panoptic_cloud)
+from pandepth_mm.structures.panoptic_cloud import flying_pixels, panoptic_cloud
 
 CAR, VOID = CLASSES.index('Car'), len(CLASSES)
 
@@ -34,8 +34,9 @@ def flying_in_line(line, jump, bend, reach):
             a, z, b = line[i - step], line[i], line[i + step]
             if min(a, z, b) <= 0 or not (a < z < b or a > z > b):
                 continue
-            found[i] |= not carries(line, i, -step, jump, bend) and \
-                not carries(line, i, step, jump, bend)
+            found[i] |= not carries(line, i, -step, jump, bend) and not carries(
+                line, i, step, jump, bend
+            )
     return found
 
 
@@ -74,8 +75,7 @@ def test_smeared_step_loses_its_smear_and_nothing_else(smear, far):
     assert expected.sum() == 6 * smear
     np.testing.assert_array_equal(flying_pixels(depth), expected)
     np.testing.assert_array_equal(flying_pixels(depth.T), expected.T)
-    np.testing.assert_array_equal(flying_pixels(depth[:, ::-1]),
-                                  expected[:, ::-1])
+    np.testing.assert_array_equal(flying_pixels(depth[:, ::-1]), expected[:, ::-1])
 
 
 def test_sharp_edges_thin_poles_and_holes_stay():
@@ -93,16 +93,14 @@ def test_share_of_flying_pixels_found_on_a_rendered_frame(tmp_path):
     from scenes import writer
     from scenes.camera import intrinsics
     from scenes.jobs import synthesize
+
     width, height = 1248, 384
-    synthesize(tmp_path, 1, (width, height), 0, 1, ('Scene18', ), ('clone', ),
-               progress=False)
+    synthesize(tmp_path, 1, (width, height), 0, 1, ('Scene18',), ('clone',), progress=False)
     folder = tmp_path / 'Scene18' / 'clone'
-    raw = cv2.imread(str(writer.image_path(folder, 'depth', 0)),
-                     cv2.IMREAD_UNCHANGED)
+    raw = cv2.imread(str(writer.image_path(folder, 'depth', 0)), cv2.IMREAD_UNCHANGED)
     exact, sky = raw / np.float32(100), raw == 65535
     cam = intrinsics(width, height)
-    cam2img = np.array([[cam.focal, 0, cam.cx], [0, cam.focal, cam.cy],
-                        [0, 0, 1]])
+    cam2img = np.array([[cam.focal, 0, cam.cx], [0, cam.focal, cam.cy], [0, 0, 1]])
     surface = cKDTree(back_project(np.where(sky, 0, exact), cam2img))
     smeared = cv2.resize(exact[1::3, 1::3], (width, height))
     distance = surface.query(back_project(smeared, cam2img))[0]
@@ -121,9 +119,7 @@ def test_points_have_the_pixels_colours_and_labels():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, image.shape, dtype=np.uint8)
     cloud = panoptic_cloud(depth, CAM2IMG, image, panoptic, len(CLASSES))
-    assert [c.dtype for c in cloud] == [
-        np.float32, np.uint8, np.int32, np.int32, np.int32
-    ]
+    assert [c.dtype for c in cloud] == [np.float32, np.uint8, np.int32, np.int32, np.int32]
     assert len(cloud.xyz) == (depth > 0).sum() == 4004
     row, col = cloud.pixels.T
     assert (np.diff(row * 160 + col) > 0).all()
@@ -142,8 +138,7 @@ def test_what_is_left_out():
     depth, image, panoptic = make_frame()
 
     def labels(depth=depth, panoptic=panoptic, **kwargs):
-        cloud = panoptic_cloud(
-            depth, CAM2IMG, image, panoptic, len(CLASSES), **kwargs)
+        cloud = panoptic_cloud(depth, CAM2IMG, image, panoptic, len(CLASSES), **kwargs)
         return np.unique(cloud.labels).tolist()
 
     assert labels() == [0, 1, 2]
@@ -157,25 +152,28 @@ def test_what_is_left_out():
     rgb, one = np.zeros((1, 9, 3), np.uint8), np.zeros((1, 9), np.uint8)
     kept = panoptic_cloud(flown, CAM2IMG, rgb, one, 2)
     assert kept.pixels[:, 1].tolist() == [0, 1, 2, 3, 5, 6, 7, 8]
-    everything = panoptic_cloud(
-        flown, CAM2IMG, rgb, one, 2, remove_flying=False)
+    everything = panoptic_cloud(flown, CAM2IMG, rgb, one, 2, remove_flying=False)
     assert len(everything.xyz) == 9
 
 
-@pytest.mark.parametrize('change, field', [
-    (dict(depth=np.ones((60, 159), np.float32)), 'image'),
-    (dict(depth=np.ones((60, 160), np.uint16)), 'depth'),
-    (dict(depth=np.ones((1, 60, 160), np.float32)), 'depth'),
-    (dict(image=np.zeros((60, 160, 3))), 'image'),
-    (dict(panoptic=np.zeros((30, 80), int)), 'panoptic'),
-    (dict(panoptic=np.zeros((60, 160))), 'panoptic'),
-    (dict(cam2img=np.eye(3, 4)), 'cam2img'),
-    (dict(max_depth=0.0), 'max_depth'),
-    (dict(skip_labels=(3, )), 'skip_labels'),
-])
+@pytest.mark.parametrize(
+    'change, field',
+    [
+        (dict(depth=np.ones((60, 159), np.float32)), 'image'),
+        (dict(depth=np.ones((60, 160), np.uint16)), 'depth'),
+        (dict(depth=np.ones((1, 60, 160), np.float32)), 'depth'),
+        (dict(image=np.zeros((60, 160, 3))), 'image'),
+        (dict(panoptic=np.zeros((30, 80), int)), 'panoptic'),
+        (dict(panoptic=np.zeros((60, 160))), 'panoptic'),
+        (dict(cam2img=np.eye(3, 4)), 'cam2img'),
+        (dict(max_depth=0.0), 'max_depth'),
+        (dict(skip_labels=(3,)), 'skip_labels'),
+    ],
+)
 def test_bad_input_is_named(change, field):
     depth, image, panoptic = make_frame()
-    arguments = dict(depth=depth, cam2img=CAM2IMG, image=image,
-                     panoptic=panoptic, num_classes=2) | change
+    arguments = (
+        dict(depth=depth, cam2img=CAM2IMG, image=image, panoptic=panoptic, num_classes=2) | change
+    )
     with pytest.raises(InputError, match=f'^(panoptic_cloud: )?{field}: '):
         panoptic_cloud(**arguments)

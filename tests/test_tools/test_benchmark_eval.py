@@ -1,4 +1,5 @@
 """tools/analysis_tools/benchmark_eval.py."""
+
 import re
 import subprocess
 import sys
@@ -11,22 +12,27 @@ TOOL = Path(__file__).parents[2] / 'tools/analysis_tools/benchmark_eval.py'
 
 
 def run(*args):
-    return subprocess.run([sys.executable, TOOL, *map(str, args)],
-                          env=subprocess_env(), capture_output=True,
-                          text=True)
+    return subprocess.run(
+        [sys.executable, TOOL, *map(str, args)],
+        env=subprocess_env(),
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_numbers_are_equal_and_all_is_timed():
-    pytest.importorskip(
-        'panopticapi', reason='pip install --no-deps panopticapi-lite')
+    pytest.importorskip('panopticapi', reason='pip install --no-deps panopticapi-lite')
     result = run('--frames', 2, '--repeats', 1)
     assert result.returncode == 0, result.stderr
     assert '(equal)' in result.stdout
-    for row, numbers in (('PQ + DPQ at 3 lambdas, from files', 3),
-                         ('PQ, from arrays', 3), ('depth errors', 1),
-                         ('nearest_fill', 1), ('classical_fill', 1)):
-        line = next(x for x in result.stdout.splitlines()
-                    if x.startswith(row))
+    for row, numbers in (
+        ('PQ + DPQ at 3 lambdas, from files', 3),
+        ('PQ, from arrays', 3),
+        ('depth errors', 1),
+        ('nearest_fill', 1),
+        ('classical_fill', 1),
+    ):
+        line = next(x for x in result.stdout.splitlines() if x.startswith(row))
         values = re.findall(r'\d+\.\d+', line[38:])
         assert len(values) == numbers and float(values[0]) > 0
 

@@ -1,4 +1,5 @@
 """tools/analysis_tools/benchmark_inference.py on the demo's model."""
+
 import pytest
 
 NAME = 'analysis_tools/benchmark_inference'
@@ -6,8 +7,19 @@ NAME = 'analysis_tools/benchmark_inference'
 
 def test_table_has_a_row_a_setting(run_tool):
     code, out, err = run_tool(
-        NAME, '--size', '96x48', '--repeats', '1', '--precisions', 'fp32',
-        '--batch-sizes', '1', '2', '--device', 'cpu')
+        NAME,
+        '--size',
+        '96x48',
+        '--repeats',
+        '1',
+        '--precisions',
+        'fp32',
+        '--batch-sizes',
+        '1',
+        '2',
+        '--device',
+        'cpu',
+    )
     assert code == 0, err
     rows = [line.split() for line in out.splitlines()[-2:]]
     assert [row[:2] for row in rows] == [['fp32', '1'], ['fp32', '2']]
@@ -17,13 +29,18 @@ def test_table_has_a_row_a_setting(run_tool):
         assert seconds > 0 and peak >= before > 100  # MiB
 
 
-@pytest.mark.parametrize('args, message', [
-    (('--size', 'big'), "--size: found 'big'; expected WxH"),
-    (('--config', 'nope'), 'nope: found no such file'),
-    (('--repeats', '0'), '--repeats: found 0'),
-    (('--precisions', 'fp16', '--device', 'cpu'),
-     "fp16, batch 1: found error: precision: found 'fp16' on a CPU"),
-])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (('--size', 'big'), "--size: found 'big'; expected WxH"),
+        (('--config', 'nope'), 'nope: found no such file'),
+        (('--repeats', '0'), '--repeats: found 0'),
+        (
+            ('--precisions', 'fp16', '--device', 'cpu'),
+            "fp16, batch 1: found error: precision: found 'fp16' on a CPU",
+        ),
+    ],
+)
 def test_bad_arguments(run_tool, args, message):
     code, _, err = run_tool(NAME, *args)
     assert code == 2

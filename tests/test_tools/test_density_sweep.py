@@ -1,4 +1,5 @@
 """The density sweep on a tiny data set, with a model of random weights."""
+
 import json
 from pathlib import Path
 
@@ -9,15 +10,13 @@ from mmengine.config import Config
 from tiny_dataset import make_tiny_dataset
 
 from pandepth_mm.datasets.transforms import ResampleSparseDepth
+from pandepth_mm.engine.registration import set_default_scope
 from pandepth_mm.evaluation.functional.depth_fill import nearest_fill
 from pandepth_mm.fileio import read_depth_png
-from pandepth_mm.registry import MODELS
 from pandepth_mm.geometry.sampling import draw_depth, frame_seed
-from pandepth_mm.engine.registration import set_default_scope
+from pandepth_mm.registry import MODELS
 
-CONFIG = (
-    Path(__file__).parents[2] / 'configs/pandepth/pandepth_effb0_minivkitti.py'
-)
+CONFIG = Path(__file__).parents[2] / 'configs/pandepth/pandepth_effb0_minivkitti.py'
 FRAMES = 2
 LINES = ('--azimuth-step', 2, '--elevation', -24.8, 2)
 
@@ -34,8 +33,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    return make_tiny_dataset(
-        tmp_path_factory.mktemp('data'), num_frames=FRAMES, splits=('test', ))
+    return make_tiny_dataset(tmp_path_factory.mktemp('data'), num_frames=FRAMES, splits=('test',))
 
 
 @pytest.fixture
@@ -45,11 +43,18 @@ def sweep(run_tool, checkpoint, data, tmp_path):
     def run(*args, config=CONFIG, weights=checkpoint, root=data):
         loader = 'test_dataloader'
         code, out, err = run_tool(
-            'analysis_tools/density_sweep', config, weights, *args,
-            '--work-dir', tmp_path / 'work', '--cfg-options',
+            'analysis_tools/density_sweep',
+            config,
+            weights,
+            *args,
+            '--work-dir',
+            tmp_path / 'work',
+            '--cfg-options',
             f'{loader}.dataset.data_root={root}',
-            f'{loader}.dataset.img_scale=(96,48)', f'{loader}.num_workers=0',
-            f'{loader}.persistent_workers=False')
+            f'{loader}.dataset.img_scale=(96,48)',
+            f'{loader}.num_workers=0',
+            f'{loader}.persistent_workers=False',
+        )
         path = tmp_path / 'work/density_sweep.json'
         return code, out, err, path
 
@@ -68,8 +73,7 @@ def fill_rmse(data, density):
         dense = read_depth_png(data / 'source/depth' / name, 100, None, 65535)
         dense[dense > 60] = 0  # info.max_depth of the tiny data
         dense = (np.rint(dense * 256) / 256).astype(np.float32)
-        seed = frame_seed(0, 'Scenetest', 'clone', 'Camera_0', frame,
-                          'sparse_depth')
+        seed = frame_seed(0, 'Scenetest', 'clone', 'Camera_0', frame, 'sparse_depth')
         filled = nearest_fill(draw_depth(dense, density, seed))
         truth = read_depth_png(data / 'depth_gt' / name, 256)
         seen = truth > 0
@@ -80,8 +84,9 @@ def fill_rmse(data, density):
 
 def test_sweep(sweep, data, tmp_path):
     figure = tmp_path / 'sweep.png'
-    code, out, err, path = sweep('--densities', 0.1, 0.02, '--lines', 12,
-                                 *LINES, '--figure', figure)
+    code, out, err, path = sweep(
+        '--densities', 0.1, 0.02, '--lines', 12, *LINES, '--figure', figure
+    )
     assert code == 0, err
     found = results(path)
     assert set(found) == {'random 0.02', 'random 0.1', '12 lines'}
@@ -89,16 +94,15 @@ def test_sweep(sweep, data, tmp_path):
         metrics = found[f'random {density}']['metrics']
         assert metrics['input/density'] == pytest.approx(density, rel=0.01)
         assert metrics['depth/nearest_fill/rmse'] == pytest.approx(
-            fill_rmse(data, density), rel=1e-6)
+            fill_rmse(data, density), rel=1e-6
+        )
     assert 0.01 < found['12 lines']['metrics']['input/density'] < 0.2
     lines = out.splitlines()
     head = next(i for i, line in enumerate(lines) if 'RMSE mm' in line)
-    for title in ('density %', 'MAE mm', 'nearest RMSE', 'classical RMSE',
-                  'mIoU %', 'PQ %'):
+    for title in ('density %', 'MAE mm', 'nearest RMSE', 'classical RMSE', 'mIoU %', 'PQ %'):
         assert title in lines[head]
-    rows = [line.rsplit(maxsplit=8) for line in lines[head + 2:head + 5]]
-    assert [row[0] for row in rows] == ['random 0.02', 'random 0.1',
-                                        '12 lines']
+    rows = [line.rsplit(maxsplit=8) for line in lines[head + 2 : head + 5]]
+    assert [row[0] for row in rows] == ['random 0.02', 'random 0.1', '12 lines']
     for row in rows:
         metrics = found[row[0]]['metrics']
         assert row[1] == f'{100 * metrics["input/density"]:.2f}'
@@ -151,7 +155,8 @@ def test_stopped_and_started_again(sweep, monkeypatch, tmp_path):
         (('--seed', 1), {}, 'seed 0; expected seed 1'),
         (('--max-depth', 30), {}, 'max_depth 60.0; expected max_depth 30.0'),
         (LINES, {}, 'azimuth_step 0.18; expected azimuth_step 2.0'),
-        ((), dict(weights=other), 'checkpoint ')):
+        ((), dict(weights=other), 'checkpoint '),
+    ):
         code, _, err, _ = sweep(*arguments, *changes, **kwargs)
         assert code == 2 and named in err and 'another sweep' in err
         assert path.read_bytes() == before
@@ -162,8 +167,7 @@ def test_stopped_and_started_again(sweep, monkeypatch, tmp_path):
 
 @pytest.fixture
 def without_dense(tmp_path):
-    root = make_tiny_dataset(
-        tmp_path / 'plain', num_frames=FRAMES, splits=('test', ))
+    root = make_tiny_dataset(tmp_path / 'plain', num_frames=FRAMES, splits=('test',))
     path = root / 'annotations/panoptic_test.json'
     content = json.loads(path.read_text())
     del content['images'][1]['depth_file']
@@ -179,23 +183,27 @@ def test_without_dense_depth(sweep, without_dense):
     assert metrics['input/density_max'] == pytest.approx(92 / 4608)
     for arguments, named in (
         (('--densities', 0.02, 0.06), 'a density of 0.049913'),
-        (('--lines', 8), 'no depth_file for 1 of 2 images')):
+        (('--lines', 8), 'no depth_file for 1 of 2 images'),
+    ):
         code, _, err, _ = sweep(*arguments, root=without_dense)
         assert code == 2 and named in err and 'Traceback' not in err
 
 
-@pytest.mark.parametrize('arguments, named', [
-    ((), '--densities, --lines'),
-    (('--densities', 0.1, 1.5), 'density'),
-    (('--densities', 0), 'density'),
-    (('--densities', 'much'), '--densities'),
-    (('--lines', 1), 'lines'),
-    (('--lines', 8, '--azimuth-step', 0), 'azimuth_step'),
-    (('--lines', 8, '--elevation', 2, -20), 'elevation'),
-    (('--densities', 0.1, '--max-depth', 0), 'max_depth'),
-    (('--densities', 0.1, '--figure', 'curve.docx'), '--figure'),
-    (('--densities', 0.1, '--out', Path(__file__).parent), '--out'),
-])
+@pytest.mark.parametrize(
+    'arguments, named',
+    [
+        ((), '--densities, --lines'),
+        (('--densities', 0.1, 1.5), 'density'),
+        (('--densities', 0), 'density'),
+        (('--densities', 'much'), '--densities'),
+        (('--lines', 1), 'lines'),
+        (('--lines', 8, '--azimuth-step', 0), 'azimuth_step'),
+        (('--lines', 8, '--elevation', 2, -20), 'elevation'),
+        (('--densities', 0.1, '--max-depth', 0), 'max_depth'),
+        (('--densities', 0.1, '--figure', 'curve.docx'), '--figure'),
+        (('--densities', 0.1, '--out', Path(__file__).parent), '--out'),
+    ],
+)
 def test_bad_flags(sweep, tmp_path, arguments, named):
     code, _, err, _ = sweep(*arguments)
     assert code == 2 and named in err and 'Traceback' not in err
@@ -208,10 +216,12 @@ def test_bad_files(sweep, tmp_path):
     config = tmp_path / 'config.py'
     base = f"_base_ = '{CONFIG}'\n"
     for change, named in (
-        ("test_evaluator = dict(_delete_=True, type='SemanticMetric')",
-         'DepthMetric'),
-        ('test_dataloader = dict(dataset=dict(pipeline=[dict('
-         "type='LoadImageFromFile')]))", 'LoadDepthMap')):
+        ("test_evaluator = dict(_delete_=True, type='SemanticMetric')", 'DepthMetric'),
+        (
+            "test_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile')]))",
+            'LoadDepthMap',
+        ),
+    ):
         config.write_text(base + change)
         code, _, err, _ = sweep('--lines', 8, config=config)
         assert code == 2 and named in err, err

@@ -1,4 +1,5 @@
 """tools/analysis_tools/plot_curves.py."""
+
 import importlib.util
 import json
 from pathlib import Path
@@ -26,11 +27,14 @@ def write(path, steps):
 
 
 def test_files(run_tool, tmp_path):
-    first = write(tmp_path / 'a.json', [
-        dict(loss=3.0, loss_depth=1.0, step=10),
-        {'panoptic/PQ': 0.1},
-        dict(loss=2.5, loss_depth=0.9, step=20)
-    ])
+    first = write(
+        tmp_path / 'a.json',
+        [
+            dict(loss=3.0, loss_depth=1.0, step=10),
+            {'panoptic/PQ': 0.1},
+            dict(loss=2.5, loss_depth=0.9, step=20),
+        ],
+    )
     resumed = write(tmp_path / 'b.json', [dict(loss=2.0, step=20)])
     out = tmp_path / 'curves.png'
     code, text, _ = run_tool(TOOL, first, resumed, '--out', out)
@@ -42,10 +46,15 @@ def test_logs_of_a_training(run_tool, toy_config, tool, tmp_path):
     """Trained, then resumed: the two starts make one curve."""
     work = tmp_path / 'work'
     for epochs in (1, 2):
-        code, _, err = run_tool('train', toy_config, '--work-dir', work,
-                                *['--resume'] * (epochs == 2),
-                                '--cfg-options',
-                                f'train_cfg.max_epochs={epochs}')
+        code, _, err = run_tool(
+            'train',
+            toy_config,
+            '--work-dir',
+            work,
+            *['--resume'] * (epochs == 2),
+            '--cfg-options',
+            f'train_cfg.max_epochs={epochs}',
+        )
         assert code == 0, err
     logs = tool.find_logs([work])
     assert [log.name for log in logs] == ['scalars.json'] * len(logs)
@@ -69,29 +78,28 @@ def test_starts_in_the_order_of_time(tool, tmp_path):
 
 
 def test_curves_of_a_resumed_run(tool):
-    losses, metrics = tool.curves_of([
-        dict(loss=3.0, step=10), {
-            'panoptic/PQ': 0.1,
-            'depth/rmse': 900.0,
-            'semantic/mIoU': None,
-        },
-        dict(loss=2.5, step=20),
-        dict(loss=2.0, step=20)
-    ])
+    losses, metrics = tool.curves_of(
+        [
+            dict(loss=3.0, step=10),
+            {'panoptic/PQ': 0.1, 'depth/rmse': 900.0, 'semantic/mIoU': None},
+            dict(loss=2.5, step=20),
+            dict(loss=2.0, step=20),
+        ]
+    )
     assert losses == dict(loss=[(10, 3.0), (20, 2.0)])
-    assert metrics == {'panoptic/PQ': [(10, 0.1)],
-                       'depth/rmse': [(10, 900.0)]}
+    assert metrics == {'panoptic/PQ': [(10, 0.1)], 'depth/rmse': [(10, 900.0)]}
 
 
 def test_a_shorter_start_replaces_a_longer_one(tool):
-    losses, metrics = tool.curves_of([
-        dict(loss=3.0, loss_old=1.0, step=10),
-        dict(loss=2.5, loss_old=0.9, step=20), {
-            'panoptic/PQ': 0.1
-        },
-        dict(loss=4.0, step=5),
-        dict(loss=3.5, step=10)
-    ])
+    losses, metrics = tool.curves_of(
+        [
+            dict(loss=3.0, loss_old=1.0, step=10),
+            dict(loss=2.5, loss_old=0.9, step=20),
+            {'panoptic/PQ': 0.1},
+            dict(loss=4.0, step=5),
+            dict(loss=3.5, step=10),
+        ]
+    )
     assert losses == dict(loss=[(5, 4.0), (10, 3.5)])
     assert metrics == {}
 
@@ -100,16 +108,20 @@ def test_panels_and_their_lines(tool, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(plt, 'close', drawn.append)
     points = [(i, 1.0 + i) for i in range(1, 40)]
-    tool.draw({f'loss_{i}': points for i in range(12)},
-              {'depth/mae': [(10, 500.0)], 'panoptic/PQ': [(10, 0.3)]},
-              tmp_path / 'a.png')
+    tool.draw(
+        {f'loss_{i}': points for i in range(12)},
+        {'depth/mae': [(10, 500.0)], 'panoptic/PQ': [(10, 0.3)]},
+        tmp_path / 'a.png',
+    )
     monkeypatch.undo()
-    figure, = drawn
+    (figure,) = drawn
     assert [axis.get_title() for axis in figure.axes] == [
-        'training losses', 'validation', 'validation, depth (mm)']
+        'training losses',
+        'validation',
+        'validation, depth (mm)',
+    ]
     lines = figure.axes[0].lines
-    assert [list(zip(*line.get_data(), strict=True))
-            for line in lines] == [points] * 12
+    assert [list(zip(*line.get_data(), strict=True)) for line in lines] == [points] * 12
     # told apart by marker and colour together, neighbours by either
     styles = [(line.get_color(), line.get_marker()) for line in lines]
     assert len(set(styles)) == 12
@@ -123,11 +135,14 @@ def test_bad_files_are_named(run_tool, tmp_path):
     (tmp_path / 'broken.json').write_text('{"loss": 1')
     (tmp_path / 'list.json').write_text('{"loss": 1}\n[2]')
     write(tmp_path / 'v.json', [{'x': 1}])
-    for name, named in [('none.json', 'none.json'), ('v.json', 'losses'),
-                        ('broken.json', 'line 1'), ('list.json', 'line 2'),
-                        ('empty', 'empty: found no scalars.json')]:
-        code, _, err = run_tool(TOOL, tmp_path / name, '--out',
-                                tmp_path / 'out.png')
+    for name, named in [
+        ('none.json', 'none.json'),
+        ('v.json', 'losses'),
+        ('broken.json', 'line 1'),
+        ('list.json', 'line 2'),
+        ('empty', 'empty: found no scalars.json'),
+    ]:
+        code, _, err = run_tool(TOOL, tmp_path / name, '--out', tmp_path / 'out.png')
         assert code == 2
         assert named in err and 'Traceback' not in err
     assert not (tmp_path / 'out.png').exists()

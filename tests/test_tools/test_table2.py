@@ -1,4 +1,5 @@
 """Table 2 of the paper: parameters by branch."""
+
 import re
 import subprocess
 import sys
@@ -86,24 +87,24 @@ def test_residuals_of_the_papers_config(table2, paper_model):
     """Each against a count by hand."""
     found = {
         branch: [r.count for r in residuals]
-        for branch, residuals in table2.residuals_by_branch(
-            paper_model).items()
+        for branch, residuals in table2.residuals_by_branch(paper_model).items()
     }
-    biases = (16 + 16 + 32 + 32  # stems
-              + 6 * 48 + 64  # first block: three separable, one full
-              + 11 * (6 * 64 + 64) + 32)  # others, refinement
+    biases = (
+        16
+        + 16
+        + 32
+        + 32  # stems
+        + 6 * 48
+        + 64  # first block: three separable, one full
+        + 11 * (6 * 64 + 64)
+        + 32
+    )  # others, refinement
     assert found == {
         'backbone': [2048 * 1000 + 1000],
         '2-way FPN': [],
         'semantic': [512 + 1],
         'instance': [2 * 2 * 1024, 256 + 1],
-        'depth': [
-            biases,
-            12 * 2 * 2 * 2 * 8000,
-            -2 * 2 * (48 + 11 * 64),
-            3 * 3 * 32,
-            3 * 3 * 32,
-        ],
+        'depth': [biases, 12 * 2 * 2 * 2 * 8000, -2 * 2 * (48 + 11 * 64), 3 * 3 * 32, 3 * 3 * 32],
         'joint': [3 * 3 * 256 + 256 + 1, 2 * 15],
     }
 
@@ -114,8 +115,7 @@ def test_parameters_and_residuals_are_the_authors(table2, config, request):
     counts = table2.parameters_by_branch(model)
     residuals = table2.residuals_by_branch(model)
     for branch, own in counts.items():
-        of_branch = (sum(residuals.values(), [])
-                     if branch == 'total' else residuals[branch])
+        of_branch = sum(residuals.values(), []) if branch == 'total' else residuals[branch]
         assert own + sum(r.count for r in of_branch) == AUTHORS[branch][0]
     for branch, cells in rows(table2.report(model)).items():
         assert number(cells[0]) == counts[branch]
@@ -133,31 +133,30 @@ def test_rows_round_to_the_papers(table2, paper_model):
 
 def test_joint_mlp_of_the_default(table2, default_model, paper_model):
     """The residual of the shared MLP is what the option changes."""
-    extra = sum(r.count
-                for r in table2.residuals_by_branch(default_model)['depth']
-                if 'MLP' in r.name or 'linear' in r.name)
-    depth = [table2.parameters_by_branch(m)['depth']
-             for m in (paper_model, default_model)]
+    extra = sum(
+        r.count
+        for r in table2.residuals_by_branch(default_model)['depth']
+        if 'MLP' in r.name or 'linear' in r.name
+    )
+    depth = [table2.parameters_by_branch(m)['depth'] for m in (paper_model, default_model)]
     assert extra == depth[0] - depth[1] > 0
 
 
 def test_missing_branches(table2):
-    absent = dict.fromkeys(
-        ('rpn_head', 'roi_head', 'joint_head', 'panoptic_fusion'))
+    absent = dict.fromkeys(('rpn_head', 'roi_head', 'joint_head', 'panoptic_fusion'))
     table = rows(table2.report(build(table2, SMALL, **absent)))
     for branch in ('instance', 'joint'):
         assert table[branch][:4] == ['-', '-', '-', '-']
     assert table['total'][2:4] == ['-', '-']
     assert number(table['total'][0]) == sum(
-        number(cells[0]) for branch, cells in table.items()
-        if branch != 'total' and cells[0] != '-')
+        number(cells[0]) for branch, cells in table.items() if branch != 'total' and cells[0] != '-'
+    )
 
 
 def test_another_architecture_is_unexplained(table2):
     table = rows(table2.report(build(table2, SMALL)))
     for own, _, residuals, rest, authors, _ in table.values():
-        assert number(own) + number(residuals) + number(rest) == number(
-            authors)
+        assert number(own) + number(residuals) + number(rest) == number(authors)
     assert number(table['backbone'][3]) > 20e6
 
 
@@ -165,20 +164,18 @@ def test_page_shows_what_the_tool_prints(table2, default_model, paper_model):
     page = PAGE.read_text(encoding='utf-8')
     reports = [table2.report(m) for m in (default_model, paper_model)]
     for report in reports:
-        block = '\n'.join('    ' + line if line else ''
-                          for line in report.splitlines())
+        block = '\n'.join('    ' + line if line else '' for line in report.splitlines())
         assert f'\n{block}\n' in page
     default, paper = map(rows, reports)
     side_by_side = '\n'.join(
-        f'| {branch} | {default[branch][1]} | {paper[branch][1]} | '
-        f'{printed} |' for branch, (_, printed) in AUTHORS.items())
+        f'| {branch} | {default[branch][1]} | {paper[branch][1]} | {printed} |'
+        for branch, (_, printed) in AUTHORS.items()
+    )
     assert side_by_side in page
 
 
 def run(*args):
-    return subprocess.run([sys.executable, TOOL, *map(str, args)],
-                          capture_output=True,
-                          text=True)
+    return subprocess.run([sys.executable, TOOL, *map(str, args)], capture_output=True, text=True)
 
 
 def test_command_line(table2):

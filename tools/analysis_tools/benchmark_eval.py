@@ -19,18 +19,21 @@ The tool fails if the numbers differ by more than 1e-9. With ``--config`` it
 runs a test of that config instead and prints the metrics' share of it; fills
 are left out.
 """
+
 import argparse
 import contextlib
 import io
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Callable, Dict, List, NamedTuple, Tuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.functional import (
     classical_fill,
@@ -51,7 +54,6 @@ from pandepth_mm.fileio import (
     write_depth_png,
     write_panoptic_png,
 )
-from pandepth_mm.cli.shared import cli_main
 
 LAMBDAS = (0.1, 0.25, 0.5)
 NUM_THINGS, NUM_CLASSES = 3, 14
@@ -59,17 +61,16 @@ HEIGHT, WIDTH = 375, 1242
 NETWORK = (200, 1000)
 TRUTH_SCALE = 100.0  # units per metre
 TOLERANCE = 1e-9
-CATEGORIES = {
-    c: dict(id=c, isthing=int(c < NUM_THINGS)) for c in range(NUM_CLASSES)
-}
+CATEGORIES = {c: dict(id=c, isthing=int(c < NUM_THINGS)) for c in range(NUM_CLASSES)}
 IS_THING = [c < NUM_THINGS for c in range(NUM_CLASSES)]
 
 
 class Frame(NamedTuple):
     """Segments of one frame; its maps are in files of its name."""
+
     name: str
-    gt: List[dict]
-    pred: Dict[str, List[dict]]  # by folder: 'pred' and one a lambda
+    gt: list[dict]
+    pred: dict[str, list[dict]]  # by folder: 'pred' and one a lambda
 
 
 def smooth(rng: np.random.Generator, cells: tuple) -> np.ndarray:
@@ -83,7 +84,7 @@ def make_frame(rng: np.random.Generator, root: Path, name: str) -> Frame:
     rows, cols = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     # stuff: bands with rough borders, one class each; the uppermost void,
     # the second sky, which has no depth
-    band = (rows + 25 * smooth(rng, (6, 20)) + 3 * smooth(rng, (60, 200)))
+    band = rows + 25 * smooth(rng, (6, 20)) + 3 * smooth(rng, (60, 200))
     labels = np.clip(band * 12 / HEIGHT, 0, 11).astype(int)
     gt = rng.permutation(np.arange(1, 256**3 - 1, 5003))[:80]  # ids
     classes = dict(enumerate([-1, *range(NUM_THINGS, NUM_CLASSES)]))
@@ -92,29 +93,30 @@ def make_frame(rng: np.random.Generator, root: Path, name: str) -> Frame:
     for thing in range(12, 12 + rng.integers(8, 26)):
         y, x = rng.uniform(100, 340), rng.uniform(0, WIDTH)
         size = 8 + (y - 100) * rng.uniform(0.1, 0.6)
-        inside = ((rows - y) / size)**2 + ((cols - x) / (1.6 * size))**2 < 1
+        inside = ((rows - y) / size) ** 2 + ((cols - x) / (1.6 * size)) ** 2 < 1
         labels[inside] = thing
         depth[inside] = 900 / (10 + y - 100)
         classes[thing] = int(rng.integers(NUM_THINGS))
     ids = np.where(labels == 0, 0, gt[labels])
     segments = _segments(ids, {int(gt[k]): c for k, c in classes.items()})
     for segment in segments:
-        segment['iscrowd'] = int(
-            segment['category'] < NUM_THINGS and rng.random() < 0.05)
+        segment['iscrowd'] = int(segment['category'] < NUM_THINGS and rng.random() < 0.05)
 
     # prediction: shifted borders, some classes wrong, some parts void
-    moved = cv2.remap(labels.astype(np.float32),
-                      cols + 3 * smooth(rng, (8, 24)),
-                      rows + 3 * smooth(rng, (8, 24)), cv2.INTER_NEAREST)
+    moved = cv2.remap(
+        labels.astype(np.float32),
+        cols + 3 * smooth(rng, (8, 24)),
+        rows + 3 * smooth(rng, (8, 24)),
+        cv2.INTER_NEAREST,
+    )
     moved = moved.astype(int)
     other = {
-        k: int(rng.integers(NUM_CLASSES)) if c < 0 or rng.random() < 0.15
-        else c for k, c in classes.items()
+        k: int(rng.integers(NUM_CLASSES)) if c < 0 or rng.random() < 0.15 else c
+        for k, c in classes.items()
     }
     offset = 7
     pred = np.where(smooth(rng, (10, 30)) > 2, 0, gt[moved] + offset)
-    pred_segments = _segments(
-        pred, {int(gt[k]) + offset: c for k, c in other.items()})
+    pred_segments = _segments(pred, {int(gt[k]) + offset: c for k, c in other.items()})
 
     write_panoptic_png(root / f'gt/{name}', ids)
     write_panoptic_png(root / f'pred/{name}', pred)
@@ -132,30 +134,30 @@ def make_frame(rng: np.random.Generator, root: Path, name: str) -> Frame:
         voided = np.where((truth > 0) & (error > limit), 0, pred)
         write_panoptic_png(root / f'void{limit}/{name}', voided)
         left = set(np.unique(voided).tolist())
-        frame.pred[f'void{limit}'] = [
-            dict(s) for s in pred_segments if s['id'] in left
-        ]
+        frame.pred[f'void{limit}'] = [dict(s) for s in pred_segments if s['id'] in left]
     return frame
 
 
-def read_depths(root: Path, name: str) -> Tuple[np.ndarray, np.ndarray]:
+def read_depths(root: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Depth truth as in Virtual KITTI 2, and prediction as in KITTI."""
-    return (read_depth_png(
-        root / f'depth_gt/{name}', TRUTH_SCALE, invalid=DEPTH_PNG_MAX),
-            read_depth_png(root / f'depth_pred/{name}', KITTI_DEPTH_SCALE))
+    return (
+        read_depth_png(root / f'depth_gt/{name}', TRUTH_SCALE, invalid=DEPTH_PNG_MAX),
+        read_depth_png(root / f'depth_pred/{name}', KITTI_DEPTH_SCALE),
+    )
 
 
-def _segments(ids: np.ndarray, classes: Dict[int, int]) -> List[dict]:
+def _segments(ids: np.ndarray, classes: dict[int, int]) -> list[dict]:
     """The segments of a map."""
     return [
-        dict(id=int(i), category=classes[int(i)],
-             category_id=classes[int(i)], area=int(n), iscrowd=0)
+        dict(
+            id=int(i), category=classes[int(i)], category_id=classes[int(i)], area=int(n), iscrowd=0
+        )
         for i, n in zip(*np.unique(ids, return_counts=True), strict=True)
         if i
     ]
 
 
-def ours(frames: List[Frame], root: Path) -> dict:
+def ours(frames: list[Frame], root: Path) -> dict:
     """PQ and DPQ from the files, in one pass."""
     total = np.zeros((1 + len(LAMBDAS), NUM_CLASSES, 4))
     for frame in frames:
@@ -163,25 +165,32 @@ def ours(frames: List[Frame], root: Path) -> dict:
         pred = read_panoptic_png(root / f'pred/{frame.name}')
         truth, depth = read_depths(root, frame.name)
         segments = frame.pred['pred']
-        table = overlap_table(gt, pred, [s['id'] for s in frame.gt],
-                              [s['id'] for s in segments],
-                              depth_error_bins(truth, depth, LAMBDAS),
-                              num_bins(LAMBDAS))
+        table = overlap_table(
+            gt,
+            pred,
+            [s['id'] for s in frame.gt],
+            [s['id'] for s in segments],
+            depth_error_bins(truth, depth, LAMBDAS),
+            num_bins(LAMBDAS),
+        )
         total += depth_panoptic_stats(table, frame.gt, segments, NUM_CLASSES)
     return depth_panoptic_summary(total, IS_THING, LAMBDAS)
 
 
-def panopticapi(frames: List[Frame], root: Path, folder: str):
-    """panopticapi's statistics of one folder of predictions."""
+def panopticapi(frames: list[Frame], root: Path, folder: str):
+    """Panopticapi's statistics of one folder of predictions."""
     evaluation = _evaluation()
-    annotations = [[
-        dict(image_id=f.name, file_name=f.name,
-             segments_info=[dict(s) for s in segments])
-        for segments in (f.gt, f.pred[folder])
-    ] for f in frames]
+    annotations = [
+        [
+            dict(image_id=f.name, file_name=f.name, segments_info=[dict(s) for s in segments])
+            for segments in (f.gt, f.pred[folder])
+        ]
+        for f in frames
+    ]
     with contextlib.redirect_stdout(io.StringIO()):
-        return evaluation.pq_compute_single_core(0, annotations, root / 'gt',
-                                                 root / folder, CATEGORIES)
+        return evaluation.pq_compute_single_core(
+            0, annotations, root / 'gt', root / folder, CATEGORIES
+        )
 
 
 def _evaluation():
@@ -190,13 +199,13 @@ def _evaluation():
         from panopticapi import evaluation
     except ImportError:
         raise InputError(
-            'panopticapi', 'no such package',
-            'pip install --no-deps panopticapi-lite') from None
+            'panopticapi', 'no such package', 'pip install --no-deps panopticapi-lite'
+        ) from None
     return evaluation
 
 
 @contextlib.contextmanager
-def images_from(arrays: Dict[str, np.ndarray]):
+def images_from(arrays: dict[str, np.ndarray]):
     """Let panopticapi take id maps from memory in place of reading files."""
     evaluation = _evaluation()
     kept = evaluation.Image, evaluation.rgb2id
@@ -208,13 +217,11 @@ def images_from(arrays: Dict[str, np.ndarray]):
         evaluation.Image, evaluation.rgb2id = kept
 
 
-def compare(summary: dict, stats: Dict[str, object]) -> float:
+def compare(summary: dict, stats: dict[str, object]) -> float:
     """Largest difference between our numbers and panopticapi's."""
     worst = 0.0
     for name, stat in stats.items():
-        keys = dict(PQ='pq', SQ='sq', RQ='rq') if name == 'PQ' else {
-            name: 'pq'
-        }
+        keys = dict(PQ='pq', SQ='sq', RQ='rq') if name == 'PQ' else {name: 'pq'}
         for suffix, things in (('', None), ('_th', True), ('_st', False)):
             theirs, per_class = stat.pq_average(CATEGORIES, things)
             for mine, key in keys.items():
@@ -235,14 +242,20 @@ def seconds(run: Callable[[], object], repeats: int) -> float:
     return min(times)
 
 
-def benchmark(frames: List[Frame], root: Path, repeats: int) -> bool:
+def benchmark(frames: list[Frame], root: Path, repeats: int) -> bool:
     """Print the table; return whether the numbers are equal."""
     names = {'PQ': 'pred', **{f'DPQ@{x:g}': f'void{x}' for x in LAMBDAS}}
     stats = {n: panopticapi(frames, root, d) for n, d in names.items()}
     worst = compare(ours(frames, root), stats)
-    pairs = [(read_panoptic_png(root / f'gt/{f.name}'), f.gt,
-              read_panoptic_png(root / f'pred/{f.name}'), f.pred['pred'])
-             for f in frames]
+    pairs = [
+        (
+            read_panoptic_png(root / f'gt/{f.name}'),
+            f.gt,
+            read_panoptic_png(root / f'pred/{f.name}'),
+            f.pred['pred'],
+        )
+        for f in frames
+    ]
     arrays = {}
     for frame, (gt, _, pred, _) in zip(frames, pairs, strict=True):
         arrays[str(root / 'gt' / frame.name)] = gt
@@ -251,47 +264,47 @@ def benchmark(frames: List[Frame], root: Path, repeats: int) -> bool:
     def row(title, mine, other=None):
         text = f'{title:<38}{1e3 * mine / len(frames):10.2f}'
         if other is not None:
-            text += (f'{1e3 * other / len(frames):14.2f}'
-                     f'{other / mine:9.1f}x')
+            text += f'{1e3 * other / len(frames):14.2f}{other / mine:9.1f}x'
         print(text)
 
-    print(f'{len(frames)} frames of {WIDTH} x {HEIGHT}, segments: '
-          f'{np.mean([len(f.gt) for f in frames]):.0f} true, '
-          f'{np.mean([len(f.pred["pred"]) for f in frames]):.0f} predicted\n')
-    print(f'{"CPU ms a frame":<38}{"ours":>10}{"panopticapi":>14}'
-          f'{"ratio":>10}')
-    row('PQ + DPQ at 3 lambdas, from files',
+    print(
+        f'{len(frames)} frames of {WIDTH} x {HEIGHT}, segments: '
+        f'{np.mean([len(f.gt) for f in frames]):.0f} true, '
+        f'{np.mean([len(f.pred["pred"]) for f in frames]):.0f} predicted\n'
+    )
+    print(f'{"CPU ms a frame":<38}{"ours":>10}{"panopticapi":>14}{"ratio":>10}')
+    row(
+        'PQ + DPQ at 3 lambdas, from files',
         seconds(lambda: ours(frames, root), repeats),
-        seconds(
-            lambda: [panopticapi(frames, root, d) for d in names.values()],
-            repeats))
+        seconds(lambda: [panopticapi(frames, root, d) for d in names.values()], repeats),
+    )
     with images_from(arrays):
         row(
             'PQ, from arrays',
-            seconds(
-                lambda: [panoptic_stats(*p, NUM_CLASSES) for p in pairs],
-                repeats),
-            seconds(lambda: panopticapi(frames, root, 'pred'), repeats))
+            seconds(lambda: [panoptic_stats(*p, NUM_CLASSES) for p in pairs], repeats),
+            seconds(lambda: panopticapi(frames, root, 'pred'), repeats),
+        )
 
-    truths, depths = zip(*[read_depths(root, f.name) for f in frames],
-                         strict=True)
+    truths, depths = zip(*[read_depths(root, f.name) for f in frames], strict=True)
     rng = np.random.default_rng(0)
     sparse = [
-        cv2.resize(t, NETWORK[::-1], interpolation=cv2.INTER_NEAREST) *
-        (rng.random(NETWORK) < 0.05) for t in truths
+        cv2.resize(t, NETWORK[::-1], interpolation=cv2.INTER_NEAREST) * (rng.random(NETWORK) < 0.05)
+        for t in truths
     ]
     row(
         'depth errors, every pixel',
-        seconds(
-            lambda: [
-                depth_row(t, d) for t, d in zip(truths, depths, strict=True)
-            ], repeats))
+        seconds(lambda: [depth_row(t, d) for t, d in zip(truths, depths, strict=True)], repeats),
+    )
     for fill in (nearest_fill, classical_fill):
-        row(f'{fill.__name__}, {NETWORK[1]} x {NETWORK[0]}, 5 % input',
-            seconds(lambda fill=fill: [fill(s) for s in sparse], repeats))
+        row(
+            f'{fill.__name__}, {NETWORK[1]} x {NETWORK[0]}, 5 % input',
+            seconds(lambda fill=fill: [fill(s) for s in sparse], repeats),
+        )
     same = worst <= TOLERANCE
-    print(f'\nlargest difference of PQ, SQ, RQ and DPQ: {worst:.1e} '
-          f'({"equal" if same else f"more than {TOLERANCE:g}"})')
+    print(
+        f'\nlargest difference of PQ, SQ, RQ and DPQ: {worst:.1e} '
+        f'({"equal" if same else f"more than {TOLERANCE:g}"})'
+    )
     return same
 
 
@@ -300,6 +313,7 @@ def share_of_evaluation(args: argparse.Namespace) -> None:
     import torch
 
     from pandepth_mm.engine.launch import build_runner, load_config
+
     cfg = load_config(args)
     if args.checkpoint:
         cfg.load_from = args.checkpoint
@@ -310,7 +324,7 @@ def share_of_evaluation(args: argparse.Namespace) -> None:
         if metric['type'].endswith('DepthMetric'):
             metric['fills'] = ()
     runner = build_runner(cfg, args.trust_checkpoint)
-    spent: Dict[str, float] = {}
+    spent: dict[str, float] = {}
 
     def timed(name, function):
 
@@ -319,25 +333,19 @@ def share_of_evaluation(args: argparse.Namespace) -> None:
                 torch.cuda.synchronize()
             start = time.perf_counter()
             result = function(*inputs, **options)
-            spent[name] = (
-                spent.get(name, 0.0) + time.perf_counter() - start)
+            spent[name] = spent.get(name, 0.0) + time.perf_counter() - start
             return result
 
         return wrapper
 
     for metric in runner.test_loop.evaluator.metrics:
         for method in ('process', 'evaluate'):
-            setattr(
-                metric, method,
-                timed(f'{metric.prefix}.{method}', getattr(metric, method)))
+            setattr(metric, method, timed(f'{metric.prefix}.{method}', getattr(metric, method)))
     start = time.perf_counter()
     runner.test()
     total = time.perf_counter() - start
     print(f'\n{"seconds, wall":<28}{"":>10}{"share":>10}')
-    for name, value in {
-            **spent, 'all metrics': sum(spent.values()),
-            'test run': total
-    }.items():
+    for name, value in {**spent, 'all metrics': sum(spent.values()), 'test run': total}.items():
         print(f'{name:<28}{value:10.2f}{100 * value / total:9.1f}%')
 
 
@@ -345,14 +353,14 @@ def share_of_evaluation(args: argparse.Namespace) -> None:
 def main() -> None:
     """Run the benchmark."""
     from pandepth_mm.engine.launch import add_common_arguments
+
     parser = argparse.ArgumentParser(description='Time the evaluation')
     parser.add_argument(
-        '--frames', type=int,
-        help='number of frames; default 20, with --config all')
+        '--frames', type=int, help='number of frames; default 20, with --config all'
+    )
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument(
-        '--config', help='print the share of evaluation in a test of it')
+    parser.add_argument('--config', help='print the share of evaluation in a test of it')
     parser.add_argument('--checkpoint', help='with --config: weights')
     add_common_arguments(parser)
     args = parser.parse_args()
@@ -368,10 +376,7 @@ def main() -> None:
     rng = np.random.default_rng(args.seed)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        frames = [
-            make_frame(rng, root, f'{i}.png')
-            for i in range(args.frames or 20)
-        ]
+        frames = [make_frame(rng, root, f'{i}.png') for i in range(args.frames or 20)]
         if not benchmark(frames, root, args.repeats):
             raise SystemExit(1)
 

@@ -1,6 +1,6 @@
-"""Time and memory of the inferencer, by precision and batch size.
+r"""Time and memory of the inferencer, by precision and batch size.
 
-    python tools/analysis_tools/benchmark_inference.py \\
+    python tools/analysis_tools/benchmark_inference.py \
         --config pandepth_effb5_vkitti2 --batch-sizes 1 2
 
 Each setting runs in a process of its own, on one random image and 5 % of
@@ -10,6 +10,7 @@ the first setting's, and the peak of the memory: of the process on a CPU,
 beside it what was in use before the first image; of torch's allocations on a
 GPU. Without weights that come along, random ones are taken.
 """
+
 import argparse
 import json
 import resource
@@ -25,10 +26,10 @@ from mmengine.config import Config
 
 from pandepth_mm.apis import PanDepthInferencer
 from pandepth_mm.apis.inferencer import PRECISIONS
+from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.engine.model_zoo import find_config
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.build import build_pandepth
-from pandepth_mm.engine.model_zoo import find_config
-from pandepth_mm.cli.shared import cli_main
 
 MIB = 1 << 20
 
@@ -37,10 +38,10 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description='Benchmark the inferencer')
     parser.add_argument('--config', default='pandepth_effb0_minivkitti_long')
-    parser.add_argument('--size', default='1242x375', metavar='WxH',
-                        help='of the image')
-    parser.add_argument('--precisions', nargs='+', default=['fp32', 'bf16'],
-                        choices=list(PRECISIONS))
+    parser.add_argument('--size', default='1242x375', metavar='WxH', help='of the image')
+    parser.add_argument(
+        '--precisions', nargs='+', default=['fp32', 'bf16'], choices=list(PRECISIONS)
+    )
     parser.add_argument('--batch-sizes', nargs='+', type=int, default=[1, 4])
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--device')
@@ -68,16 +69,16 @@ def memory() -> int:
 def measure(args: argparse.Namespace) -> dict:
     """Run one setting in this process."""
     inferencer = PanDepthInferencer(
-        args.config, args.weights, args.device, args.precisions[0],
-        show_progress=False)
+        args.config, args.weights, args.device, args.precisions[0], show_progress=False
+    )
     width, height = parse_size(args.size)
     rng = np.random.default_rng(0)
     batch = args.batch_sizes[0]
-    images = [rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-              for _ in range(batch)]
+    images = [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(batch)]
     depths = [
-        np.where(rng.random((height, width)) < 0.05,
-                 rng.uniform(3, 70, (height, width)), 0).astype(np.float32)
+        np.where(rng.random((height, width)) < 0.05, rng.uniform(3, 70, (height, width)), 0).astype(
+            np.float32
+        )
         for _ in range(batch)
     ]
     on_gpu = inferencer.device.type == 'cuda'
@@ -88,8 +89,7 @@ def measure(args: argparse.Namespace) -> dict:
         inferencer(images, depths, batch_size=batch)
         times.append((time.perf_counter() - start) / batch)
     peak = torch.cuda.max_memory_allocated() if on_gpu else memory()
-    return dict(seconds=float(np.median(times[1:])), peak=peak,
-                before=0 if on_gpu else before)
+    return dict(seconds=float(np.median(times[1:])), peak=peak, before=0 if on_gpu else before)
 
 
 def random_weights(config: str, folder: str) -> str:
@@ -102,21 +102,33 @@ def random_weights(config: str, folder: str) -> str:
     return str(weights)
 
 
-def run_child(args: argparse.Namespace, weights: str, precision: str,
-              batch: int) -> dict:
+def run_child(args: argparse.Namespace, weights: str, precision: str, batch: int) -> dict:
     """Measure one setting in a process of its own."""
     command = [
-        sys.executable, __file__, '--config', args.config, '--size', args.size,
-        '--repeats', str(args.repeats), '--weights', weights, '--precisions',
-        precision, '--batch-sizes', str(batch)
+        sys.executable,
+        __file__,
+        '--config',
+        args.config,
+        '--size',
+        args.size,
+        '--repeats',
+        str(args.repeats),
+        '--weights',
+        weights,
+        '--precisions',
+        precision,
+        '--batch-sizes',
+        str(batch),
     ]
     if args.device:
         command += ['--device', args.device]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise InputError(f'{precision}, batch {batch}',
-                         done.stderr.strip().splitlines()[-1],
-                         'a setting that runs on this machine')
+        raise InputError(
+            f'{precision}, batch {batch}',
+            done.stderr.strip().splitlines()[-1],
+            'a setting that runs on this machine',
+        )
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
@@ -128,27 +140,32 @@ def main() -> None:
     for name in ('repeats', 'batch_sizes'):
         value = getattr(args, name)
         if min(value if isinstance(value, list) else [value]) < 1:
-            raise InputError('--' + name.replace('_', '-'), f'{value}',
-                             '1 or more')
+            raise InputError('--' + name.replace('_', '-'), f'{value}', '1 or more')
     if args.weights is not None:  # a child
         print(json.dumps(measure(args)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        weights = find_config(args.config).weights or random_weights(
-            args.config, folder)
-        print(f'{args.config}, images of {args.size}, median of '
-              f'{args.repeats}, {torch.get_num_threads()} threads')
-        print(f'{"precision":>9} {"batch":>5} {"s/image":>8} {"ratio":>6} '
-              f'{"peak MiB":>9} {"of it before":>13}')
+        weights = find_config(args.config).weights or random_weights(args.config, folder)
+        print(
+            f'{args.config}, images of {args.size}, median of '
+            f'{args.repeats}, {torch.get_num_threads()} threads'
+        )
+        print(
+            f'{"precision":>9} {"batch":>5} {"s/image":>8} {"ratio":>6} '
+            f'{"peak MiB":>9} {"of it before":>13}'
+        )
         first = None
         for precision in args.precisions:
             for batch in args.batch_sizes:
                 found = run_child(args, weights, precision, batch)
                 first = first or found['seconds']
-                print(f'{precision:>9} {batch:>5} {found["seconds"]:>8.3f} '
-                      f'{found["seconds"] / first:>6.2f} '
-                      f'{found["peak"] / MIB:>9.0f} '
-                      f'{found["before"] / MIB:>13.0f}', flush=True)
+                print(
+                    f'{precision:>9} {batch:>5} {found["seconds"]:>8.3f} '
+                    f'{found["seconds"] / first:>6.2f} '
+                    f'{found["peak"] / MIB:>9.0f} '
+                    f'{found["before"] / MIB:>13.0f}',
+                    flush=True,
+                )
 
 
 if __name__ == '__main__':

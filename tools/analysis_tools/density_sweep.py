@@ -1,7 +1,7 @@
-"""Evaluate one checkpoint under other densities and patterns of its input.
+r"""Evaluate one checkpoint under other densities and patterns of its input.
 
-    python tools/analysis_tools/density_sweep.py CONFIG CKPT \\
-        --densities 0.005 0.01 0.02 0.05 0.1 --lines 8 16 32 64 \\
+    python tools/analysis_tools/density_sweep.py CONFIG CKPT \
+        --densities 0.005 0.01 0.02 0.05 0.1 --lines 8 16 32 64 \
         --figure sweep.png
 
 Densities are fractions of the image's pixels, drawn at random as the
@@ -23,6 +23,7 @@ goes on with those that are missing, and a finished one draws its figure
 again; another checkpoint, config, annotation file or option of the draws is
 refused there.
 """
+
 import argparse
 import copy
 import hashlib
@@ -30,7 +31,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Union
+from typing import NamedTuple
 
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
@@ -38,31 +39,39 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.utils import ProgressBar
 
-from pandepth_mm.datasets.transforms.resample_sparse_depth import (
-    check_thinning)
-from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import read_depth_png, read_json, write_json
-from pandepth_mm.registry import DATASETS, TRANSFORMS
-from pandepth_mm.geometry.lidar import AZIMUTH_STEP, ELEVATION
 from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.datasets.transforms.resample_sparse_depth import check_thinning
+from pandepth_mm.engine.launch import (
+    add_common_arguments,
+    apply_test_flags,
+    build_runner,
+    load_config,
+)
 from pandepth_mm.engine.registration import set_default_scope
-from pandepth_mm.engine.launch import (add_common_arguments, apply_test_flags,
-                                      build_runner, load_config)
+from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.metrics_file import plain
+from pandepth_mm.fileio import read_depth_png, read_json, write_json
+from pandepth_mm.geometry.lidar import AZIMUTH_STEP, ELEVATION
+from pandepth_mm.registry import DATASETS, TRANSFORMS
 
 # key of a metric, title of its column, factor, digits
-COLUMNS = (('input/density', 'density %', 100, 2),
-           ('depth/rmse', 'RMSE mm', 1, 1), ('depth/mae', 'MAE mm', 1, 1),
-           ('depth/unseen_rmse', 'unseen RMSE', 1, 1),
-           ('depth/nearest_fill/rmse', 'nearest RMSE', 1, 1),
-           ('depth/classical_fill/rmse', 'classical RMSE', 1, 1),
-           ('semantic/mIoU', 'mIoU %', 100, 2), ('panoptic/PQ', 'PQ %', 100,
-                                                 2))
+COLUMNS = (
+    ('input/density', 'density %', 100, 2),
+    ('depth/rmse', 'RMSE mm', 1, 1),
+    ('depth/mae', 'MAE mm', 1, 1),
+    ('depth/unseen_rmse', 'unseen RMSE', 1, 1),
+    ('depth/nearest_fill/rmse', 'nearest RMSE', 1, 1),
+    ('depth/classical_fill/rmse', 'classical RMSE', 1, 1),
+    ('semantic/mIoU', 'mIoU %', 100, 2),
+    ('panoptic/PQ', 'PQ %', 100, 2),
+)
+
 
 class Setting(NamedTuple):
     """One row: ``kind`` is 'random' (a density) or 'lines' (a number)."""
+
     kind: str
-    value: Union[int, float]
+    value: int | float
 
     @property
     def name(self) -> str:
@@ -78,72 +87,85 @@ class ProgressHook(Hook):
     def __init__(self, images: int) -> None:
         self.bar = ProgressBar(images, file=sys.stderr)
 
-    def after_test_iter(self,
-                        runner: Runner,
-                        batch_idx: int,
-                        data_batch: Optional[dict] = None,
-                        outputs: Optional[list] = None) -> None:
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: list | None = None,
+    ) -> None:
         """Count the images of all processes; a sampler may repeat some."""
         left = self.bar.task_num - self.bar.completed
         done = min(len(outputs) * get_world_size(), left)
         if done:
             self.bar.update(done)
 
-    def after_test_epoch(self,
-                         runner: Runner,
-                         metrics: Optional[dict] = None) -> None:
+    def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Keep the log off the line of the bar."""
         self.bar.file.write('\n')
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description='Evaluate a checkpoint under other sparse inputs')
+    parser = argparse.ArgumentParser(description='Evaluate a checkpoint under other sparse inputs')
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
-        '--densities', type=float, nargs='+', default=[], metavar='D',
-        help='random inputs: fractions of the pixels')
+        '--densities',
+        type=float,
+        nargs='+',
+        default=[],
+        metavar='D',
+        help='random inputs: fractions of the pixels',
+    )
     parser.add_argument(
-        '--lines', type=int, nargs='+', default=[], metavar='N',
-        help='scan lines: numbers of beams')
+        '--lines', type=int, nargs='+', default=[], metavar='N', help='scan lines: numbers of beams'
+    )
     parser.add_argument(
-        '--azimuth-step', type=float, default=AZIMUTH_STEP, metavar='DEG',
-        help='between two measurements of a beam (%(default)s)')
+        '--azimuth-step',
+        type=float,
+        default=AZIMUTH_STEP,
+        metavar='DEG',
+        help='between two measurements of a beam (%(default)s)',
+    )
     parser.add_argument(
-        '--elevation', type=float, nargs=2, default=ELEVATION,
+        '--elevation',
+        type=float,
+        nargs=2,
+        default=ELEVATION,
         metavar=('MIN', 'MAX'),
         help='lowest and highest beam in degrees, positive upwards '
-        '(%(default)s, like a Velodyne HDL-64E, but evenly spaced)')
+        '(%(default)s, like a Velodyne HDL-64E, but evenly spaced)',
+    )
     parser.add_argument(
-        '--max-depth', type=float, metavar='M',
-        help='nothing is measured beyond (info.max_depth of the annotations, '
-        "else the model's)")
+        '--max-depth',
+        type=float,
+        metavar='M',
+        help="nothing is measured beyond (info.max_depth of the annotations, else the model's)",
+    )
     parser.add_argument(
-        '--seed', type=int,
-        help='of the random draws (info.seed of the annotations, else 0)')
+        '--seed', type=int, help='of the random draws (info.seed of the annotations, else 0)'
+    )
     parser.add_argument(
-        '--out', metavar='JSON',
-        help='results so far (density_sweep.json in the work dir)')
-    parser.add_argument(
-        '--figure', metavar='PNG', help='draw RMSE against density')
+        '--out', metavar='JSON', help='results so far (density_sweep.json in the work dir)'
+    )
+    parser.add_argument('--figure', metavar='PNG', help='draw RMSE against density')
     add_common_arguments(parser)
     parser.set_defaults(show_dir=None)  # apply_test_flags reads it
     return parser.parse_args()
 
 
-def make_settings(args: argparse.Namespace) -> List[Setting]:
+def make_settings(args: argparse.Namespace) -> list[Setting]:
     """The rows that are asked for, thinnest first, each once.
 
     Raises:
         InputError: None are.
     """
     if not args.densities and not args.lines:
-        raise InputError('--densities, --lines', 'neither',
-                         'at least one of them')
-    return [Setting('random', d) for d in sorted(set(args.densities))
-            ] + [Setting('lines', n) for n in sorted(set(args.lines))]
+        raise InputError('--densities, --lines', 'neither', 'at least one of them')
+    return [Setting('random', d) for d in sorted(set(args.densities))] + [
+        Setting('lines', n) for n in sorted(set(args.lines))
+    ]
 
 
 def check_outputs(args: argparse.Namespace) -> None:
@@ -154,8 +176,7 @@ def check_outputs(args: argparse.Namespace) -> None:
             raise InputError(f'--{flag}', f'{path}, a folder', 'a file name')
     known = ('.png', '.pdf', '.svg')
     if args.figure and os.path.splitext(args.figure)[1] not in known:
-        raise InputError('--figure', args.figure,
-                         f'a name that ends in {", ".join(known)}')
+        raise InputError('--figure', args.figure, f'a name that ends in {", ".join(known)}')
 
 
 def check_config(cfg: Config, source: str) -> None:
@@ -165,38 +186,44 @@ def check_config(cfg: Config, source: str) -> None:
         InputError: No test data, no pipeline with a sparse depth, or no
             DepthMetric under its own name.
     """
-    pipeline = ((cfg.get('test_dataloader') or {}).get('dataset')
-                or {}).get('pipeline')
+    pipeline = ((cfg.get('test_dataloader') or {}).get('dataset') or {}).get('pipeline')
     if not pipeline or find_loading(pipeline) is None:
         raise InputError(
-            source, "no LoadDepthMap(key='sparse_depth')",
+            source,
+            "no LoadDepthMap(key='sparse_depth')",
             'a test pipeline that loads the input which is to be replaced',
-            'test_dataloader.dataset.pipeline')
+            'test_dataloader.dataset.pipeline',
+        )
     if not any(
-            m['type'].split('.')[-1] == 'DepthMetric' and
-            m.get('prefix') in (None, 'depth') for m in metrics_of(cfg)):
-        raise InputError(source, 'no DepthMetric with the prefix "depth"',
-                         'a model of depth, and its metric',
-                         'test_evaluator')
+        m['type'].split('.')[-1] == 'DepthMetric' and m.get('prefix') in (None, 'depth')
+        for m in metrics_of(cfg)
+    ):
+        raise InputError(
+            source,
+            'no DepthMetric with the prefix "depth"',
+            'a model of depth, and its metric',
+            'test_evaluator',
+        )
 
 
-def metrics_of(cfg: Config) -> List[dict]:
+def metrics_of(cfg: Config) -> list[dict]:
     """The configs of the test's metrics."""
     metrics = cfg.get('test_evaluator') or []
     return [metrics] if isinstance(metrics, dict) else list(metrics)
 
 
-def find_loading(pipeline: List[dict]) -> Optional[int]:
+def find_loading(pipeline: list[dict]) -> int | None:
     """Place of the transform that loads the sparse depth, if any."""
     for i, transform in enumerate(pipeline):
-        if transform['type'].split('.')[-1] == 'LoadDepthMap' and \
-                transform.get('key') == 'sparse_depth':
+        if (
+            transform['type'].split('.')[-1] == 'LoadDepthMap'
+            and transform.get('key') == 'sparse_depth'
+        ):
             return i
     return None
 
 
-def complete_draws(args: argparse.Namespace, cfg: Config, dataset,
-                   settings: List[Setting]) -> dict:
+def complete_draws(args: argparse.Namespace, cfg: Config, dataset, settings: list[Setting]) -> dict:
     """Arguments of ResampleSparseDepth that all settings share.
 
     Raises:
@@ -213,26 +240,27 @@ def complete_draws(args: argparse.Namespace, cfg: Config, dataset,
         elevation=tuple(args.elevation),
         seed=info.get('seed', 0) if args.seed is None else args.seed,
         max_depth=max_depth,
-        source='sparse_depth' if lacking else 'dense_depth')
+        source='sparse_depth' if lacking else 'dense_depth',
+    )
     if not lacking:
         return draws
     if any(s.kind == 'lines' for s in settings):
         raise InputError(
             dataset.ann_file,
             f'no depth_file for {lacking} of {len(records)} images',
-            'one for each: --lines are drawn from the dense depth', 'images')
+            'one for each: --lines are drawn from the dense depth',
+            'images',
+        )
     densest = max(s.value for s in settings)
     for record in records:
-        depth = read_depth_png(record['sparse_depth_path'],
-                               record['sparse_depth_scale'])
+        depth = read_depth_png(record['sparse_depth_path'], record['sparse_depth_scale'])
         if max_depth is not None:
             depth[depth > max_depth] = 0
         check_thinning(record, depth, densest)
     return draws
 
 
-def make_transforms(settings: List[Setting],
-                    draws: dict) -> Dict[Setting, dict]:
+def make_transforms(settings: list[Setting], draws: dict) -> dict[Setting, dict]:
     """Config of the transform of each setting.
 
     Raises:
@@ -240,9 +268,7 @@ def make_transforms(settings: List[Setting],
     """
     names = dict(random='density', lines='lines')
     transforms = {
-        s: dict(
-            type='pandepth_mm.ResampleSparseDepth', **{names[s.kind]: s.value},
-            **draws)
+        s: dict(type='pandepth_mm.ResampleSparseDepth', **{names[s.kind]: s.value}, **draws)
         for s in settings
     }
     for transform in transforms.values():
@@ -254,23 +280,22 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def make_stamp(cfg: Config, checkpoint: str, ann_file: str,
-               draws: dict) -> dict:
+def make_stamp(cfg: Config, checkpoint: str, ann_file: str, draws: dict) -> dict:
     """What the results of one file must have in common."""
     weights = checkpoint.encode()  # of a URL, its name
     if os.path.isfile(checkpoint):
         weights = Path(checkpoint).read_bytes()
-    parts = (cfg.model, cfg.test_dataloader.dataset, cfg.test_evaluator,
-             cfg.get('test_cfg'))
+    parts = (cfg.model, cfg.test_dataloader.dataset, cfg.test_evaluator, cfg.get('test_cfg'))
     text = json.dumps(parts, sort_keys=True, default=str)
     return dict(
         checkpoint=_digest(weights),
         config=_digest(text.encode()),
         annotations=_digest(Path(ann_file).read_bytes()),
-        **plain(draws))
+        **plain(draws),
+    )
 
 
-def read_results(path: str, stamp: dict) -> Dict[str, dict]:
+def read_results(path: str, stamp: dict) -> dict[str, dict]:
     """Results that are already there.
 
     Args:
@@ -286,22 +311,28 @@ def read_results(path: str, stamp: dict) -> Dict[str, dict]:
     if not os.path.exists(path):
         return {}
     data = read_json(path)
-    if not isinstance(data.get('stamp'), dict) or not isinstance(
-            data.get('results'), dict):
-        raise InputError(path, 'a file without stamp and results',
-                         'the file of a density sweep, or none (--out)')
+    if not isinstance(data.get('stamp'), dict) or not isinstance(data.get('results'), dict):
+        raise InputError(
+            path, 'a file without stamp and results', 'the file of a density sweep, or none (--out)'
+        )
     keys = [key for key in stamp if data['stamp'].get(key) != stamp[key]]
     if keys:
-        found, expected = (', '.join(f'{key} {source.get(key)}'
-                                     for key in keys)
-                           for source in (data['stamp'], stamp))
-        raise InputError(path, f'results of another sweep: {found}',
-                         f'{expected} (or another file, --out)', 'stamp')
+        found, expected = (
+            ', '.join(f'{key} {source.get(key)}' for key in keys)
+            for source in (data['stamp'], stamp)
+        )
+        raise InputError(
+            path,
+            f'results of another sweep: {found}',
+            f'{expected} (or another file, --out)',
+            'stamp',
+        )
     return data['results']
 
 
-def evaluate(cfg: Config, args: argparse.Namespace,
-             transforms: Dict[Setting, dict], data: dict, out: str) -> None:
+def evaluate(
+    cfg: Config, args: argparse.Namespace, transforms: dict[Setting, dict], data: dict, out: str
+) -> None:
     """Evaluate settings one after the other with one model.
 
     Args:
@@ -311,10 +342,7 @@ def evaluate(cfg: Config, args: argparse.Namespace,
         data: Content of the file; the results are added to it.
         out: The file, written after each setting.
     """
-    cfg.test_evaluator = [
-        *metrics_of(cfg),
-        dict(type='pandepth_mm.InputDensityMetric')
-    ]
+    cfg.test_evaluator = [*metrics_of(cfg), dict(type='pandepth_mm.InputDensityMetric')]
     runner = build_runner(cfg, args.trust_checkpoint)
     loop = runner.test_loop
     images = len(loop.dataloader.dataset)
@@ -327,35 +355,29 @@ def evaluate(cfg: Config, args: argparse.Namespace,
         loop.dataloader = runner.build_dataloader(loader, seed=runner.seed)
         metrics = runner.test()  # loads the checkpoint the first time only
         data['results'][setting.name] = dict(
-            kind=setting.kind,
-            value=setting.value,
-            images=images,
-            metrics=plain(metrics))
+            kind=setting.kind, value=setting.value, images=images, metrics=plain(metrics)
+        )
         if is_main_process():
             write_json(out, data)
 
 
-def sorted_results(results: Dict[str, dict]) -> Dict[str, dict]:
+def sorted_results(results: dict[str, dict]) -> dict[str, dict]:
     """Random draws first, thinnest first."""
     return dict(
-        sorted(
-            results.items(),
-            key=lambda item: (item[1]['kind'] == 'lines', item[1]['value'])))
+        sorted(results.items(), key=lambda item: (item[1]['kind'] == 'lines', item[1]['value']))
+    )
 
 
-def format_sweep(results: Dict[str, dict]) -> str:
+def format_sweep(results: dict[str, dict]) -> str:
     """One line a setting, for people; '-' where there is no value."""
     columns = [
-        column for column in COLUMNS
-        if any(column[0] in r['metrics'] for r in results.values())
+        column for column in COLUMNS if any(column[0] in r['metrics'] for r in results.values())
     ]
     head = 'input'.ljust(16) + ''.join(c[1].rjust(15) for c in columns)
     lines = [head, '-' * len(head)]
     for name, result in results.items():
         values = [(result['metrics'].get(c[0]), c) for c in columns]
-        cells = [
-            '-' if v is None else f'{c[2] * v:.{c[3]}f}' for v, c in values
-        ]
+        cells = ['-' if v is None else f'{c[2] * v:.{c[3]}f}' for v, c in values]
         lines.append(name.ljust(16) + ''.join(c.rjust(15) for c in cells))
     return '\n'.join(lines)
 
@@ -371,9 +393,14 @@ def main() -> None:
     check_config(cfg, args.config)
     set_default_scope()
     # whatever the data, before they are read
-    make_transforms(settings, dict(azimuth_step=args.azimuth_step,
-                                   elevation=tuple(args.elevation),
-                                   max_depth=args.max_depth))
+    make_transforms(
+        settings,
+        dict(
+            azimuth_step=args.azimuth_step,
+            elevation=tuple(args.elevation),
+            max_depth=args.max_depth,
+        ),
+    )
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     draws = complete_draws(args, cfg, dataset, settings)
     transforms = make_transforms(settings, draws)
@@ -383,7 +410,8 @@ def main() -> None:
         config=args.config,
         checkpoint=args.checkpoint,
         stamp=stamp,
-        results=read_results(out, stamp))
+        results=read_results(out, stamp),
+    )
     missing = {
         setting: transform
         for setting, transform in transforms.items()
@@ -394,20 +422,22 @@ def main() -> None:
     if not is_main_process():
         return
     results = sorted_results(data['results'])
-    print(f'{len(dataset)} images; inputs drawn from the '
-          f'{draws["source"].replace("_", " ")} up to {draws["max_depth"]} m, '
-          f'seed {draws["seed"]}; scan lines from {draws["elevation"][0]} to '
-          f'{draws["elevation"][1]} degrees, every {draws["azimuth_step"]} '
-          'degrees of azimuth')
+    print(
+        f'{len(dataset)} images; inputs drawn from the '
+        f'{draws["source"].replace("_", " ")} up to {draws["max_depth"]} m, '
+        f'seed {draws["seed"]}; scan lines from {draws["elevation"][0]} to '
+        f'{draws["elevation"][1]} degrees, every {draws["azimuth_step"]} '
+        'degrees of azimuth'
+    )
     print(format_sweep(results))
     print(f'results: {out}')
     if args.figure:
         # matplotlib is loaded only where it is used
-        from pandepth_mm.visualization.figures.density import (
-            draw_density_curves)
+        from pandepth_mm.visualization.figures.density import draw_density_curves
+
         draw_density_curves(
-            results, f'{os.path.basename(args.checkpoint)}, '
-            f'{len(dataset)} images', args.figure)
+            results, f'{os.path.basename(args.checkpoint)}, {len(dataset)} images', args.figure
+        )
         print(f'figure: {args.figure}')
 
 

@@ -1,6 +1,6 @@
-"""How well a model completes your LiDAR: hold points out, and compare.
+r"""How well a model completes your LiDAR: hold points out, and compare.
 
-    python tools/analysis_tools/lidar_holdout.py image.png --points scan.bin \\
+    python tools/analysis_tools/lidar_holdout.py image.png --points scan.bin \
         --calib calib.txt
 
 Some of the points in the image are left out of the input, by a fixed seed.
@@ -10,6 +10,7 @@ which points reach the network (``depth_resize`` of PanDepthInferencer).
 No ground truth is needed, but what a LiDAR sees behind the edges of near
 things counts as error too.
 """
+
 import argparse
 
 import numpy as np
@@ -17,10 +18,10 @@ import numpy as np
 from pandepth_mm.apis import PanDepthInferencer
 from pandepth_mm.apis.inputs import load_frame
 from pandepth_mm.apis.sources import list_frames
+from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.functional import nearest_fill
 from pandepth_mm.geometry.camera import points_to_depth, resize_nearest
-from pandepth_mm.cli.shared import cli_main
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,8 +33,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--config', default='pandepth_effb0_minivkitti_long')
     parser.add_argument('--weights')
     parser.add_argument('--device')
-    parser.add_argument('--share', type=float, default=0.5, metavar='S',
-                        help='of the points to hold out (0.5)')
+    parser.add_argument(
+        '--share', type=float, default=0.5, metavar='S', help='of the points to hold out (0.5)'
+    )
     parser.add_argument('--seed', type=int, default=0)
     return parser.parse_args()
 
@@ -41,8 +43,7 @@ def parse_args() -> argparse.Namespace:
 def errors(predicted: np.ndarray, truth: np.ndarray) -> str:
     """RMSE, MAE and median of the absolute error, metres."""
     error = np.abs(predicted - truth)[truth > 0]
-    return (f'{np.sqrt((error**2).mean()):9.2f} {error.mean():9.2f} '
-            f'{np.median(error):9.2f}')
+    return f'{np.sqrt((error**2).mean()):9.2f} {error.mean():9.2f} {np.median(error):9.2f}'
 
 
 @cli_main
@@ -51,7 +52,7 @@ def main() -> None:
     args = parse_args()
     if not 0 < args.share < 1:
         raise InputError('--share', f'{args.share}', 'between 0 and 1')
-    (source, ), _ = list_frames(args.image, None, args.points, args.calib)
+    (source,), _ = list_frames(args.image, None, args.points, args.calib)
     inferencer = PanDepthInferencer(args.config, args.weights, args.device)
     max_depth = inferencer.model.max_depth
     frame = load_frame(source, 1.0, max_depth)
@@ -60,24 +61,21 @@ def main() -> None:
     held = rng.random(len(frame.points)) < args.share
     given = frame._replace(
         points=frame.points[~held],
-        sparse_depth=points_to_depth(frame.points[~held], frame.cam2img,
-                                     size))
+        sparse_depth=points_to_depth(frame.points[~held], frame.cam2img, size),
+    )
     truth = points_to_depth(frame.points[held], frame.cam2img, size)
     truth[(given.sparse_depth > 0) | (truth > max_depth)] = 0
     if not truth.any():
-        raise InputError(args.points, 'no point left to compare with',
-                         'more points', '--share')
-    print(f'{(given.sparse_depth > 0).sum()} pixels given, '
-          f'{(truth > 0).sum()} held out; metres')
+        raise InputError(args.points, 'no point left to compare with', 'more points', '--share')
+    print(f'{(given.sparse_depth > 0).sum()} pixels given, {(truth > 0).sum()} held out; metres')
     print(f'{"resize":8} {"method":14} {"RMSE":>9} {"MAE":>9} {"median":>9}')
     for resize in ('splat', 'nearest'):
         inferencer.depth_resize = resize
         inputs = inferencer.preprocess([given])
-        result, = inferencer.postprocess([given], inferencer.forward(inputs))
+        (result,) = inferencer.postprocess([given], inferencer.forward(inputs))
         fill = nearest_fill(inputs['inputs']['sparse_depth'][0][0].numpy())
         print(f'{resize:8} {"model":14} {errors(result.depth, truth)}')
-        print(f'{resize:8} {"nearest fill":14} '
-              f'{errors(resize_nearest(fill, size), truth)}')
+        print(f'{resize:8} {"nearest fill":14} {errors(resize_nearest(fill, size), truth)}')
 
 
 if __name__ == '__main__':

@@ -6,33 +6,32 @@ A folder stands for the scalars.json files below it, one a start of the
 training, which make one curve. Losses of training stand on the left, metrics
 of validation, if any, on the right.
 """
+
 import argparse
 import json
 from pathlib import Path
-from typing import Dict, List, Tuple
 
 import matplotlib
 
+from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import atomic_path
-from pandepth_mm.cli.shared import cli_main
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
 
-Curves = Dict[str, List[Tuple[int, float]]]
+Curves = dict[str, list[tuple[int, float]]]
 METRICS = ('panoptic/PQ', 'semantic/mIoU', 'instance/segm_mAP')
 DEPTH_METRICS = ('depth/rmse', 'depth/mae')
 # Where mmengine puts scalars.json, seen from a work_dir or a folder in it.
 _PLACES = ('scalars.json', 'vis_data/scalars.json', '*/vis_data/scalars.json')
 # Colours of Okabe and Ito, which colour-blind people can tell apart; the
 # markers say the same without colour.
-_COLORS = ('#000000', '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00',
-           '#56B4E9')
+_COLORS = ('#000000', '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
 _MARKERS = 'os^Dv<>PX*'
 
 
-def find_logs(sources: List[str]) -> List[Path]:
+def find_logs(sources: list[str]) -> list[Path]:
     """Files, and the scalars.json files of folders, by name.
 
     mmengine names the folder of a start after its time, so that the names'
@@ -47,13 +46,12 @@ def find_logs(sources: List[str]) -> List[Path]:
         if source.is_dir():
             found = sorted(p for place in _PLACES for p in source.glob(place))
             if not found:
-                raise InputError(source, 'no scalars.json',
-                                 'the work_dir of a training')
+                raise InputError(source, 'no scalars.json', 'the work_dir of a training')
         paths += found
     return paths
 
 
-def read_scalars(paths: List[Path]) -> List[dict]:
+def read_scalars(paths: list[Path]) -> list[dict]:
     """The lines of mmengine's scalars.json files, one dict a step.
 
     Raises:
@@ -70,25 +68,26 @@ def read_scalars(paths: List[Path]) -> List[dict]:
             try:
                 step = json.loads(line)
             except json.JSONDecodeError as e:
-                raise InputError(path, f'broken JSON ({e})',
-                                 "mmengine's scalars.json",
-                                 f'line {number}') from None
+                raise InputError(
+                    path, f'broken JSON ({e})', "mmengine's scalars.json", f'line {number}'
+                ) from None
             if not isinstance(step, dict):
-                raise InputError(path, f'a {type(step).__name__}',
-                                 'a JSON object', f'line {number}')
+                raise InputError(
+                    path, f'a {type(step).__name__}', 'a JSON object', f'line {number}'
+                )
             steps.append(step)
     return steps
 
 
-def curves_of(steps: List[dict]) -> Tuple[Curves, Curves]:
+def curves_of(steps: list[dict]) -> tuple[Curves, Curves]:
     """Losses by iteration, and metrics by iteration.
 
     A validation has no iteration of its own: it takes that of the training
     step before it. Where a run was started again, by resuming or from the
     beginning, the later start replaces all that came after its first step.
     """
-    losses: Dict[str, Dict[int, float]] = {}
-    metrics: Dict[str, Dict[int, float]] = {}
+    losses: dict[str, dict[int, float]] = {}
+    metrics: dict[str, dict[int, float]] = {}
     last = 0
     for step in steps:
         if 'loss' in step:
@@ -101,11 +100,12 @@ def curves_of(steps: List[dict]) -> Tuple[Curves, Curves]:
         for key in METRICS + DEPTH_METRICS:
             if step.get(key) is not None:
                 metrics.setdefault(key, {})[last] = step[key]
-    return tuple({k: sorted(v.items()) for k, v in group.items() if v}
-                 for group in (losses, metrics))
+    return tuple(
+        {k: sorted(v.items()) for k, v in group.items() if v} for group in (losses, metrics)
+    )
 
 
-def _cut(curves: List[Dict[int, float]], first: int) -> None:
+def _cut(curves: list[dict[int, float]], first: int) -> None:
     """Remove what stands at iteration ``first`` or later."""
     for curve in curves:
         for iteration in [i for i in curve if i >= first]:
@@ -115,30 +115,30 @@ def _cut(curves: List[Dict[int, float]], first: int) -> None:
 def draw(losses: Curves, metrics: Curves, out: str) -> None:
     """Write the figure: losses, and the kinds of metrics that there are."""
     groups = [('training losses', losses)]
-    for title, names in (('validation', METRICS),
-                         ('validation, depth (mm)', DEPTH_METRICS)):
+    for title, names in (('validation', METRICS), ('validation, depth (mm)', DEPTH_METRICS)):
         group = {name: metrics[name] for name in names if name in metrics}
         if group:
             groups.append((title, group))
     figure, axes = plt.subplots(
-        1,
-        len(groups),
-        figsize=(5 * len(groups), 5),
-        squeeze=False,
-        layout='constrained')
+        1, len(groups), figsize=(5 * len(groups), 5), squeeze=False, layout='constrained'
+    )
     for axis, (title, group) in zip(axes[0], groups, strict=True):
         for i, (name, points) in enumerate(group.items()):
             x, y = zip(*points, strict=True)
-            axis.plot(x, y, label=name, linewidth=1.2, markersize=5,
-                      color=_COLORS[i % len(_COLORS)],
-                      linestyle='-' if i < len(_COLORS) else '--',
-                      marker=_MARKERS[i % len(_MARKERS)],
-                      markevery=max(1, len(x) // 8))
+            axis.plot(
+                x,
+                y,
+                label=name,
+                linewidth=1.2,
+                markersize=5,
+                color=_COLORS[i % len(_COLORS)],
+                linestyle='-' if i < len(_COLORS) else '--',
+                marker=_MARKERS[i % len(_MARKERS)],
+                markevery=max(1, len(x) // 8),
+            )
         axis.set(title=title, xlabel='iteration')
         axis.grid(alpha=0.3)
-        axis.legend(
-            fontsize=8, ncols=3, loc='upper center',
-            bbox_to_anchor=(0.5, -0.15))
+        axis.legend(fontsize=8, ncols=3, loc='upper center', bbox_to_anchor=(0.5, -0.15))
     axes[0][0].set_yscale('log')
     with atomic_path(out) as tmp:
         figure.savefig(tmp, dpi=110)
@@ -149,14 +149,14 @@ def draw(losses: Curves, metrics: Curves, out: str) -> None:
 def main() -> None:
     """Draw."""
     parser = argparse.ArgumentParser(description='Draw learning curves')
-    parser.add_argument(
-        'logs', nargs='+', help='work_dir of a training, or scalars.json')
+    parser.add_argument('logs', nargs='+', help='work_dir of a training, or scalars.json')
     parser.add_argument('--out', required=True, help='picture to write')
     args = parser.parse_args()
     losses, metrics = curves_of(read_scalars(find_logs(args.logs)))
     if not losses:
-        raise InputError(args.logs[0], 'no training losses',
-                         "mmengine's scalars.json of a training")
+        raise InputError(
+            args.logs[0], 'no training losses', "mmengine's scalars.json of a training"
+        )
     draw(losses, metrics, args.out)
     print(f'curves: {args.out}')
 

@@ -1,6 +1,6 @@
-"""Count a model's parameters by branch, beside Table 2 of the paper.
+r"""Count a model's parameters by branch, beside Table 2 of the paper.
 
-    python tools/analysis_tools/table2.py \\
+    python tools/analysis_tools/table2.py \
         configs/pandepth/pandepth_effb5_vkitti2_paper-params.py
 
 The paper's table rounds what the authors' published code has. Where a model
@@ -11,32 +11,33 @@ a residual, counted from the sizes of the model at hand. In every row
 
 No weights are loaded.
 """
+
 import argparse
-from typing import Dict, Iterator, List, NamedTuple, Optional
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from mmcv.cnn import ConvModule
 from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead
 from mmengine.config import DictAction
 from torch import nn
 
+from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.engine.launch import load_config
 from pandepth_mm.models.backbones import EfficientNetPS
 from pandepth_mm.models.build import build_pandepth
 from pandepth_mm.models.depth_heads import FuseBlockDepthHead
 from pandepth_mm.models.detectors import PanDepth
 from pandepth_mm.models.instance_heads import SeparableFCNMaskHead
 from pandepth_mm.models.layers import ContinuousConv
-from pandepth_mm.models.semantic_heads import (EfficientPSSemanticHead,
-                                               JointHead)
-from pandepth_mm.cli.shared import cli_main
-from pandepth_mm.engine.launch import load_config
+from pandepth_mm.models.semantic_heads import EfficientPSSemanticHead, JointHead
 
 BRANCHES = {
-    'backbone': ('backbone', ),
-    '2-way FPN': ('neck', ),
-    'semantic': ('semantic_head', ),
+    'backbone': ('backbone',),
+    '2-way FPN': ('neck',),
+    'semantic': ('semantic_head',),
     'instance': ('rpn_head', 'roi_head'),
-    'depth': ('depth_head', ),
-    'joint': ('joint_head', ),
+    'depth': ('depth_head',),
+    'joint': ('joint_head',),
 }
 TOTAL = 'total'
 # the paper, Table 2
@@ -73,6 +74,7 @@ class Residual(NamedTuple):
 
     Negative where it is the other way round.
     """
+
     name: str
     count: int
 
@@ -82,12 +84,12 @@ def count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def parameters_by_branch(model: PanDepth) -> Dict[str, Optional[int]]:
+def parameters_by_branch(model: PanDepth) -> dict[str, int | None]:
     """Parameters of each branch, None for one that the model lacks.
 
     The last row is the total of the model.
     """
-    counts: Dict[str, Optional[int]] = {}
+    counts: dict[str, int | None] = {}
     for branch, names in BRANCHES.items():
         parts = [getattr(model, name) for name in names]
         parts = [part for part in parts if part is not None]
@@ -95,7 +97,7 @@ def parameters_by_branch(model: PanDepth) -> Dict[str, Optional[int]]:
     return {**counts, TOTAL: count(model)}
 
 
-def residuals_by_branch(model: PanDepth) -> Dict[str, List[Residual]]:
+def residuals_by_branch(model: PanDepth) -> dict[str, list[Residual]]:
     """What separates each branch from the authors', zeros left out.
 
     Only differences from the package's own modules are known: another
@@ -109,46 +111,47 @@ def residuals_by_branch(model: PanDepth) -> Dict[str, List[Residual]]:
         'depth': _depth(model.depth_head),
         'joint': _joint(model.joint_head),
     }
-    return {
-        branch: [r for r in residuals if r.count]
-        for branch, residuals in found.items()
-    }
+    return {branch: [r for r in residuals if r.count] for branch, residuals in found.items()}
 
 
 def _more_classes(num_classes: int) -> str:
     return f'{_CLASSES} classes with "Undefined", not {num_classes}'
 
 
-def _biases(module: Optional[nn.Module]) -> Iterator[Residual]:
+def _biases(module: nn.Module | None) -> Iterator[Residual]:
     """The authors' convolutions in front of a norm have a bias."""
     if module is not None:
         convs = [
-            m for m in module.modules() if isinstance(m, ConvModule)
-            and m.with_norm and m.conv.bias is None
+            m
+            for m in module.modules()
+            if isinstance(m, ConvModule) and m.with_norm and m.conv.bias is None
         ]
-        yield Residual(f'bias of {len(convs)} convolutions before a norm',
-                       sum(m.conv.out_channels for m in convs))
+        yield Residual(
+            f'bias of {len(convs)} convolutions before a norm',
+            sum(m.conv.out_channels for m in convs),
+        )
 
 
-def _backbone(backbone: Optional[nn.Module]) -> Iterator[Residual]:
+def _backbone(backbone: nn.Module | None) -> Iterator[Residual]:
     if isinstance(backbone, EfficientNetPS):
         top = backbone.layers[-1]
         if isinstance(top, ConvModule):
             features = top.conv.out_channels
-            yield Residual('ImageNet classifier, which nothing uses',
-                           (features + 1) * _IMAGENET_CLASSES)
+            yield Residual(
+                'ImageNet classifier, which nothing uses', (features + 1) * _IMAGENET_CLASSES
+            )
 
 
-def _semantic(head: Optional[nn.Module]) -> Iterator[Residual]:
+def _semantic(head: nn.Module | None) -> Iterator[Residual]:
     yield from _biases(head)
     if isinstance(head, EfficientPSSemanticHead):
         yield Residual(
             _more_classes(head.num_classes),
-            (_CLASSES - head.num_classes) * (head.classifier.in_channels + 1))
+            (_CLASSES - head.num_classes) * (head.classifier.in_channels + 1),
+        )
 
 
-def _instance(rpn_head: Optional[nn.Module],
-              roi_head: Optional[nn.Module]) -> Iterator[Residual]:
+def _instance(rpn_head: nn.Module | None, roi_head: nn.Module | None) -> Iterator[Residual]:
     if rpn_head is not None:
         for residual in _biases(rpn_head):
             yield Residual(f'RPN: {residual.name}', residual.count)
@@ -157,63 +160,68 @@ def _instance(rpn_head: Optional[nn.Module],
         height, width = box.roi_feat_size
         first = box.shared_fcs[0]
         yield Residual(
-            f'box: first layer reads {_BOX_POOLER} x {_BOX_POOLER} cells, '
-            f'not {height} x {width}', (_BOX_POOLER**2 - height * width) *
-            box.in_channels * first.out_features)
-        yield Residual('box: norms of the two hidden layers',
-                       2 * sum(fc.out_features for fc in box.shared_fcs))
+            f'box: first layer reads {_BOX_POOLER} x {_BOX_POOLER} cells, not {height} x {width}',
+            (_BOX_POOLER**2 - height * width) * box.in_channels * first.out_features,
+        )
+        yield Residual(
+            'box: norms of the two hidden layers', 2 * sum(fc.out_features for fc in box.shared_fcs)
+        )
     mask = getattr(roi_head, 'mask_head', None)
     if isinstance(mask, SeparableFCNMaskHead):
         for residual in _biases(mask):
             yield Residual(f'mask: {residual.name}', residual.count)
-        yield Residual('mask: channel of a class that does not exist',
-                       mask.conv_logits.in_channels + 1)
+        yield Residual(
+            'mask: channel of a class that does not exist', mask.conv_logits.in_channels + 1
+        )
 
 
-def _depth(head: Optional[nn.Module]) -> Iterator[Residual]:
+def _depth(head: nn.Module | None) -> Iterator[Residual]:
     yield from _biases(head)
     if not isinstance(head, FuseBlockDepthHead):
         return
     convs = [m for m in head.modules() if isinstance(m, ContinuousConv)]
     yield Residual(
-        f'{len(convs) * _POINT_NORMS} norms over the places of {_POINTS} '
-        'points in their list',
-        len(convs) * _POINT_NORMS * 2 * _POINTS)
-    yield Residual(f'{len(convs)} norms over the channels of the points',
-                   -sum(count(m.norm) for m in convs))
-    yield Residual('one MLP over all neighbours, not one shared by them',
-                   sum(_joint_mlp(m) - count(m.mlp) for m in convs))
-    yield Residual('linear maps after the sum over the neighbours',
-                   -sum(count(m.linear) for m in convs))
+        f'{len(convs) * _POINT_NORMS} norms over the places of {_POINTS} points in their list',
+        len(convs) * _POINT_NORMS * 2 * _POINTS,
+    )
+    yield Residual(
+        f'{len(convs)} norms over the channels of the points', -sum(count(m.norm) for m in convs)
+    )
+    yield Residual(
+        'one MLP over all neighbours, not one shared by them',
+        sum(_joint_mlp(m) - count(m.mlp) for m in convs),
+    )
+    yield Residual(
+        'linear maps after the sum over the neighbours', -sum(count(m.linear) for m in convs)
+    )
     stem = head.image_stem[0].conv
-    per_channel = stem.out_channels * stem.kernel_size[0]**2
+    per_channel = stem.out_channels * stem.kernel_size[0] ** 2
     yield Residual('image stem: sparse depth as a further input', per_channel)
     num_classes = stem.in_channels - 3  # beside RGB
-    yield Residual(f'image stem: {_more_classes(num_classes)}',
-                   (_CLASSES - num_classes) * per_channel)
+    yield Residual(
+        f'image stem: {_more_classes(num_classes)}', (_CLASSES - num_classes) * per_channel
+    )
 
 
 def _joint_mlp(conv: ContinuousConv) -> int:
     """Parameters of the authors' MLP with the channels of this layer."""
     channels = conv.in_channels
     hidden = channels // 2 * _NEIGHBORS
-    return ((3 * _NEIGHBORS + 1) * hidden +
-            (hidden + 1) * channels * _NEIGHBORS)
+    return (3 * _NEIGHBORS + 1) * hidden + (hidden + 1) * channels * _NEIGHBORS
 
 
-def _joint(head: Optional[nn.Module]) -> Iterator[Residual]:
+def _joint(head: nn.Module | None) -> Iterator[Residual]:
     yield from _biases(head)
     if not isinstance(head, JointHead) or len(head.convs) < 2:
         return
     first, last = head.convs[0].conv, head.convs[-1]
-    area = last.kernel_size[0]**2
-    yield Residual('last convolution is 1 x 1',
-                   (1 - area) * last.in_channels * last.out_channels)
-    yield Residual('first and last convolution: '
-                   f'{_more_classes(head.num_classes)}',
-                   (_CLASSES - head.num_classes) *
-                   (first.out_channels * first.kernel_size[0]**2 +
-                    last.in_channels + 1))
+    area = last.kernel_size[0] ** 2
+    yield Residual('last convolution is 1 x 1', (1 - area) * last.in_channels * last.out_channels)
+    yield Residual(
+        f'first and last convolution: {_more_classes(head.num_classes)}',
+        (_CLASSES - head.num_classes)
+        * (first.out_channels * first.kernel_size[0] ** 2 + last.in_channels + 1),
+    )
     yield Residual('norm on the logits', 2 * _CLASSES)
 
 
@@ -221,12 +229,13 @@ def report(model: PanDepth) -> str:
     """The table and the list of residuals, for people."""
     counts = parameters_by_branch(model)
     residuals = residuals_by_branch(model)
-    sums = {branch: sum(r.count for r in residuals[branch])
-            for branch in BRANCHES}
+    sums = {branch: sum(r.count for r in residuals[branch]) for branch in BRANCHES}
     sums[TOTAL] = sum(sums.values())
     complete = None not in counts.values()
-    lines = [f'{"":9} {"parameters":>10} {"":>6} {"residuals":>12} '
-             f'{"unexplained":>12} {"authors":>11}  paper']
+    lines = [
+        f'{"":9} {"parameters":>10} {"":>6} {"residuals":>12} '
+        f'{"unexplained":>12} {"authors":>11}  paper'
+    ]
     for branch, own in counts.items():
         cells = ['-'] * 4
         if own is not None:
@@ -234,13 +243,14 @@ def report(model: PanDepth) -> str:
             if branch != TOTAL or complete:
                 rest = AUTHORS[branch] - own - sums[branch]
                 cells[2:] = _signed(sums[branch]), _signed(rest)
-        lines.append(f'{branch:9} {cells[0]:>10} {cells[1]:>6} '
-                     f'{cells[2]:>12} {cells[3]:>12} '
-                     f'{AUTHORS[branch]:>11,}  {PAPER[branch]}')
+        lines.append(
+            f'{branch:9} {cells[0]:>10} {cells[1]:>6} '
+            f'{cells[2]:>12} {cells[3]:>12} '
+            f'{AUTHORS[branch]:>11,}  {PAPER[branch]}'
+        )
     lines += ['', "residuals: + in the authors' code only, - here only"]
     for branch in BRANCHES:
-        lines += [f'{branch:9} {_signed(r.count):>12}  {r.name}'
-                  for r in residuals[branch]]
+        lines += [f'{branch:9} {_signed(r.count):>12}  {r.name}' for r in residuals[branch]]
     return '\n'.join(lines)
 
 
@@ -252,14 +262,16 @@ def _signed(number: int) -> str:
 def main() -> None:
     """Count."""
     parser = argparse.ArgumentParser(
-        description='Parameters by branch, beside Table 2 of the paper')
+        description='Parameters by branch, beside Table 2 of the paper'
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         metavar='K=V',
-        help='override config keys, e.g. model.depth_head.k=5')
+        help='override config keys, e.g. model.depth_head.k=5',
+    )
     # load_config reads these also
     parser.set_defaults(work_dir=None, launcher='none', local_rank=0)
     args = parser.parse_args()

@@ -18,7 +18,8 @@ model = dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
-        pad_size_divisor=1),
+        pad_size_divisor=1,
+    ),
     backbone=dict(
         type='pandepth_mm.EfficientNetPS',
         arch='b5',
@@ -26,23 +27,23 @@ model = dict(
         drop_path_rate=0.2,
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
-        init_cfg=dict(
-            type='Pretrained', prefix='backbone',
-            checkpoint=imagenet_weights)),
+        init_cfg=dict(type='Pretrained', prefix='backbone', checkpoint=imagenet_weights),
+    ),
     neck=dict(
         type='pandepth_mm.TwoWayFPN',
         in_channels=[40, 64, 176, 2048],
         out_channels=256,
         norm_cfg=norm_cfg,
-        act_cfg=act_cfg),
+        act_cfg=act_cfg,
+    ),
     semantic_head=dict(
         type='pandepth_mm.EfficientPSSemanticHead',
         in_channels=256,
         channels=128,
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
-        loss=dict(
-            type='pandepth_mm.HardPixelCrossEntropyLoss', loss_weight=1.0)),
+        loss=dict(type='pandepth_mm.HardPixelCrossEntropyLoss', loss_weight=1.0),
+    ),
     rpn_head=dict(
         type='pandepth_mm.SeparableRPNHead',
         in_channels=256,
@@ -50,24 +51,24 @@ model = dict(
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
         anchor_generator=dict(
-            type='AnchorGenerator',
-            scales=[8],
-            ratios=[0.5, 1.0, 2.0],
-            strides=[4, 8, 16, 32]),
+            type='AnchorGenerator', scales=[8], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32]
+        ),
         bbox_coder=dict(
             type='DeltaXYWHBBoxCoder',
             target_means=[0.0, 0.0, 0.0, 0.0],
-            target_stds=[1.0, 1.0, 1.0, 1.0]),
-        loss_cls=dict(
-            type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
-        loss_bbox=dict(type='L1Loss', loss_weight=1.0)),
+            target_stds=[1.0, 1.0, 1.0, 1.0],
+        ),
+        loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
+        loss_bbox=dict(type='L1Loss', loss_weight=1.0),
+    ),
     roi_head=dict(
         type='StandardRoIHead',
         bbox_roi_extractor=dict(
             type='SingleRoIExtractor',
             roi_layer=roi_layer,
             out_channels=256,
-            featmap_strides=[4, 8, 16, 32]),
+            featmap_strides=[4, 8, 16, 32],
+        ),
         bbox_head=dict(
             type='Shared2FCBBoxHead',
             in_channels=256,
@@ -76,16 +77,18 @@ model = dict(
             bbox_coder=dict(
                 type='DeltaXYWHBBoxCoder',
                 target_means=[0.0, 0.0, 0.0, 0.0],
-                target_stds=[0.1, 0.1, 0.2, 0.2]),
+                target_stds=[0.1, 0.1, 0.2, 0.2],
+            ),
             reg_class_agnostic=False,
-            loss_cls=dict(
-                type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
-            loss_bbox=dict(type='L1Loss', loss_weight=1.0)),
+            loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+            loss_bbox=dict(type='L1Loss', loss_weight=1.0),
+        ),
         mask_roi_extractor=dict(
             type='SingleRoIExtractor',
             roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=0),
             out_channels=256,
-            featmap_strides=[4, 8, 16, 32]),
+            featmap_strides=[4, 8, 16, 32],
+        ),
         mask_head=dict(
             type='pandepth_mm.SeparableFCNMaskHead',
             num_convs=4,
@@ -93,8 +96,9 @@ model = dict(
             conv_out_channels=256,
             norm_cfg=norm_cfg,
             act_cfg=act_cfg,
-            loss_mask=dict(
-                type='CrossEntropyLoss', use_mask=True, loss_weight=1.0))),
+            loss_mask=dict(type='CrossEntropyLoss', use_mask=True, loss_weight=1.0),
+        ),
+    ),
     depth_head=dict(
         type='pandepth_mm.FuseBlockDepthHead',
         semantics='logits',  # or 'softmax', 'detach', None
@@ -103,14 +107,15 @@ model = dict(
         k=3,
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
-        loss=dict(type='pandepth_mm.MaskedMSELoss', loss_weight=1.0)),
+        loss=dict(type='pandepth_mm.MaskedMSELoss', loss_weight=1.0),
+    ),
     joint_head=dict(
         type='pandepth_mm.JointHead',
         channels=256,
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
-        loss=dict(
-            type='pandepth_mm.HardPixelCrossEntropyLoss', loss_weight=1.0)),
+        loss=dict(type='pandepth_mm.HardPixelCrossEntropyLoss', loss_weight=1.0),
+    ),
     fusion_logits='refined',  # or 'preliminary'
     panoptic_fusion=dict(
         type='pandepth_mm.PanopticFusion',
@@ -118,7 +123,8 @@ model = dict(
         overlap_thr=0.5,
         # EfficientPS takes 2048 px of 1024 x 2048; the same share of a
         # Virtual KITTI 2 frame
-        stuff_area_limit=455),
+        stuff_area_limit=455,
+    ),
     train_cfg=dict(
         rpn=dict(
             assigner=dict(
@@ -127,21 +133,22 @@ model = dict(
                 neg_iou_thr=0.3,
                 min_pos_iou=0.3,
                 match_low_quality=True,
-                ignore_iof_thr=-1),
+                ignore_iof_thr=-1,
+            ),
             sampler=dict(
                 type='RandomSampler',
                 num=256,
                 pos_fraction=0.5,
                 neg_pos_ub=-1,
-                add_gt_as_proposals=False),
+                add_gt_as_proposals=False,
+            ),
             allowed_border=-1,
             pos_weight=-1,
-            debug=False),
+            debug=False,
+        ),
         rpn_proposal=dict(
-            nms_pre=2000,
-            max_per_img=1000,
-            nms=dict(type='nms', iou_threshold=0.7),
-            min_bbox_size=0),
+            nms_pre=2000, max_per_img=1000, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0
+        ),
         rcnn=dict(
             assigner=dict(
                 type='MaxIoUAssigner',
@@ -149,25 +156,30 @@ model = dict(
                 neg_iou_thr=0.5,
                 min_pos_iou=0.5,
                 match_low_quality=True,
-                ignore_iof_thr=-1),
+                ignore_iof_thr=-1,
+            ),
             sampler=dict(
                 type='RandomSampler',
                 num=512,
                 pos_fraction=0.25,
                 neg_pos_ub=-1,
-                add_gt_as_proposals=True),
+                add_gt_as_proposals=True,
+            ),
             mask_size=28,
             pos_weight=-1,
-            debug=False)),
+            debug=False,
+        ),
+    ),
     test_cfg=dict(
         rpn=dict(
-            nms_pre=1000,
-            max_per_img=1000,
-            nms=dict(type='nms', iou_threshold=0.7),
-            min_bbox_size=0),
+            nms_pre=1000, max_per_img=1000, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0
+        ),
         # low, for AP; the fusion has its own score threshold
         rcnn=dict(
             score_thr=0.05,
             nms=dict(type='nms', iou_threshold=0.5),
             max_per_img=100,
-            mask_thr_binary=0.5)))
+            mask_thr_binary=0.5,
+        ),
+    ),
+)

@@ -4,7 +4,6 @@
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=50, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-optim_wrapper = dict(
-    type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-4))
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=2e-4))
 # 4 GPUs x 2 images; --auto-scale-lr scales the rate for another batch
 auto_scale_lr = dict(enable=False, base_batch_size=8)

@@ -9,11 +9,13 @@ model = dict(
     rpn_head=None,
     roi_head=None,
     joint_head=None,
-    panoptic_fusion=None)
+    panoptic_fusion=None,
+)
 val_evaluator = [
     dict(
         type='pandepth_mm.DepthMetric',
-        breakdown=('range', 'input_distance', 'edge', 'class', 'instance')),
+        breakdown=('range', 'input_distance', 'edge', 'class', 'instance'),
+    )
 ]
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='depth/rmse', rule='less'))

@@ -7,8 +7,8 @@ val_evaluator = [
     dict(type='pandepth_mm.SemanticMetric'),
     dict(
         type='pandepth_mm.DepthMetric',
-        breakdown=('range', 'input_distance', 'edge', 'class', 'instance')),
+        breakdown=('range', 'input_distance', 'edge', 'class', 'instance'),
+    ),
 ]
 test_evaluator = val_evaluator
-default_hooks = dict(
-    checkpoint=dict(save_best='semantic/mIoU', rule='greater'))
+default_hooks = dict(checkpoint=dict(save_best='semantic/mIoU', rule='greater'))

@@ -1,27 +1,24 @@
 """The annotation files: COCO panoptic and COCO instances."""
-from typing import Dict, List, Sequence
 
-from pandepth_mm.fileio import KITTI_DEPTH_SCALE
-from pandepth_mm.structures.vkitti2_meta import CLASS_COLORS, CLASSES, DEPTH_SCALE
+from collections.abc import Sequence
 
 from pandepth_mm.converters.vkitti2.frame import NUM_THINGS
 from pandepth_mm.converters.vkitti2.layout import Frame
+from pandepth_mm.fileio import KITTI_DEPTH_SCALE
+from pandepth_mm.structures.vkitti2_meta import CLASS_COLORS, CLASSES, DEPTH_SCALE
 
 
-def categories() -> List[Dict]:
+def categories() -> list[dict]:
     """COCO categories, things first, ids 1..14 in the order of CLASSES."""
     return [
         dict(
-            id=number,
-            name=name,
-            isthing=int(number <= NUM_THINGS),
-            color=list(CLASS_COLORS[name]))
+            id=number, name=name, isthing=int(number <= NUM_THINGS), color=list(CLASS_COLORS[name])
+        )
         for number, name in enumerate(CLASSES, start=1)
     ]
 
 
-def image_entry(frame: Frame, image_id: int,
-                cam2img: List[List[float]]) -> Dict:
+def image_entry(frame: Frame, image_id: int, cam2img: list[list[float]]) -> dict:
     """The entry of ``images`` for a frame.
 
     ``file_name`` and ``depth_file`` are relative to the data root, the other
@@ -42,12 +39,13 @@ def image_entry(frame: Frame, image_id: int,
         depth_gt_file=f'depth_gt/{frame.name}.png',
         depth_gt_scale=KITTI_DEPTH_SCALE,
         depth_file=frame.files['depth'],
-        depth_scale=DEPTH_SCALE)
+        depth_scale=DEPTH_SCALE,
+    )
 
 
-def panoptic_annotations(info: Dict, images: Sequence[Dict],
-                         frames: Sequence[Frame],
-                         results: Sequence[Dict]) -> Dict:
+def panoptic_annotations(
+    info: dict, images: Sequence[dict], frames: Sequence[Frame], results: Sequence[dict]
+) -> dict:
     """The COCO panoptic annotations of a split.
 
     Args:
@@ -67,14 +65,14 @@ def panoptic_annotations(info: Dict, images: Sequence[Dict],
             dict(
                 image_id=image['id'],
                 file_name=f'{frame.name}.png',
-                segments_info=result['segments'])
-            for image, frame, result in zip(
-                images, frames, results, strict=True)
-        ])
+                segments_info=result['segments'],
+            )
+            for image, frame, result in zip(images, frames, results, strict=True)
+        ],
+    )
 
 
-def instance_annotations(info: Dict, images: Sequence[Dict],
-                         results: Sequence[Dict]) -> Dict:
+def instance_annotations(info: dict, images: Sequence[dict], results: Sequence[dict]) -> dict:
     """The COCO instance annotations of a split: its thing segments.
 
     Args as in :func:`panoptic_annotations`. ``track_id`` and ``segment_id``
@@ -92,14 +90,18 @@ def instance_annotations(info: Dict, images: Sequence[Dict],
                     category_id=segment['category_id'],
                     segmentation=dict(
                         size=[image['height'], image['width']],
-                        counts=result['rles'][str(segment['id'])]),
+                        counts=result['rles'][str(segment['id'])],
+                    ),
                     area=segment['area'],
                     bbox=segment['bbox'],
                     iscrowd=0,
                     segment_id=segment['id'],
-                    track_id=segment['id'] // 256 - 1))
+                    track_id=segment['id'] // 256 - 1,
+                )
+            )
     return dict(
         info=info,
         categories=categories()[:NUM_THINGS],
         images=list(images),
-        annotations=annotations)
+        annotations=annotations,
+    )

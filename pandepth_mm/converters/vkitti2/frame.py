@@ -4,26 +4,30 @@ The first half is pure functions on arrays; :func:`convert_frame` below reads
 a frame, applies them and writes its files. It runs in worker processes, so
 nothing heavy is imported here.
 """
+
 import dataclasses
 import functools
 import os
 from pathlib import Path
-from typing import Dict, List, Tuple
 
 import numpy as np
 from PIL import Image
 from pycocotools import mask as mask_utils
 from scipy import ndimage
 
-from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import (read_depth_png, write_depth_png, write_json,
-                                write_panoptic_png)
-from pandepth_mm.geometry.sampling import draw_depth, draw_nested, frame_seed
-from pandepth_mm.structures.vkitti2_meta import (CLASS_COLORS, CLASSES, DEPTH_INVALID,
-                                      DEPTH_SCALE, THING_CLASSES, VOID_COLOR,
-                                      VOID_NAME)
-
 from pandepth_mm.converters.vkitti2.layout import MODALITIES, Frame
+from pandepth_mm.errors import InputError
+from pandepth_mm.fileio import read_depth_png, write_depth_png, write_json, write_panoptic_png
+from pandepth_mm.geometry.sampling import draw_depth, draw_nested, frame_seed
+from pandepth_mm.structures.vkitti2_meta import (
+    CLASS_COLORS,
+    CLASSES,
+    DEPTH_INVALID,
+    DEPTH_SCALE,
+    THING_CLASSES,
+    VOID_COLOR,
+    VOID_NAME,
+)
 
 NUM_THINGS = len(THING_CLASSES)
 _UNKNOWN = 255
@@ -46,6 +50,7 @@ class FrameOptions:
             the authors' code has it (:func:`draw_nested`); by default the
             two draws are independent of each other.
     """
+
     max_depth: float = 80.0
     seed: int = 0
     sparse_density: float = 0.05
@@ -80,23 +85,23 @@ def decode_classes(rgb: np.ndarray, source: str = '') -> np.ndarray:
         InputError: A colour that is no class's.
     """
     code = rgb.astype(np.uint32)
-    category = _color_table()[code[..., 0] << 16 | code[..., 1] << 8
-                              | code[..., 2]]
+    category = _color_table()[code[..., 0] << 16 | code[..., 1] << 8 | code[..., 2]]
     unknown = category == _UNKNOWN
     if unknown.any():
         row, col = np.argwhere(unknown)[0]
         color = tuple(int(v) for v in rgb[row, col])
         raise InputError(
-            source, f'unknown colour {color} ({int(unknown.sum())} pixel(s) '
-            'of unknown colours)', 'a class colour of Virtual KITTI 2',
-            f'row {row}, column {col}')
+            source,
+            f'unknown colour {color} ({int(unknown.sum())} pixel(s) of unknown colours)',
+            'a class colour of Virtual KITTI 2',
+            f'row {row}, column {col}',
+        )
     return category
 
 
-def panoptic_ids(category: np.ndarray,
-                 instance: np.ndarray,
-                 source: str = '',
-                 classless: str = 'error') -> Tuple[np.ndarray, Dict]:
+def panoptic_ids(
+    category: np.ndarray, instance: np.ndarray, source: str = '', classless: str = 'error'
+) -> tuple[np.ndarray, dict]:
     """Classes and tracks of the pixels to panoptic segment ids.
 
     The id is ``category_id + 256 * (trackID + 1)`` for a thing and
@@ -135,21 +140,25 @@ def panoptic_ids(category: np.ndarray,
 
     votes = np.bincount(
         instance[is_object] * NUM_THINGS + category[is_object] - 1,
-        minlength=(int(instance.max()) + 1) * NUM_THINGS)
+        minlength=(int(instance.max()) + 1) * NUM_THINGS,
+    )
     votes = votes.reshape(-1, NUM_THINGS)
     tracks = np.flatnonzero(np.bincount(instance[instance > 0]))
     without_class = tracks[votes[tracks].sum(axis=1) == 0]
     if len(without_class) and classless == 'error':
         track = without_class[0]
-        names = (VOID_NAME, ) + CLASSES
-        found = ', '.join(
-            names[c] for c in np.unique(category[instance == track]))
+        names = (VOID_NAME,) + CLASSES
+        found = ', '.join(names[c] for c in np.unique(category[instance == track]))
         raise InputError(
-            source, f'an instance without a class: of its '
+            source,
+            f'an instance without a class: of its '
             f'{int((instance == track).sum())} pixel(s) none is of a thing '
-            f'class, they are {found}', f'one of {", ".join(THING_CLASSES)} '
+            f'class, they are {found}',
+            f'one of {", ".join(THING_CLASSES)} '
             '(or --classless-instances ignore, which leaves them '
-            'to their own class)', f'trackID {track - 1}')
+            'to their own class)',
+            f'trackID {track - 1}',
+        )
 
     ids = np.where(category > NUM_THINGS, category, 0)
     track_category = votes.argmax(axis=1) + 1
@@ -159,11 +168,12 @@ def panoptic_ids(category: np.ndarray,
         orphan_pixels=int((is_thing & (instance == 0)).sum()),
         mixed_tracks=int(((votes > 0).sum(axis=1) > 1).sum()),
         stuff_pixels_in_tracks=int(((instance > 0) & ~is_thing).sum()),
-        classless_tracks=len(without_class))
+        classless_tracks=len(without_class),
+    )
     return ids.astype(np.int32), odd
 
 
-def segments_of(ids: np.ndarray) -> List[Dict]:
+def segments_of(ids: np.ndarray) -> list[dict]:
     """The ``segments_info`` of a panoptic map.
 
     Args:
@@ -179,17 +189,17 @@ def segments_of(ids: np.ndarray) -> List[Dict]:
     compact = np.zeros(len(areas), np.int32)  # id -> 1, 2, ...
     compact[values] = np.arange(1, len(values) + 1)
     segments = []
-    for value, (rows, cols) in zip(
-            values, ndimage.find_objects(compact[ids]), strict=True):
-        box = [cols.start, rows.start, cols.stop - cols.start,
-               rows.stop - rows.start]
+    for value, (rows, cols) in zip(values, ndimage.find_objects(compact[ids]), strict=True):
+        box = [cols.start, rows.start, cols.stop - cols.start, rows.stop - rows.start]
         segments.append(
             dict(
                 id=int(value),
                 category_id=int(value & 255),
                 area=int(areas[value]),
                 bbox=box,
-                iscrowd=0))
+                iscrowd=0,
+            )
+        )
     return segments
 
 
@@ -199,11 +209,10 @@ def _read_image(path: Path, expected: str) -> np.ndarray:
         with Image.open(path) as image:
             return np.array(image)
     except (OSError, SyntaxError) as e:  # Pillow on broken PNG chunks
-        raise InputError(path, f'a file that cannot be decoded ({e})',
-                         expected) from None
+        raise InputError(path, f'a file that cannot be decoded ({e})', expected) from None
 
 
-def output_paths(frame: Frame, out: Path) -> List[Path]:
+def output_paths(frame: Frame, out: Path) -> list[Path]:
     """The PNGs of a frame, in the order of ``OUTPUT_FOLDERS``."""
     return [out / folder / f'{frame.name}.png' for folder in OUTPUT_FOLDERS]
 
@@ -213,8 +222,7 @@ def cache_path(frame: Frame, out: Path) -> Path:
     return out / CACHE_FOLDER / 'frames' / f'{frame.name}.json'
 
 
-def convert_frame(frame: Frame, root: Path, out: Path,
-                  options: FrameOptions) -> Dict:
+def convert_frame(frame: Frame, root: Path, out: Path, options: FrameOptions) -> dict:
     """Convert one frame.
 
     Writes the panoptic map and the two depth maps, and last the cache entry,
@@ -240,24 +248,27 @@ def convert_frame(frame: Frame, root: Path, out: Path,
     # The image is only referred to, but a training should not be the first
     # to find out that it is cut off.
     _read_image(paths['rgb'], 'an RGB image')
-    category = decode_classes(
-        _read_image(paths['classes'], 'a class image'), str(paths['classes']))
+    category = decode_classes(_read_image(paths['classes'], 'a class image'), str(paths['classes']))
     instance = _read_image(paths['instances'], 'an instance image')
-    ids, odd = panoptic_ids(category, instance, str(paths['instances']),
-                            options.classless)
+    ids, odd = panoptic_ids(category, instance, str(paths['instances']), options.classless)
     depth = read_depth_png(paths['depth'], DEPTH_SCALE, shape, DEPTH_INVALID)
     depth[depth > options.max_depth] = 0
 
     where = (frame.scene, frame.variation, frame.camera, frame.number)
     if options.input_from_gt:
-        draws = draw_nested(depth, options.gt_density, options.sparse_density,
-                            frame_seed(options.seed, *where, 'nested'))
+        draws = draw_nested(
+            depth,
+            options.gt_density,
+            options.sparse_density,
+            frame_seed(options.seed, *where, 'nested'),
+        )
     else:
         draws = [
-            draw_depth(depth, density,
-                       frame_seed(options.seed, *where, folder))
-            for folder, density in (('sparse_depth', options.sparse_density),
-                                    ('depth_gt', options.gt_density))
+            draw_depth(depth, density, frame_seed(options.seed, *where, folder))
+            for folder, density in (
+                ('sparse_depth', options.sparse_density),
+                ('depth_gt', options.gt_density),
+            )
         ]
     segments = segments_of(ids)
     rles = {}
@@ -276,6 +287,7 @@ def convert_frame(frame: Frame, root: Path, out: Path,
         drawn=[int(np.count_nonzero(draw)) for draw in draws],
         odd=odd,
         stamp=[list(pair) for pair in frame.stamp],
-        sizes=[os.path.getsize(path) for path in outputs])
+        sizes=[os.path.getsize(path) for path in outputs],
+    )
     write_json(cache_path(frame, out), result)
     return result

@@ -12,14 +12,15 @@ Three layouts exist in the field, and mixtures of them:
 Everything here reads names and headers only, so that wrong input is known
 before the long work starts.
 """
+
 import dataclasses
 import logging
 import math
 import os
 import re
 import struct
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
 
 from PIL import Image
 
@@ -33,18 +34,20 @@ MODALITIES = dict(
     rgb=('rgb', 'rgb_{:05d}.jpg', r'rgb_(\d+)\.(?:jpg|png)'),
     depth=('depth', 'depth_{:05d}.png', r'depth_(\d+)\.png'),
     classes=('classSegmentation', 'classgt_{:05d}.png', r'classgt_(\d+)\.png'),
-    instances=('instanceSegmentation', 'instancegt_{:05d}.png',
-               r'instancegt_(\d+)\.png'))
+    instances=('instanceSegmentation', 'instancegt_{:05d}.png', r'instancegt_(\d+)\.png'),
+)
 TEXT_ARCHIVE = 'textgt'
 _ARCHIVE_PATTERN = r'vkitti_2[\d.]*_'
-_INTRINSIC_COLUMNS = ('frame', 'cameraID', 'K[0,0]', 'K[1,1]', 'K[0,2]',
-                      'K[1,2]')
+_INTRINSIC_COLUMNS = ('frame', 'cameraID', 'K[0,0]', 'K[1,1]', 'K[0,2]', 'K[1,2]')
 # (bit depth, PNG colour type): 0 grey, 2 RGB, 3 palette
 _PNG_KINDS = dict(
     depth=({(16, 0)}, '16-bit grey (centimetres)'),
     classes=({(8, 2)}, '8-bit RGB (class colours)'),
-    instances=({(1, 3), (2, 3), (4, 3), (8, 3), (8, 0), (16, 0)},
-               'palette or grey (value = trackID + 1)'))
+    instances=(
+        {(1, 3), (2, 3), (4, 3), (8, 3), (8, 0), (16, 0)},
+        'palette or grey (value = trackID + 1)',
+    ),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,23 +65,23 @@ class Frame:
         stamp: Size and modification time (ns) of each file, in the order of
             ``MODALITIES``; tells whether an earlier result still holds.
     """
+
     scene: str
     variation: str
     camera: int
     number: int
-    files: Dict[str, str]
+    files: dict[str, str]
     height: int = 0
     width: int = 0
-    stamp: Tuple[Tuple[int, int], ...] = ()
+    stamp: tuple[tuple[int, int], ...] = ()
 
     @property
     def name(self) -> str:
         """Path of this frame's outputs, without suffix."""
-        return (f'{self.scene}/{self.variation}/Camera_{self.camera}/'
-                f'{self.number:05d}')
+        return f'{self.scene}/{self.variation}/Camera_{self.camera}/{self.number:05d}'
 
 
-def _child(folder: Path, name: str) -> Optional[Path]:
+def _child(folder: Path, name: str) -> Path | None:
     """The subfolder of that name, in this case or else in any."""
     if (folder / name).is_dir():
         return folder / name
@@ -89,16 +92,17 @@ def _child(folder: Path, name: str) -> Optional[Path]:
     return None
 
 
-def _bases(root: Path, archive: str) -> List[Path]:
+def _bases(root: Path, archive: str) -> list[Path]:
     """Folders that hold ``SceneXX``: the root and the archive's folder."""
     pattern = re.compile(_ARCHIVE_PATTERN + archive, re.IGNORECASE)
     return [root] + [
-        entry for entry in sorted(root.iterdir())
+        entry
+        for entry in sorted(root.iterdir())
         if entry.is_dir() and pattern.fullmatch(entry.name)
     ]
 
 
-def _listing(folder: Path, pattern: str) -> Dict[int, str]:
+def _listing(folder: Path, pattern: str) -> dict[int, str]:
     """Frame number -> file name."""
     found = {}
     for name in sorted(os.listdir(folder)):
@@ -121,72 +125,72 @@ class DataRoot:
     def __init__(self, root):
         self.root = Path(root)
         if not self.root.is_dir():
-            raise InputError(root, 'no such folder',
-                             'the root of Virtual KITTI 2 (DATA_ROOT)')
+            raise InputError(root, 'no such folder', 'the root of Virtual KITTI 2 (DATA_ROOT)')
         self._modality_bases = {
-            key: _bases(self.root, folder)
-            for key, (folder, _, _) in MODALITIES.items()
+            key: _bases(self.root, folder) for key, (folder, _, _) in MODALITIES.items()
         }
         self._text_bases = _bases(self.root, TEXT_ARCHIVE)
 
     def has(self, scene: str, variation: str) -> bool:
         """Whether any archive holds frames of that sequence."""
-        return any((base / scene / variation / 'frames').is_dir()
-                   for bases in self._modality_bases.values()
-                   for base in bases)
+        return any(
+            (base / scene / variation / 'frames').is_dir()
+            for bases in self._modality_bases.values()
+            for base in bases
+        )
 
-    def _folder(self, key: str, scene: str, variation: str,
-                camera: int) -> Path:
+    def _folder(self, key: str, scene: str, variation: str, camera: int) -> Path:
         """Folder of one modality of one sequence."""
         for base in self._modality_bases[key]:
-            folder = _child(base / scene / variation / 'frames',
-                            MODALITIES[key][0])
+            folder = _child(base / scene / variation / 'frames', MODALITIES[key][0])
             if folder and (folder / f'Camera_{camera}').is_dir():
                 return folder / f'Camera_{camera}'
         raise InputError(
             self.root,
-            'no such folder', 'all four of '
+            'no such folder',
+            'all four of '
             f'{", ".join(m[0] for m in MODALITIES.values())}, in one merged '
             'tree or one folder an archive',
-            field=f'{scene}/{variation}/frames/{MODALITIES[key][0]}/'
-            f'Camera_{camera}')
+            field=f'{scene}/{variation}/frames/{MODALITIES[key][0]}/Camera_{camera}',
+        )
 
-    def frames(self, scene: str, variation: str, camera: int) -> List[Frame]:
+    def frames(self, scene: str, variation: str, camera: int) -> list[Frame]:
         """All frames of one sequence, by number.
 
         Raises:
             InputError: A modality, or one frame of it, is missing.
         """
-        folders = {
-            key: self._folder(key, scene, variation, camera)
-            for key in MODALITIES
-        }
-        names = {
-            key: _listing(folders[key], MODALITIES[key][2])
-            for key in MODALITIES
-        }
+        folders = {key: self._folder(key, scene, variation, camera) for key in MODALITIES}
+        names = {key: _listing(folders[key], MODALITIES[key][2]) for key in MODALITIES}
         numbers = sorted(set().union(*names.values()))
         missing = [
             folders[key] / MODALITIES[key][1].format(number)
-            for number in numbers for key in MODALITIES
+            for number in numbers
+            for key in MODALITIES
             if number not in names[key]
         ]
         if missing:
-            more = f' ({len(missing)} such files are missing beside it)' \
-                if len(missing) > 1 else ''
+            more = f' ({len(missing)} such files are missing beside it)' if len(missing) > 1 else ''
             raise InputError(
-                missing[0], f'no such file{more}',
-                'each frame as rgb, depth, class and instance image')
+                missing[0],
+                f'no such file{more}',
+                'each frame as rgb, depth, class and instance image',
+            )
         return [
             Frame(
-                scene, variation, camera, number, {
-                    key: (folders[key] / names[key][number]).relative_to(
-                        self.root).as_posix()
+                scene,
+                variation,
+                camera,
+                number,
+                {
+                    key: (folders[key] / names[key][number]).relative_to(self.root).as_posix()
                     for key in MODALITIES
-                }) for number in numbers
+                },
+            )
+            for number in numbers
         ]
 
-    def intrinsics_file(self, scene: str, variation: str) -> Optional[Path]:
+    def intrinsics_file(self, scene: str, variation: str) -> Path | None:
         """``intrinsic.txt`` of a sequence, if the text archive is there."""
         for base in self._text_bases:
             path = base / scene / variation / 'intrinsic.txt'
@@ -195,12 +199,14 @@ class DataRoot:
         return None
 
 
-def select_frames(data: DataRoot,
-                  splits: Dict[str, Sequence[str]],
-                  variations: Sequence[str],
-                  cameras: Sequence[int],
-                  optional_splits: Sequence[str],
-                  optional_variations: bool) -> Dict[str, List[Frame]]:
+def select_frames(
+    data: DataRoot,
+    splits: dict[str, Sequence[str]],
+    variations: Sequence[str],
+    cameras: Sequence[int],
+    optional_splits: Sequence[str],
+    optional_variations: bool,
+) -> dict[str, list[Frame]]:
     """The frames of each split, sorted by scene, variation, camera, number.
 
     Args:
@@ -229,40 +235,41 @@ def select_frames(data: DataRoot,
                     raise InputError(
                         data.root,
                         f'no frames of {scene} ({", ".join(variations)})',
-                        f'the scene, as --{split}-scenes names it')
-                logger.warning('%s (%s) is not in %s, left out', scene, split,
-                               data.root)
+                        f'the scene, as --{split}-scenes names it',
+                    )
+                logger.warning('%s (%s) is not in %s, left out', scene, split, data.root)
                 continue
             if absent and not optional_variations:
-                raise InputError(data.root,
-                                 f'{scene} without {", ".join(absent)}',
-                                 'every variation that --variations names')
+                raise InputError(
+                    data.root,
+                    f'{scene} without {", ".join(absent)}',
+                    'every variation that --variations names',
+                )
             if absent:
-                logger.warning('%s has no %s, left out', scene,
-                               ', '.join(absent))
+                logger.warning('%s has no %s, left out', scene, ', '.join(absent))
             for variation in there:
                 for camera in cameras:
                     selected[split] += data.frames(scene, variation, camera)
-        selected[split].sort(
-            key=lambda f: (f.scene, f.variation, f.camera, f.number))
+        selected[split].sort(key=lambda f: (f.scene, f.variation, f.camera, f.number))
     if not any(selected.values()):
         raise InputError(
-            data.root, 'no frames', 'Virtual KITTI 2, for instance '
+            data.root,
+            'no frames',
+            'Virtual KITTI 2, for instance '
             'SceneXX/VARIATION/frames/rgb/Camera_0/rgb_00000.jpg, or one '
-            'folder an archive (vkitti_2.0.3_rgb/SceneXX/...)')
+            'folder an archive (vkitti_2.0.3_rgb/SceneXX/...)',
+        )
     for split, frames in selected.items():
         if splits[split] and not frames:
-            logger.warning('%s has no frames, so it gets no annotations',
-                           split)
+            logger.warning('%s has no frames, so it gets no annotations', split)
     return selected
 
 
-def _png_header(path: Path) -> Tuple[int, int, int, int]:
+def _png_header(path: Path) -> tuple[int, int, int, int]:
     """Height, width, bit depth and colour type of a PNG."""
     with open(path, 'rb') as f:
         head = f.read(26)
-    if len(head) < 26 or head[:8] != b'\x89PNG\r\n\x1a\n' or \
-            head[12:16] != b'IHDR':
+    if len(head) < 26 or head[:8] != b'\x89PNG\r\n\x1a\n' or head[12:16] != b'IHDR':
         raise InputError(path, 'a file that is not a PNG', 'a PNG')
     width, height, bits, colour_type = struct.unpack('>IIBB', head[16:26])
     return height, width, bits, colour_type
@@ -283,28 +290,28 @@ def inspect(frame: Frame, root: Path) -> Frame:
         with Image.open(path) as image:
             width, height = image.size
     except OSError as e:
-        raise InputError(path, f'a file that cannot be read ({e})',
-                         'an RGB image') from None
+        raise InputError(path, f'a file that cannot be read ({e})', 'an RGB image') from None
     for key, (kinds, expected) in _PNG_KINDS.items():
         path = root / frame.files[key]
         *size, bits, colour_type = _png_header(path)
         if (bits, colour_type) not in kinds:
-            kind = {0: 'grey', 2: 'RGB', 3: 'palette', 4: 'grey + alpha',
-                    6: 'RGBA'}.get(colour_type, '?')
-            raise InputError(path, f'a PNG of {bits}-bit {kind}',
-                             f'a PNG of {expected}')
+            kind = {0: 'grey', 2: 'RGB', 3: 'palette', 4: 'grey + alpha', 6: 'RGBA'}.get(
+                colour_type, '?'
+            )
+            raise InputError(path, f'a PNG of {bits}-bit {kind}', f'a PNG of {expected}')
         if size != [height, width]:
-            raise InputError(path, f'size (h, w) = {tuple(size)}',
-                             f'{(height, width)}, the size of the RGB image')
+            raise InputError(
+                path,
+                f'size (h, w) = {tuple(size)}',
+                f'{(height, width)}, the size of the RGB image',
+            )
     stats = [os.stat(root / frame.files[key]) for key in MODALITIES]
     return dataclasses.replace(
-        frame,
-        height=height,
-        width=width,
-        stamp=tuple((s.st_size, s.st_mtime_ns) for s in stats))
+        frame, height=height, width=width, stamp=tuple((s.st_size, s.st_mtime_ns) for s in stats)
+    )
 
 
-def read_intrinsics(path: Path) -> Dict[Tuple[int, int], List[List[float]]]:
+def read_intrinsics(path: Path) -> dict[tuple[int, int], list[list[float]]]:
     """Read an ``intrinsic.txt``.
 
     Args:
@@ -322,8 +329,9 @@ def read_intrinsics(path: Path) -> Dict[Tuple[int, int], List[List[float]]]:
     lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
     header = lines[0].split() if lines else []
     if tuple(header) != _INTRINSIC_COLUMNS:
-        raise InputError(path, f'{" ".join(header)!r}',
-                         f'{" ".join(_INTRINSIC_COLUMNS)!r}', 'line 1')
+        raise InputError(
+            path, f'{" ".join(header)!r}', f'{" ".join(_INTRINSIC_COLUMNS)!r}', 'line 1'
+        )
     matrices = {}
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
@@ -335,15 +343,17 @@ def read_intrinsics(path: Path) -> Dict[Tuple[int, int], List[List[float]]]:
         except ValueError:
             fx = math.nan
         if not (fx > 0 and fy > 0 and math.isfinite(fx + fy + cx + cy)):
-            raise InputError(path, f'{line.strip()!r}',
-                             'frame, camera and fx > 0, fy > 0, cx, cy',
-                             f'line {number}')
+            raise InputError(
+                path,
+                f'{line.strip()!r}',
+                'frame, camera and fx > 0, fy > 0, cx, cy',
+                f'line {number}',
+            )
         matrices[key] = [[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]]
     return matrices
 
 
-def camera_matrices(data: DataRoot,
-                    frames: Sequence[Frame]) -> Dict[str, List[List[float]]]:
+def camera_matrices(data: DataRoot, frames: Sequence[Frame]) -> dict[str, list[list[float]]]:
     """The camera matrix of each frame.
 
     From ``intrinsic.txt``, or the published constants (which hold for
@@ -366,9 +376,12 @@ def camera_matrices(data: DataRoot,
         if path is not None:
             matrix = table.get((frame.number, frame.camera))
             if matrix is None:
-                raise InputError(path, 'no such row', 'a row for each frame',
-                                 f'frame {frame.number} '
-                                 f'camera {frame.camera}')
+                raise InputError(
+                    path,
+                    'no such row',
+                    'a row for each frame',
+                    f'frame {frame.number} camera {frame.camera}',
+                )
         elif (frame.height, frame.width) == IMAGE_SIZE:
             matrix = [[FOCAL, 0.0, CX], [0.0, FOCAL, CY], [0.0, 0.0, 1.0]]
         else:
@@ -377,6 +390,7 @@ def camera_matrices(data: DataRoot,
                 f'size (h, w) = {(frame.height, frame.width)} and no '
                 f'{frame.scene}/{frame.variation}/intrinsic.txt',
                 'intrinsic.txt (archive vkitti_2.0.3_textgt), or '
-                f'{IMAGE_SIZE}, for which the constants are published')
+                f'{IMAGE_SIZE}, for which the constants are published',
+            )
         result[frame.name] = matrix
     return result

@@ -1,4 +1,5 @@
 """Running the conversion of many frames: restart, workers, clean-up."""
+
 import contextlib
 import dataclasses
 import multiprocessing
@@ -8,20 +9,25 @@ import re
 import shutil
 import signal
 import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence
 
 import cv2
 from tqdm import tqdm
 
+from pandepth_mm.converters.vkitti2.frame import (
+    CACHE_FOLDER,
+    OUTPUT_FOLDERS,
+    FrameOptions,
+    cache_path,
+    convert_frame,
+    output_paths,
+)
+from pandepth_mm.converters.vkitti2.layout import Frame
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_json, write_json
 from pandepth_mm.structures.vkitti2_meta import SPLIT_SCENES
-
-from pandepth_mm.converters.vkitti2.frame import (CACHE_FOLDER, OUTPUT_FOLDERS, FrameOptions, cache_path,
-                    convert_frame, output_paths)
-from pandepth_mm.converters.vkitti2.layout import Frame
 
 # Raise it when a change of the code changes the files of a frame.
 FORMAT_VERSION = 1
@@ -30,15 +36,12 @@ _LATER_OPTIONS = dict(input_from_gt=False)
 ANNOTATION_KINDS = ('instances', 'panoptic')  # the order they are written in
 
 
-def annotation_files(out: Path, split: str) -> List[Path]:
+def annotation_files(out: Path, split: str) -> list[Path]:
     """The JSON files of a split, in the order of ``ANNOTATION_KINDS``."""
-    return [
-        out / 'annotations' / f'{kind}_{split}.json'
-        for kind in ANNOTATION_KINDS
-    ]
+    return [out / 'annotations' / f'{kind}_{split}.json' for kind in ANNOTATION_KINDS]
 
 
-def stored_options(options: FrameOptions) -> Dict:
+def stored_options(options: FrameOptions) -> dict:
     """What ``options.json`` holds, and ``info`` of the annotations.
 
     Not ``classless``: that is kept a frame, so that a run which an instance
@@ -59,13 +62,18 @@ def check_out(out: Path, options: FrameOptions) -> None:
         for key, value in stored_options(options).items():
             if found.get(key) != value:
                 raise InputError(
-                    stored, repr(found.get(key)), f'{value!r} as in this run, '
-                    'another --out, or --overwrite', key)
-    elif any(f.exists() for s in SPLIT_SCENES
-             for f in annotation_files(out, s)):
+                    stored,
+                    repr(found.get(key)),
+                    f'{value!r} as in this run, another --out, or --overwrite',
+                    key,
+                )
+    elif any(f.exists() for s in SPLIT_SCENES for f in annotation_files(out, s)):
         raise InputError(
-            out, 'annotations but nothing on how they were made',
-            'another --out, or --overwrite', 'annotations')
+            out,
+            'annotations but nothing on how they were made',
+            'another --out, or --overwrite',
+            'annotations',
+        )
 
 
 def prepare_out(out: Path, options: FrameOptions, overwrite: bool) -> None:
@@ -73,8 +81,7 @@ def prepare_out(out: Path, options: FrameOptions, overwrite: bool) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as e:
-        raise InputError('--out', f'{out} ({e.strerror})',
-                         'a folder that can be written') from None
+        raise InputError('--out', f'{out} ({e.strerror})', 'a folder that can be written') from None
     if overwrite:
         for split in SPLIT_SCENES:
             for path in annotation_files(out, split):
@@ -89,17 +96,18 @@ def prepare_out(out: Path, options: FrameOptions, overwrite: bool) -> None:
     write_json(out / CACHE_FOLDER / 'options.json', stored_options(options))
 
 
-def finished(frame: Frame, out: Path,
-             options: FrameOptions) -> Optional[Dict]:
+def finished(frame: Frame, out: Path, options: FrameOptions) -> dict | None:
     """The result of an earlier run, if source and outputs are still it."""
     path = cache_path(frame, out)
     if not path.exists():
         return None
     result = read_json(path)
     outputs = output_paths(frame, out)
-    if result['stamp'] != [list(pair) for pair in frame.stamp] or \
-            not all(p.is_file() for p in outputs) or \
-            result['sizes'] != [p.stat().st_size for p in outputs]:
+    if (
+        result['stamp'] != [list(pair) for pair in frame.stamp]
+        or not all(p.is_file() for p in outputs)
+        or result['sizes'] != [p.stat().st_size for p in outputs]
+    ):
         return None
     if options.classless == 'error' and result['odd']['classless_tracks']:
         return None
@@ -135,9 +143,9 @@ def _start_worker() -> None:
     threading.Thread(target=die_with_parent, daemon=True).start()
 
 
-def convert_all(frames: Sequence[Frame], root: Path, out: Path,
-                options: FrameOptions, workers: int,
-                bar: tqdm) -> Dict[str, Dict]:
+def convert_all(
+    frames: Sequence[Frame], root: Path, out: Path, options: FrameOptions, workers: int, bar: tqdm
+) -> dict[str, dict]:
     """``convert_frame`` on all frames; frame name -> result."""
     results = {}
     workers = min(workers, len(frames))
@@ -149,14 +157,12 @@ def convert_all(frames: Sequence[Frame], root: Path, out: Path,
     # 'spawn' since a caller may have started threads (torch), which a fork
     # does not survive
     pool = ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context('spawn'),
-        initializer=_start_worker)
+        workers, mp_context=multiprocessing.get_context('spawn'), initializer=_start_worker
+    )
     try:
         with _interrupts_blocked():
             names = {
-                pool.submit(convert_frame, frame, root, out, options):
-                frame.name
+                pool.submit(convert_frame, frame, root, out, options): frame.name
                 for frame in frames
             }
         for future in as_completed(names):

@@ -1,3 +1,5 @@
+"""Transforms that keep an image and its depth together."""
+
 from pandepth_mm.datasets.transforms.flip_panoptic_depth import FlipPanopticDepth
 from pandepth_mm.datasets.transforms.load_depth_map import LoadDepthMap
 from pandepth_mm.datasets.transforms.load_panoptic_map import LoadPanopticMap
@@ -6,6 +8,10 @@ from pandepth_mm.datasets.transforms.resample_sparse_depth import ResampleSparse
 from pandepth_mm.datasets.transforms.resize_panoptic_depth import ResizePanopticDepth
 
 __all__ = [
-    'FlipPanopticDepth', 'LoadDepthMap', 'LoadPanopticMap',
-    'PackPanopticDepthInputs', 'ResampleSparseDepth', 'ResizePanopticDepth'
+    'FlipPanopticDepth',
+    'LoadDepthMap',
+    'LoadPanopticMap',
+    'PackPanopticDepthInputs',
+    'ResampleSparseDepth',
+    'ResizePanopticDepth',
 ]

@@ -1,11 +1,11 @@
 """Horizontal flip of an image with everything that belongs to it."""
+
 import numpy as np
 from mmdet.datasets.transforms import RandomFlip
 
+from pandepth_mm.datasets.transforms.load_depth_map import DEPTH_KEYS
 from pandepth_mm.geometry.camera import flip_intrinsics
 from pandepth_mm.registry import TRANSFORMS
-
-from pandepth_mm.datasets.transforms.load_depth_map import DEPTH_KEYS
 
 
 @TRANSFORMS.register_module()
@@ -34,4 +34,5 @@ class FlipPanopticDepth(RandomFlip):
                 results[key] = np.ascontiguousarray(results[key][:, ::-1])
         if 'cam2img' in results:
             results['cam2img'] = flip_intrinsics(
-                results['cam2img'], results['img'].shape[1]).tolist()
+                results['cam2img'], results['img'].shape[1]
+            ).tolist()

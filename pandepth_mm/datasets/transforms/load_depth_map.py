@@ -1,5 +1,4 @@
 """Loading of depth PNGs."""
-from typing import Optional
 
 from mmcv.transforms import BaseTransform
 
@@ -29,14 +28,15 @@ class LoadDepthMap(BaseTransform):
             limit.
     """
 
-    def __init__(self,
-                 key: str,
-                 source: Optional[str] = None,
-                 invalid: Optional[int] = None,
-                 max_depth: Optional[float] = None) -> None:
+    def __init__(
+        self,
+        key: str,
+        source: str | None = None,
+        invalid: int | None = None,
+        max_depth: float | None = None,
+    ) -> None:
         if key not in DEPTH_KEYS:
-            raise InputError('config', repr(key), f'one of {DEPTH_KEYS}',
-                             'LoadDepthMap.key')
+            raise InputError('config', repr(key), f'one of {DEPTH_KEYS}', 'LoadDepthMap.key')
         self.key = key
         self.source = source or key
         self.invalid = invalid
@@ -50,20 +50,22 @@ class LoadDepthMap(BaseTransform):
         """
         if f'{self.source}_path' not in results:
             raise InputError(
-                'annotations', f'no {self.source} file for image '
-                f'{results.get("img_path")}',
-                f'one, since the pipeline has LoadDepthMap({self.key!r})')
-        shape = results.get('ori_shape') or (results['height'],
-                                             results['width'])
-        depth = read_depth_png(results[f'{self.source}_path'],
-                               results[f'{self.source}_scale'], shape,
-                               self.invalid)
+                'annotations',
+                f'no {self.source} file for image {results.get("img_path")}',
+                f'one, since the pipeline has LoadDepthMap({self.key!r})',
+            )
+        shape = results.get('ori_shape') or (results['height'], results['width'])
+        depth = read_depth_png(
+            results[f'{self.source}_path'], results[f'{self.source}_scale'], shape, self.invalid
+        )
         if self.max_depth is not None:
             depth[depth > self.max_depth] = 0
         results[self.key] = depth
         return results
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(key={self.key!r}, '
-                f'source={self.source!r}, invalid={self.invalid}, '
-                f'max_depth={self.max_depth})')
+        return (
+            f'{type(self).__name__}(key={self.key!r}, '
+            f'source={self.source!r}, invalid={self.invalid}, '
+            f'max_depth={self.max_depth})'
+        )

@@ -1,4 +1,5 @@
 """Loading of the panoptic truth."""
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.structures.bbox import HorizontalBoxes
@@ -48,20 +49,17 @@ class LoadPanopticMap(BaseTransform):
         """
         if 'seg_map_path' not in results:
             raise InputError(
-                'annotations', 'no panoptic truth for image '
-                f'{results.get("img_path")}',
-                'one, since the pipeline has LoadPanopticMap')
-        shape = results.get('ori_shape') or (results['height'],
-                                             results['width'])
+                'annotations',
+                f'no panoptic truth for image {results.get("img_path")}',
+                'one, since the pipeline has LoadPanopticMap',
+            )
+        shape = results.get('ori_shape') or (results['height'], results['width'])
         segments = results['segments_info']
         index = self._read_index(results['seg_map_path'], shape, segments)
 
-        labels = np.array([VOID_LABEL] + [s['category'] for s in segments],
-                          dtype=np.uint8)
+        labels = np.array([VOID_LABEL] + [s['category'] for s in segments], dtype=np.uint8)
         results['gt_seg_map'] = labels[index]
-        things = [
-            i for i, segment in enumerate(segments, 1) if segment['isthing']
-        ]
+        things = [i for i, segment in enumerate(segments, 1) if segment['isthing']]
         slices = find_objects(index, max_label=len(segments))
         boxes = np.zeros((len(things), 4), dtype=np.float32)
         for box, i in zip(boxes, things, strict=True):
@@ -70,7 +68,8 @@ class LoadPanopticMap(BaseTransform):
         results['gt_bboxes'] = HorizontalBoxes(boxes)
         results['gt_bboxes_labels'] = labels[things].astype(np.int64)
         results['gt_ignore_flags'] = np.array(
-            [bool(segments[i - 1]['iscrowd']) for i in things], dtype=bool)
+            [bool(segments[i - 1]['iscrowd']) for i in things], dtype=bool
+        )
         if self.with_mask:
             masks = np.zeros((len(things), *shape), dtype=np.uint8)
             for mask, i in zip(masks, things, strict=True):
@@ -91,13 +90,17 @@ class LoadPanopticMap(BaseTransform):
         index = table[ids]
         unlisted = np.unique(ids[(index == 0) & (ids != 0)])
         if len(unlisted):
-            raise InputError(path, f'segment ids {unlisted.tolist()}',
-                             f'only ids of its segments_info, {known}')
+            raise InputError(
+                path, f'segment ids {unlisted.tolist()}', f'only ids of its segments_info, {known}'
+            )
         counts = np.bincount(index.ravel(), minlength=len(known) + 1)[1:]
         absent = [known[i] for i in np.flatnonzero(counts == 0)]
         if absent:
-            raise InputError(path, f'no pixel of the segment ids {absent}',
-                             'pixels of every segment in its segments_info')
+            raise InputError(
+                path,
+                f'no pixel of the segment ids {absent}',
+                'pixels of every segment in its segments_info',
+            )
         return index
 
     def __repr__(self) -> str:

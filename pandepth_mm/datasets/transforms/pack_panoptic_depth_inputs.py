@@ -1,5 +1,6 @@
 """Packing of a frame for the model."""
-from typing import Sequence
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -8,10 +9,25 @@ from mmengine.structures import PixelData
 
 from pandepth_mm.registry import TRANSFORMS
 
-META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor',
-             'flip', 'flip_direction', 'cam2img', 'ori_cam2img',
-             'seg_map_path', 'segments_info', 'dense_depth_path',
-             'dense_depth_scale', 'scene', 'variation', 'camera', 'frame')
+META_KEYS = (
+    'img_id',
+    'img_path',
+    'ori_shape',
+    'img_shape',
+    'scale_factor',
+    'flip',
+    'flip_direction',
+    'cam2img',
+    'ori_cam2img',
+    'seg_map_path',
+    'segments_info',
+    'dense_depth_path',
+    'dense_depth_scale',
+    'scene',
+    'variation',
+    'camera',
+    'frame',
+)
 
 
 @TRANSFORMS.register_module()
@@ -46,19 +62,17 @@ class PackPanopticDepthInputs(PackDetInputs):
         sparse_depth = self._depth_tensor(results['sparse_depth'])
         sample.sparse_depth = PixelData(data=sparse_depth.clone())
         if 'gt_sem_seg' in sample:
-            sample.gt_sem_seg = PixelData(
-                sem_seg=sample.gt_sem_seg.sem_seg.long())
+            sample.gt_sem_seg = PixelData(sem_seg=sample.gt_sem_seg.sem_seg.long())
         if 'gt_depth_map' in results:
-            sample.gt_depth_map = PixelData(
-                data=self._depth_tensor(results['gt_depth_map']))
+            sample.gt_depth_map = PixelData(data=self._depth_tensor(results['gt_depth_map']))
         packed['inputs'] = dict(
             img=packed['inputs'],
             sparse_depth=sparse_depth,
-            cam2img=torch.tensor(results['cam2img'], dtype=torch.float32))
+            cam2img=torch.tensor(results['cam2img'], dtype=torch.float32),
+        )
         return packed
 
     @staticmethod
     def _depth_tensor(depth: np.ndarray) -> torch.Tensor:
         """Depth map (H, W) as float32 tensor (1, H, W)."""
-        return torch.from_numpy(
-            np.ascontiguousarray(depth, dtype=np.float32))[None]
+        return torch.from_numpy(np.ascontiguousarray(depth, dtype=np.float32))[None]

@@ -1,15 +1,13 @@
 """Other sparse inputs than those of the files, for evaluation."""
-from typing import Optional, Tuple
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import DEPTH_PNG_MAX, read_depth_png
-from pandepth_mm.registry import TRANSFORMS
-from pandepth_mm.geometry.lidar import (AZIMUTH_STEP, ELEVATION, beam_elevations,
-                                    scan_line_mask)
+from pandepth_mm.geometry.lidar import AZIMUTH_STEP, ELEVATION, beam_elevations, scan_line_mask
 from pandepth_mm.geometry.sampling import draw_count, draw_depth, frame_seed
+from pandepth_mm.registry import TRANSFORMS
 
 SOURCES = ('dense_depth', 'sparse_depth')
 _MAX_LINES = 256
@@ -54,36 +52,34 @@ class ResampleSparseDepth(BaseTransform):
         InputError: A value that is not as stated here.
     """
 
-    def __init__(self,
-                 density: Optional[float] = None,
-                 lines: Optional[int] = None,
-                 azimuth_step: float = AZIMUTH_STEP,
-                 elevation: Tuple[float, float] = ELEVATION,
-                 seed: int = 0,
-                 max_depth: Optional[float] = None,
-                 source: str = 'dense_depth') -> None:
+    def __init__(
+        self,
+        density: float | None = None,
+        lines: int | None = None,
+        azimuth_step: float = AZIMUTH_STEP,
+        elevation: tuple[float, float] = ELEVATION,
+        seed: int = 0,
+        max_depth: float | None = None,
+        source: str = 'dense_depth',
+    ) -> None:
         if (density is None) == (lines is None):
-            raise _wrong('density, lines', f'{density}, {lines}',
-                         'one of the two')
+            raise _wrong('density, lines', f'{density}, {lines}', 'one of the two')
         if density is not None and not 0 < density <= 1:
-            raise _wrong('density', density, 'a fraction of the pixels, '
-                         'more than 0 and at most 1')
-        if lines is not None and not (isinstance(lines, int)
-                                      and 2 <= lines <= _MAX_LINES):
+            raise _wrong('density', density, 'a fraction of the pixels, more than 0 and at most 1')
+        if lines is not None and not (isinstance(lines, int) and 2 <= lines <= _MAX_LINES):
             raise _wrong('lines', lines, f'2 to {_MAX_LINES} beams')
         if not _MIN_STEP <= azimuth_step < 90:
-            raise _wrong('azimuth_step', azimuth_step,
-                         f'{_MIN_STEP} to 90 degrees')
+            raise _wrong('azimuth_step', azimuth_step, f'{_MIN_STEP} to 90 degrees')
         if len(elevation) != 2 or not -90 < elevation[0] < elevation[1] < 90:
-            raise _wrong('elevation', elevation,
-                         'degrees, the lower one first, between -90 and 90')
+            raise _wrong('elevation', elevation, 'degrees, the lower one first, between -90 and 90')
         if max_depth is not None and not 0 < max_depth < np.inf:
             raise _wrong('max_depth', max_depth, 'a distance > 0 m')
         if source not in SOURCES:
             raise _wrong('source', source, f'one of {SOURCES}')
         if lines is not None and source != 'dense_depth':
-            raise _wrong('source', source, "'dense_depth': scan lines of a "
-                         'sparse map would be mostly empty')
+            raise _wrong(
+                'source', source, "'dense_depth': scan lines of a sparse map would be mostly empty"
+            )
         self.density = density
         self.lines = lines
         self.azimuth_step = azimuth_step
@@ -101,22 +97,21 @@ class ResampleSparseDepth(BaseTransform):
                 than a draw from it is to have.
         """
         if 'ori_cam2img' in results:
-            raise InputError('config', 'it after ResizePanopticDepth',
-                             'it before, at the original size',
-                             'ResampleSparseDepth')
+            raise InputError(
+                'config',
+                'it after ResizePanopticDepth',
+                'it before, at the original size',
+                'ResampleSparseDepth',
+            )
         depth = self._source_depth(results)
         if self.lines is not None:
             beams = beam_elevations(self.lines, self.elevation)
-            mask = scan_line_mask(depth, results['cam2img'], beams,
-                                  self.azimuth_step)
+            mask = scan_line_mask(depth, results['cam2img'], beams, self.azimuth_step)
             results['sparse_depth'] = np.where(mask, depth, 0)
             return results
         if self.source == 'sparse_depth':
             check_thinning(results, depth, self.density)
-        names = [
-            results.get(key)
-            for key in ('scene', 'variation', 'camera', 'frame')
-        ]
+        names = [results.get(key) for key in ('scene', 'variation', 'camera', 'frame')]
         if None in names:
             names = [results['img_id']]
         seed = frame_seed(self.seed, *names, 'sparse_depth')
@@ -131,15 +126,15 @@ class ResampleSparseDepth(BaseTransform):
             return np.where(given > limit, 0, given)
         if 'dense_depth_path' not in results:
             raise InputError(
-                'annotations', 'no depth_file for image '
-                f'{results.get("img_path")}',
-                "the dense depth, or source='sparse_depth' to thin the given "
-                'input', 'ResampleSparseDepth')
-        shape = results.get('ori_shape') or (results['height'],
-                                             results['width'])
-        depth = read_depth_png(results['dense_depth_path'],
-                               results['dense_depth_scale'], shape,
-                               DEPTH_PNG_MAX)
+                'annotations',
+                f'no depth_file for image {results.get("img_path")}',
+                "the dense depth, or source='sparse_depth' to thin the given input",
+                'ResampleSparseDepth',
+            )
+        shape = results.get('ori_shape') or (results['height'], results['width'])
+        depth = read_depth_png(
+            results['dense_depth_path'], results['dense_depth_scale'], shape, DEPTH_PNG_MAX
+        )
         depth[depth > limit] = 0
         # rounded as write_depth_png does; what is farther than the file can
         # say cannot have been in it
@@ -150,10 +145,12 @@ class ResampleSparseDepth(BaseTransform):
         return raw.astype(np.float32) / np.float32(scale)
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(density={self.density}, '
-                f'lines={self.lines}, azimuth_step={self.azimuth_step}, '
-                f'elevation={self.elevation}, seed={self.seed}, '
-                f'max_depth={self.max_depth}, source={self.source!r})')
+        return (
+            f'{type(self).__name__}(density={self.density}, '
+            f'lines={self.lines}, azimuth_step={self.azimuth_step}, '
+            f'elevation={self.elevation}, seed={self.seed}, '
+            f'max_depth={self.max_depth}, source={self.source!r})'
+        )
 
 
 def check_thinning(record: dict, depth: np.ndarray, density: float) -> None:
@@ -171,8 +168,9 @@ def check_thinning(record: dict, depth: np.ndarray, density: float) -> None:
     if found < draw_count(depth.size, density):
         raise InputError(
             record.get('sparse_depth_path', 'sparse_depth'),
-            f'a density of {found / depth.size:.6f}, and no dense depth to '
-            'draw from', f'at least the density asked for, {density}')
+            f'a density of {found / depth.size:.6f}, and no dense depth to draw from',
+            f'at least the density asked for, {density}',
+        )
 
 
 def _wrong(field: str, found, expected: str) -> InputError:

@@ -1,13 +1,13 @@
 """Resize of an image with everything that belongs to it."""
+
 from mmdet.datasets.transforms import Resize
 from mmdet.structures.bbox import autocast_box_type
 from mmdet.structures.mask import BitmapMasks
 
+from pandepth_mm.datasets.transforms.load_depth_map import DEPTH_KEYS
 from pandepth_mm.errors import InputError
 from pandepth_mm.geometry.camera import resize_intrinsics, resize_nearest
 from pandepth_mm.registry import TRANSFORMS
-
-from pandepth_mm.datasets.transforms.load_depth_map import DEPTH_KEYS
 
 
 @TRANSFORMS.register_module()
@@ -30,12 +30,9 @@ class ResizePanopticDepth(Resize):
         interpolation: Of the image.
     """
 
-    def __init__(self,
-                 keep_ratio: bool = False,
-                 interpolation: str = 'bilinear') -> None:
+    def __init__(self, keep_ratio: bool = False, interpolation: str = 'bilinear') -> None:
         # the size is read from each record; the parent wants one all the same
-        super().__init__(
-            scale=(1, 1), keep_ratio=keep_ratio, interpolation=interpolation)
+        super().__init__(scale=(1, 1), keep_ratio=keep_ratio, interpolation=interpolation)
         self.scale = None
 
     @autocast_box_type()
@@ -46,9 +43,11 @@ class ResizePanopticDepth(Resize):
             InputError: The data set states no ``img_scale``.
         """
         if results.get('img_scale') is None:
-            raise InputError('config', 'no img_scale',
-                             'img_scale=(width, height) in the data set, '
-                             'read by ResizePanopticDepth')
+            raise InputError(
+                'config',
+                'no img_scale',
+                'img_scale=(width, height) in the data set, read by ResizePanopticDepth',
+            )
         results['scale'] = tuple(results['img_scale'])
         self._resize_img(results)
         self._resize_bboxes(results)
@@ -56,28 +55,28 @@ class ResizePanopticDepth(Resize):
         self._resize_seg(results)
         for key in DEPTH_KEYS:
             if key in results:
-                results[key] = resize_nearest(results[key],
-                                              results['img_shape'])
+                results[key] = resize_nearest(results[key], results['img_shape'])
         if 'cam2img' in results:
             results.setdefault('ori_cam2img', results['cam2img'])
             results['cam2img'] = resize_intrinsics(
-                results['cam2img'], results['scale_factor']).tolist()
+                results['cam2img'], results['scale_factor']
+            ).tolist()
         self._record_homography_matrix(results)
         return results
 
     def _resize_masks(self, results: dict) -> None:
         """Masks, by the same pixels as the label map."""
         if results.get('gt_masks') is not None:
-            masks = resize_nearest(results['gt_masks'].masks,
-                                   results['img_shape'])
+            masks = resize_nearest(results['gt_masks'].masks, results['img_shape'])
             results['gt_masks'] = BitmapMasks(masks, *results['img_shape'])
 
     def _resize_seg(self, results: dict) -> None:
         """Label map, aligned by pixel centres (the parent aligns corners)."""
         if results.get('gt_seg_map') is not None:
-            results['gt_seg_map'] = resize_nearest(results['gt_seg_map'],
-                                                   results['img_shape'])
+            results['gt_seg_map'] = resize_nearest(results['gt_seg_map'], results['img_shape'])
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(keep_ratio={self.keep_ratio}, '
-                f'interpolation={self.interpolation!r})')
+        return (
+            f'{type(self).__name__}(keep_ratio={self.keep_ratio}, '
+            f'interpolation={self.interpolation!r})'
+        )

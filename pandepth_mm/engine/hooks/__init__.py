@@ -1,11 +1,13 @@
 """Hooks."""
+
 from pandepth_mm.engine.hooks.channels_last_hook import ChannelsLastHook
 from pandepth_mm.engine.hooks.check_class_count_hook import CheckClassCountHook
 from pandepth_mm.engine.hooks.check_weights_hook import CheckWeightsHook
-from pandepth_mm.engine.hooks.visualization_hook import (
-    PanDepthVisualizationHook)
+from pandepth_mm.engine.hooks.visualization_hook import PanDepthVisualizationHook
 
 __all__ = [
-    'ChannelsLastHook', 'CheckClassCountHook', 'CheckWeightsHook',
-    'PanDepthVisualizationHook'
+    'ChannelsLastHook',
+    'CheckClassCountHook',
+    'CheckWeightsHook',
+    'PanDepthVisualizationHook',
 ]

@@ -1,3 +1,5 @@
+"""Memory layout of a training."""
+
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner

@@ -1,4 +1,5 @@
 """Comparing the class counts of the model and the data before long work."""
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -55,6 +56,8 @@ class CheckClassCountHook(Hook):
             count = getattr(model, key)
             if count != len(classes):
                 raise InputError(
-                    f'model.{key}', str(count),
+                    f'model.{key}',
+                    str(count),
                     f'{len(classes)}, the number of {kind}_classes of '
-                    f'{name}.dataset ({", ".join(classes)})')
+                    f'{name}.dataset ({", ".join(classes)})',
+                )

@@ -1,11 +1,12 @@
 """Refusing to test weights that belong to another model."""
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from pandepth_mm.engine.checkpoint import check_state_dict
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import HOOKS
-from pandepth_mm.engine.checkpoint import check_state_dict
 
 
 @HOOKS.register_module()
@@ -42,9 +43,11 @@ class CheckWeightsHook(Hook):
         missing = {'meta', 'message_hub', 'optimizer'} - set(checkpoint)
         if self.resume and missing:
             raise InputError(
-                self.checkpoint, f'no {", ".join(sorted(missing))}',
+                self.checkpoint,
+                f'no {", ".join(sorted(missing))}',
                 'a checkpoint of a training; to start from weights only, '
-                'use --cfg-options load_from=FILE')
+                'use --cfg-options load_from=FILE',
+            )
         model = runner.model
         if is_model_wrapper(model):
             model = model.module

@@ -1,6 +1,7 @@
 """The hook that draws frames during validation and testing."""
+
 import os.path as osp
-from typing import Optional, Sequence, Set
+from collections.abc import Sequence
 
 import mmcv
 from mmdet.structures import DetDataSample
@@ -38,21 +39,23 @@ class PanDepthVisualizationHook(Hook):
         backend_args: How mmengine reads the image files.
     """
 
-    def __init__(self,
-                 draw: bool = False,
-                 interval: int = 50,
-                 test_interval: int = 1,
-                 score_thr: float = 0.3,
-                 draw_gt: bool = True,
-                 show: bool = False,
-                 wait_time: float = 0.,
-                 test_out_dir: Optional[str] = None,
-                 backend_args: Optional[dict] = None) -> None:
-        for key, value in (('interval', interval), ('test_interval',
-                                                    test_interval)):
+    def __init__(
+        self,
+        draw: bool = False,
+        interval: int = 50,
+        test_interval: int = 1,
+        score_thr: float = 0.3,
+        draw_gt: bool = True,
+        show: bool = False,
+        wait_time: float = 0.0,
+        test_out_dir: str | None = None,
+        backend_args: dict | None = None,
+    ) -> None:
+        for key, value in (('interval', interval), ('test_interval', test_interval)):
             if not (isinstance(value, int) and value > 0):
-                raise InputError('PanDepthVisualizationHook', repr(value),
-                                 'a positive whole number', key)
+                raise InputError(
+                    'PanDepthVisualizationHook', repr(value), 'a positive whole number', key
+                )
         self.draw = draw
         self.interval = interval
         self.test_interval = test_interval
@@ -63,23 +66,22 @@ class PanDepthVisualizationHook(Hook):
         self.test_out_dir = test_out_dir
         self.backend_args = backend_args
         self._test_index = 0
-        self._ambiguous: Optional[Set[str]] = None
+        self._ambiguous: set[str] | None = None
 
     def before_val(self, runner: Runner) -> None:
         """Find out which names need an id."""
         if self.draw:
-            self._ambiguous = _dataset_ambiguities(
-                runner.val_loop.dataloader.dataset)
+            self._ambiguous = _dataset_ambiguities(runner.val_loop.dataloader.dataset)
 
     def before_test(self, runner: Runner) -> None:
         """Find out which names need an id, and count frames from 0."""
         self._test_index = 0
         if self.draw:
-            self._ambiguous = _dataset_ambiguities(
-                runner.test_loop.dataloader.dataset)
+            self._ambiguous = _dataset_ambiguities(runner.test_loop.dataloader.dataset)
 
-    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict,
-                       outputs: Sequence[DetDataSample]) -> None:
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[DetDataSample]
+    ) -> None:
         """Draw the first frame of every ``interval``-th batch.
 
         Args:
@@ -91,9 +93,9 @@ class PanDepthVisualizationHook(Hook):
         if self.draw and batch_idx % self.interval == 0:
             self._draw_sample(runner, outputs[0], 'val', runner.iter)
 
-    def after_test_iter(self, runner: Runner, batch_idx: int,
-                        data_batch: dict,
-                        outputs: Sequence[DetDataSample]) -> None:
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[DetDataSample]
+    ) -> None:
         """Draw every ``test_interval``-th frame.
 
         Args:
@@ -106,16 +108,17 @@ class PanDepthVisualizationHook(Hook):
             return
         for data_sample in outputs:
             if self._test_index % self.test_interval == 0:
-                self._draw_sample(runner, data_sample, 'test',
-                                  self._test_index, self.test_out_dir)
+                self._draw_sample(runner, data_sample, 'test', self._test_index, self.test_out_dir)
             self._test_index += 1
 
-    def _draw_sample(self,
-                     runner: Runner,
-                     data_sample: DetDataSample,
-                     prefix: str,
-                     step: int,
-                     out_dir: Optional[str] = None) -> None:
+    def _draw_sample(
+        self,
+        runner: Runner,
+        data_sample: DetDataSample,
+        prefix: str,
+        step: int,
+        out_dir: str | None = None,
+    ) -> None:
         """Read the frame's image and hand both to the visualizer.
 
         Raises:
@@ -123,11 +126,9 @@ class PanDepthVisualizationHook(Hook):
         """
         img_path = data_sample.img_path
         # BGR: asked for RGB, mmcv fails on a file that it cannot decode
-        image = mmcv.imfrombytes(
-            get(img_path, backend_args=self.backend_args))
+        image = mmcv.imfrombytes(get(img_path, backend_args=self.backend_args))
         if image is None:
-            raise InputError(img_path, 'a file that cannot be decoded',
-                             'an image')
+            raise InputError(img_path, 'a file that cannot be decoded', 'an image')
         name = frame_name(data_sample.metainfo, self._ambiguous)
         out_file = None
         if out_dir is not None:
@@ -141,12 +142,12 @@ class PanDepthVisualizationHook(Hook):
             wait_time=self.wait_time,
             out_file=out_file,
             pred_score_thr=self.score_thr,
-            step=step)
+            step=step,
+        )
 
 
-def _dataset_ambiguities(dataset) -> Optional[Set[str]]:
+def _dataset_ambiguities(dataset) -> set[str] | None:
     """Names that several frames share; None if the data set cannot tell."""
     if not hasattr(dataset, 'get_data_info'):
         return None
-    return ambiguous_names(
-        dataset.get_data_info(i) for i in range(len(dataset)))
+    return ambiguous_names(dataset.get_data_info(i) for i in range(len(dataset)))

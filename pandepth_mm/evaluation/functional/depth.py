@@ -17,7 +17,6 @@ With d the predicted and d* the true depth, and the mean over pixels:
     silog               100 sqrt(mean x^2 - (mean x)^2), x = ln d - ln d*
     delta1, 2, 3        share with max(d / d*, d* / d) < 1.25^k
 """
-from typing import Dict, Optional, Tuple
 
 import numpy as np
 
@@ -27,15 +26,25 @@ from pandepth_mm.geometry.camera import resize_nearest
 # prediction has the same errors in memory and when it was written to a file.
 MIN_DEPTH = 1 / 256
 
-ERRORS = ('rmse', 'mae', 'irmse', 'imae', 'absrel', 'sqrel_kitti',
-          'sqrel_eigen', 'silog', 'delta1', 'delta2', 'delta3')
+ERRORS = (
+    'rmse',
+    'mae',
+    'irmse',
+    'imae',
+    'absrel',
+    'sqrel_kitti',
+    'sqrel_eigen',
+    'silog',
+    'delta1',
+    'delta2',
+    'delta3',
+)
 # What stands in the row of one image; 'log_bias', the mean of ln d - ln d*,
 # is there so that silog can be pooled.
-ROW = ('n_valid', 'n_clamped') + ERRORS + ('log_bias', )
+ROW = ('n_valid', 'n_clamped') + ERRORS + ('log_bias',)
 
 
-def truth_mask(gt: np.ndarray,
-               max_depth: Optional[float] = None) -> np.ndarray:
+def truth_mask(gt: np.ndarray, max_depth: float | None = None) -> np.ndarray:
     """Where there is ground truth to compare with.
 
     Args:
@@ -51,7 +60,7 @@ def truth_mask(gt: np.ndarray,
     return valid
 
 
-def clamp(pred: np.ndarray) -> Tuple[np.ndarray, int]:
+def clamp(pred: np.ndarray) -> tuple[np.ndarray, int]:
     """Set what is no depth to ``MIN_DEPTH``.
 
     Args:
@@ -65,7 +74,7 @@ def clamp(pred: np.ndarray) -> Tuple[np.ndarray, int]:
     return np.where(broken, MIN_DEPTH, pred.astype(np.float64)), broken.sum()
 
 
-def seen_pixels(sparse: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
+def seen_pixels(sparse: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Which pixels were given as input.
 
     Args:
@@ -80,9 +89,7 @@ def seen_pixels(sparse: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
     return resize_nearest(sparse > 0, shape)
 
 
-def depth_row(gt: np.ndarray,
-              pred: np.ndarray,
-              max_depth: Optional[float] = None) -> np.ndarray:
+def depth_row(gt: np.ndarray, pred: np.ndarray, max_depth: float | None = None) -> np.ndarray:
     """Depth errors of one image.
 
     Args:
@@ -101,8 +108,7 @@ def depth_row(gt: np.ndarray,
         ValueError: Shapes that differ.
     """
     if gt.shape != pred.shape:
-        raise ValueError(f'ground truth of shape {gt.shape}, prediction of '
-                         f'shape {pred.shape}')
+        raise ValueError(f'ground truth of shape {gt.shape}, prediction of shape {pred.shape}')
     valid = truth_mask(gt, max_depth)
     gt = gt[valid].astype(np.float64)
     row = np.full(len(ROW), np.nan)
@@ -131,7 +137,7 @@ def depth_row(gt: np.ndarray,
     return row
 
 
-def depth_means(rows: np.ndarray) -> Dict[str, float]:
+def depth_means(rows: np.ndarray) -> dict[str, float]:
     """Mean over the images of each error.
 
     Args:
@@ -147,7 +153,7 @@ def depth_means(rows: np.ndarray) -> Dict[str, float]:
     return {name: float(_column(rows, name).mean()) for name in ERRORS}
 
 
-def depth_pooled(rows: np.ndarray) -> Dict[str, float]:
+def depth_pooled(rows: np.ndarray) -> dict[str, float]:
     """Errors over the pixels of all images together.
 
     Args:
@@ -175,7 +181,7 @@ def depth_pooled(rows: np.ndarray) -> Dict[str, float]:
     return {name: float(value) for name, value in pooled.items()}
 
 
-def depth_summary(rows: np.ndarray) -> Dict[str, float]:
+def depth_summary(rows: np.ndarray) -> dict[str, float]:
     """Sum up the rows of a whole set in a few numbers.
 
     Args:

@@ -4,7 +4,8 @@ A family sorts the pixels with ground truth into groups (ranges, classes,
 ...). Each image leaves sums per group, which add up over the images: all
 errors here are pooled over pixels, or means over instances.
 """
-from typing import Dict, List, Optional, Sequence, Tuple
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -19,8 +20,7 @@ EDGE_RATIO = 1.1  # of the two depths on the sides of a jump
 EDGE_RADIUS = 2  # pixels around a jump that count as "at an edge"
 
 RANGE_NAMES = ('0-10 m', '10-20 m', '20-40 m', '40-80 m', 'over 80 m')
-INPUT_DISTANCE_NAMES = ('0 px (given)', '0-1 px', '1-2 px', '2-4 px',
-                        '4-8 px', 'over 8 px')
+INPUT_DISTANCE_NAMES = ('0 px (given)', '0-1 px', '1-2 px', '2-4 px', '4-8 px', 'over 8 px')
 EDGE_NAMES = ('elsewhere', 'at edges')
 VOID_NAME = 'void'
 
@@ -28,7 +28,7 @@ VOID_NAME = 'void'
 PIXEL_SUMS = ('n', 'abs', 'squared', 'relative')
 INSTANCE_SUMS = ('n', 'median', 'relative')
 # Sums of one image: the groups that occur (G,), their sums (P, G, columns).
-Sums = Tuple[np.ndarray, np.ndarray]
+Sums = tuple[np.ndarray, np.ndarray]
 
 
 def range_groups(gt: np.ndarray) -> np.ndarray:
@@ -43,8 +43,7 @@ def range_groups(gt: np.ndarray) -> np.ndarray:
     return np.searchsorted(RANGES, gt)
 
 
-def input_distance_groups(sparse: np.ndarray,
-                          shape: Tuple[int, int]) -> np.ndarray:
+def input_distance_groups(sparse: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Group of each pixel by its distance to the nearest input point.
 
     Args:
@@ -64,9 +63,9 @@ def input_distance_groups(sparse: np.ndarray,
     return resize_nearest(groups, shape)
 
 
-def depth_edges(dense: np.ndarray,
-                ratio: float = EDGE_RATIO,
-                radius: int = EDGE_RADIUS) -> np.ndarray:
+def depth_edges(
+    dense: np.ndarray, ratio: float = EDGE_RATIO, radius: int = EDGE_RADIUS
+) -> np.ndarray:
     """Find the pixels at depth edges.
 
     Two neighbours (left and right, or above and below) form a jump if both
@@ -112,8 +111,7 @@ def class_groups(labels: np.ndarray, num_classes: int) -> np.ndarray:
     return np.minimum(labels, num_classes)
 
 
-def pixel_sums(groups: np.ndarray, gt: np.ndarray,
-               preds: Sequence[np.ndarray]) -> Sums:
+def pixel_sums(groups: np.ndarray, gt: np.ndarray, preds: Sequence[np.ndarray]) -> Sums:
     """Add up the errors of each group of pixels.
 
     Args:
@@ -137,8 +135,9 @@ def pixel_sums(groups: np.ndarray, gt: np.ndarray,
     return present, sums
 
 
-def instance_sums(ids: np.ndarray, segments: Sequence[dict], gt: np.ndarray,
-                  preds: Sequence[np.ndarray]) -> Tuple[Sums, int]:
+def instance_sums(
+    ids: np.ndarray, segments: Sequence[dict], gt: np.ndarray, preds: Sequence[np.ndarray]
+) -> tuple[Sums, int]:
     """Median errors of the things, added up by class and range.
 
     Args:
@@ -155,10 +154,7 @@ def instance_sums(ids: np.ndarray, segments: Sequence[dict], gt: np.ndarray,
         their median true depth. Then how many things have no pixel with
         ground truth and are in no group.
     """
-    labels = {
-        s['id']: s['category']
-        for s in segments if s['isthing'] and not s['iscrowd']
-    }
+    labels = {s['id']: s['category'] for s in segments if s['isthing'] and not s['iscrowd']}
     # all pixels of a thing side by side
     order = np.argsort(ids, kind='stable')
     order = order[np.isin(ids[order], list(labels))]
@@ -167,20 +163,19 @@ def instance_sums(ids: np.ndarray, segments: Sequence[dict], gt: np.ndarray,
     groups, rows = [], []
     for pixels in pieces:
         depth = np.median(gt[pixels].astype(np.float64))
-        groups.append(labels[int(ids[pixels[0]])] * len(RANGE_NAMES) +
-                      int(range_groups(depth)))
+        groups.append(labels[int(ids[pixels[0]])] * len(RANGE_NAMES) + int(range_groups(depth)))
         medians = [np.median(np.abs(p[pixels] - gt[pixels])) for p in preds]
         rows.append([(1, m, m / depth) for m in medians])
-    present, where = np.unique(
-        np.array(groups, np.int64), return_inverse=True)
+    present, where = np.unique(np.array(groups, np.int64), return_inverse=True)
     sums = np.zeros((len(preds), len(present), len(INSTANCE_SUMS)))
     for i, row in zip(where, rows, strict=True):
         sums[:, i] += row
     return (present, sums), len(labels) - len(pieces)
 
 
-def add_sums(images: Sequence[Sums], num_groups: int, num_preds: int,
-             num_columns: int) -> np.ndarray:
+def add_sums(
+    images: Sequence[Sums], num_groups: int, num_preds: int, num_columns: int
+) -> np.ndarray:
     """Add up the sums of all images.
 
     Returns:
@@ -192,8 +187,7 @@ def add_sums(images: Sequence[Sums], num_groups: int, num_preds: int,
     return total
 
 
-def pixel_summary(total: np.ndarray, names: Sequence[str],
-                  preds: Sequence[str]) -> Dict[str, dict]:
+def pixel_summary(total: np.ndarray, names: Sequence[str], preds: Sequence[str]) -> dict[str, dict]:
     """Errors of the groups of a family.
 
     Args:
@@ -205,20 +199,22 @@ def pixel_summary(total: np.ndarray, names: Sequence[str],
         By group ``n_pixels`` and, by prediction, ``rmse`` and ``mae`` in mm
         and ``absrel``; None for a group without pixels.
     """
-    summary: Dict[str, dict] = {}
+    summary: dict[str, dict] = {}
     for g, name in enumerate(names):
         summary[name] = dict(n_pixels=int(total[0, g, 0]))
         for p, pred in enumerate(preds):
             n, absolute, squared, relative = total[p, g].tolist()
             summary[name][pred] = dict(
-                rmse=1e3 * (squared / n)**0.5 if n else None,
+                rmse=1e3 * (squared / n) ** 0.5 if n else None,
                 mae=1e3 * absolute / n if n else None,
-                absrel=relative / n if n else None)
+                absrel=relative / n if n else None,
+            )
     return summary
 
 
-def instance_summary(total: np.ndarray, classes: Sequence[str],
-                     preds: Sequence[str]) -> Dict[str, dict]:
+def instance_summary(
+    total: np.ndarray, classes: Sequence[str], preds: Sequence[str]
+) -> dict[str, dict]:
     """Errors of the things by class, and within a class by range.
 
     Args:
@@ -234,26 +230,22 @@ def instance_summary(total: np.ndarray, classes: Sequence[str],
         an instance are left out.
     """
     total = total.reshape(len(preds), len(classes), len(RANGE_NAMES), -1)
-    summary: Dict[str, dict] = {}
+    summary: dict[str, dict] = {}
     for c, name in enumerate(classes):
         whole = _instance_entry(total[:, c].sum(axis=1), preds)
         if whole is None:
             continue
-        entries = {
-            r: _instance_entry(total[:, c, i], preds)
-            for i, r in enumerate(RANGE_NAMES)
-        }
+        entries = {r: _instance_entry(total[:, c, i], preds) for i, r in enumerate(RANGE_NAMES)}
         whole['ranges'] = {r: e for r, e in entries.items() if e}
         summary[name] = whole
     return summary
 
 
-def _instance_entry(sums: np.ndarray, preds: List[str]) -> Optional[dict]:
+def _instance_entry(sums: np.ndarray, preds: list[str]) -> dict | None:
     """Means of one group of instances, from (P, 3); None if it is empty."""
     if not sums[0, 0]:
         return None
     entry: dict = dict(n_instances=int(sums[0, 0]))
     for pred, (n, median, relative) in zip(preds, sums.tolist(), strict=True):
-        entry[pred] = dict(
-            median_error=1e3 * median / n, median_absrel=relative / n)
+        entry[pred] = dict(median_error=1e3 * median / n, median_absrel=relative / n)
     return entry

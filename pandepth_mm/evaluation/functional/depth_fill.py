@@ -1,13 +1,13 @@
 """Dense depth without a network: the baselines that a network has to beat."""
-from typing import Tuple
 
 import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 # 5 x 5 diamond: pixels at a city-block distance of at most 2.
-_DIAMOND = np.uint8([[0, 0, 1, 0, 0], [0, 1, 1, 1, 0], [1, 1, 1, 1, 1],
-                     [0, 1, 1, 1, 0], [0, 0, 1, 0, 0]])
+_DIAMOND = np.uint8(
+    [[0, 0, 1, 0, 0], [0, 1, 1, 1, 0], [1, 1, 1, 1, 1], [0, 1, 1, 1, 0], [0, 0, 1, 0, 0]]
+)
 _FULL_5 = np.ones((5, 5), np.uint8)
 _FULL_7 = np.ones((7, 7), np.uint8)
 _FULL_31 = np.ones((31, 31), np.uint8)
@@ -26,8 +26,7 @@ def nearest_fill(depth: np.ndarray) -> np.ndarray:
     empty = ~(depth > 0)
     if empty.all():
         return np.zeros_like(depth)
-    rows, columns = distance_transform_edt(
-        empty, return_distances=False, return_indices=True)
+    rows, columns = distance_transform_edt(empty, return_distances=False, return_indices=True)
     return depth[rows, columns]
 
 
@@ -86,7 +85,7 @@ def _extend_to_top(inverse: np.ndarray) -> np.ndarray:
     return np.where(above, value, inverse)
 
 
-def resize_bilinear(depth: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
+def resize_bilinear(depth: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Resize a dense map as the model's output is resized.
 
     The same as ``torch.nn.functional.interpolate`` with ``mode='bilinear',
@@ -102,5 +101,5 @@ def resize_bilinear(depth: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
     if depth.shape == tuple(shape):
         return depth.astype(np.float32)
     return cv2.resize(
-        depth.astype(np.float32), (shape[1], shape[0]),
-        interpolation=cv2.INTER_LINEAR)
+        depth.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR
+    )

@@ -6,13 +6,11 @@ its unit is 2.55 m; truth and prediction are both set to 0 where there is no
 truth, and the mean goes over all pixels of the network's grid, those
 included; and truth beyond 50 such units counts as none.
 """
-from typing import Dict
 
 import numpy as np
 
-from pandepth_mm.geometry.camera import resize_nearest
-
 from pandepth_mm.evaluation.functional.depth import clamp
+from pandepth_mm.geometry.camera import resize_nearest
 
 UNIT = 2.55  # metres
 RANGE = 50.0  # units; truth at or beyond it is none
@@ -39,7 +37,7 @@ def legacy_row(gt: np.ndarray, pred: np.ndarray) -> np.ndarray:
     return np.array([np.sum(error**2), valid.sum(), pred.size], np.float64)
 
 
-def legacy_summary(rows: np.ndarray) -> Dict[str, float]:
+def legacy_summary(rows: np.ndarray) -> dict[str, float]:
     """RMSE of a whole set, pooled over its pixels, as the authors have it.
 
     Args:
@@ -57,6 +55,6 @@ def legacy_summary(rows: np.ndarray) -> Dict[str, float]:
     nan = float('nan')
     return dict(
         rmse_units=float(np.sqrt(squared / n_pixels)) if n_pixels else nan,
-        rmse_valid=float(1e3 * UNIT * np.sqrt(squared / n_valid))
-        if n_valid else nan,
-        density=float(n_valid / n_pixels) if n_pixels else nan)
+        rmse_valid=float(1e3 * UNIT * np.sqrt(squared / n_valid)) if n_valid else nan,
+        density=float(n_valid / n_pixels) if n_pixels else nan,
+    )

@@ -15,7 +15,8 @@ The overlaps of segments are counted once, by bins of the depth error
 (``overlap_table`` with ``bins``); to void pixels is then to move counts from
 one column to another.
 """
-from typing import Dict, List, Sequence
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -31,8 +32,9 @@ from pandepth_mm.evaluation.functional.panoptic import (
 UNTESTED = 0
 
 
-def depth_error_bins(gt_depth: np.ndarray, pred_depth: np.ndarray,
-                     lambdas: Sequence[float]) -> np.ndarray:
+def depth_error_bins(
+    gt_depth: np.ndarray, pred_depth: np.ndarray, lambdas: Sequence[float]
+) -> np.ndarray:
     """Sort pixels by the lambdas that their depth error exceeds.
 
     In the precision of the maps, that is float32, to which the lambdas are
@@ -48,8 +50,9 @@ def depth_error_bins(gt_depth: np.ndarray, pred_depth: np.ndarray,
         uint8 (H, W), values below ``num_bins(lambdas)``.
     """
     if gt_depth.shape != pred_depth.shape:
-        raise ValueError(f'depth truth of shape {gt_depth.shape}, prediction '
-                         f'of shape {pred_depth.shape}')
+        raise ValueError(
+            f'depth truth of shape {gt_depth.shape}, prediction of shape {pred_depth.shape}'
+        )
     with np.errstate(divide='ignore', invalid='ignore'):
         error = np.abs(pred_depth - gt_depth)
         error /= gt_depth
@@ -67,9 +70,9 @@ def num_bins(lambdas: Sequence[float]) -> int:
     return 2 + len(lambdas)
 
 
-def depth_panoptic_stats(table: np.ndarray, gt_segments: Sequence[dict],
-                         pred_segments: Sequence[dict],
-                         num_classes: int) -> np.ndarray:
+def depth_panoptic_stats(
+    table: np.ndarray, gt_segments: Sequence[dict], pred_segments: Sequence[dict], num_classes: int
+) -> np.ndarray:
     """PQ statistics of one image without and with voided pixels.
 
     Args:
@@ -92,13 +95,16 @@ def depth_panoptic_stats(table: np.ndarray, gt_segments: Sequence[dict],
         left = np.flatnonzero(voided[:, FIRST_SEGMENT:].any(axis=0))
         columns = np.r_[:FIRST_SEGMENT, left + FIRST_SEGMENT]
         stats.append(
-            match_segments(voided[:, columns], gt_segments,
-                           [pred_segments[i] for i in left], num_classes))
+            match_segments(
+                voided[:, columns], gt_segments, [pred_segments[i] for i in left], num_classes
+            )
+        )
     return np.stack(stats)
 
 
-def depth_panoptic_summary(stats: np.ndarray, is_thing: Sequence[bool],
-                           lambdas: Sequence[float]) -> Dict[str, object]:
+def depth_panoptic_summary(
+    stats: np.ndarray, is_thing: Sequence[bool], lambdas: Sequence[float]
+) -> dict[str, object]:
     """PQ and DPQ from the statistics of a whole set.
 
     Args:
@@ -118,7 +124,7 @@ def depth_panoptic_summary(stats: np.ndarray, is_thing: Sequence[bool],
     voided = [panoptic_summary(s, is_thing) for s in stats[1:]]
     if not voided:
         return summary
-    names: List[str] = [f'DPQ@{limit:g}' for limit in lambdas]
+    names: list[str] = [f'DPQ@{limit:g}' for limit in lambdas]
     for suffix in ('', '_th', '_st'):
         values = [v[f'PQ{suffix}'] for v in voided]
         summary[f'DPQ{suffix}'] = float(np.mean(values))
@@ -130,6 +136,7 @@ def depth_panoptic_summary(stats: np.ndarray, is_thing: Sequence[bool],
         np.where(known, values, 0).sum(axis=0),
         known.sum(axis=0),
         out=np.full(values.shape[1], np.nan),
-        where=known.any(axis=0))
+        where=known.any(axis=0),
+    )
     per_class.update(zip(names, values, strict=True))
     return summary

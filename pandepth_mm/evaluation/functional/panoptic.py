@@ -16,7 +16,8 @@ its details by the COCO panoptic API:
 The work is split in two: ``overlap_table`` goes over the pixels once,
 ``match_segments`` over the segments only.
 """
-from typing import Dict, List, Optional, Sequence, Tuple
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -30,9 +31,8 @@ UNLISTED_ROW, VOID_ROW, FIRST_SEGMENT = 0, 1, 2
 
 
 def decode_panoptic(
-        sem_seg: np.ndarray,
-        num_classes: int,
-        instance_offset: int = 1000) -> Tuple[np.ndarray, List[dict]]:
+    sem_seg: np.ndarray, num_classes: int, instance_offset: int = 1000
+) -> tuple[np.ndarray, list[dict]]:
     """Turn mmdet's panoptic map into segment ids and their categories.
 
     Args:
@@ -57,13 +57,12 @@ def decode_panoptic(
     lookup = np.zeros(int(values.max(initial=0)) + 1, dtype=np.int32)
     lookup[present] = np.arange(1, len(present) + 1)
     segments = [
-        dict(id=i + 1, category=int(value % instance_offset))
-        for i, value in enumerate(present)
+        dict(id=i + 1, category=int(value % instance_offset)) for i, value in enumerate(present)
     ]
     return np.repeat(lookup[values], lengths).reshape(sem_seg.shape), segments
 
 
-def find_runs(*maps: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+def find_runs(*maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut flat maps into runs of pixels that are equal in each of them.
 
     Segments have extent: a few per cent of the pixels start a run, and what
@@ -88,8 +87,7 @@ def find_runs(*maps: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
 def _check_ids(ids: np.ndarray, what: str) -> None:
     """Refuse ids that no panoptic PNG holds."""
     if ids.size and (ids.min() < 0 or ids.max() >= MAX_ID):
-        raise ValueError(f'{what} from {ids.min()} to {ids.max()}, not in '
-                         f'[0, {MAX_ID})')
+        raise ValueError(f'{what} from {ids.min()} to {ids.max()}, not in [0, {MAX_ID})')
 
 
 def _positions(ids: np.ndarray, listed: Sequence[int]) -> np.ndarray:
@@ -101,17 +99,18 @@ def _positions(ids: np.ndarray, listed: Sequence[int]) -> np.ndarray:
     order = np.argsort(known, kind='stable')
     # the last one of equal ids; an unknown id finds a smaller one
     found = np.searchsorted(known[order], ids, side='right') - 1
-    position = np.r_[VOID_ROW, FIRST_SEGMENT:FIRST_SEGMENT + len(listed)]
-    return np.where(known[order][found] == ids, position[order][found],
-                    UNLISTED_ROW)
+    position = np.r_[VOID_ROW, FIRST_SEGMENT : FIRST_SEGMENT + len(listed)]
+    return np.where(known[order][found] == ids, position[order][found], UNLISTED_ROW)
 
 
-def overlap_table(gt_ids: np.ndarray,
-                  pred_ids: np.ndarray,
-                  gt_listed: Sequence[int],
-                  pred_listed: Sequence[int],
-                  bins: Optional[np.ndarray] = None,
-                  num_bins: int = 1) -> np.ndarray:
+def overlap_table(
+    gt_ids: np.ndarray,
+    pred_ids: np.ndarray,
+    gt_listed: Sequence[int],
+    pred_listed: Sequence[int],
+    bins: np.ndarray | None = None,
+    num_bins: int = 1,
+) -> np.ndarray:
     """Count the pixels that each pair of segments shares.
 
     Args:
@@ -130,8 +129,7 @@ def overlap_table(gt_ids: np.ndarray,
     """
     for other, name in ((pred_ids, 'prediction'), (bins, 'bins')):
         if other is not None and other.shape != gt_ids.shape:
-            raise ValueError(f'ground truth of shape {gt_ids.shape}, {name} '
-                             f'of shape {other.shape}')
+            raise ValueError(f'ground truth of shape {gt_ids.shape}, {name} of shape {other.shape}')
     rows = len(gt_listed) + FIRST_SEGMENT
     columns = len(pred_listed) + FIRST_SEGMENT
     size = num_bins * rows * columns
@@ -150,9 +148,9 @@ def overlap_table(gt_ids: np.ndarray,
     return counts.reshape(num_bins, rows, columns)
 
 
-def class_confusion(table: np.ndarray, gt_segments: Sequence[dict],
-                    pred_segments: Sequence[dict],
-                    num_classes: int) -> np.ndarray:
+def class_confusion(
+    table: np.ndarray, gt_segments: Sequence[dict], pred_segments: Sequence[dict], num_classes: int
+) -> np.ndarray:
     """Count the pixels of each pair of classes, whatever the segments.
 
     Args:
@@ -166,17 +164,17 @@ def class_confusion(table: np.ndarray, gt_segments: Sequence[dict],
         ones void and ids that are not listed.
     """
     rows, columns = (
-        np.array([num_classes] * FIRST_SEGMENT +
-                 [s['category'] for s in segments])
-        for segments in (gt_segments, pred_segments))
+        np.array([num_classes] * FIRST_SEGMENT + [s['category'] for s in segments])
+        for segments in (gt_segments, pred_segments)
+    )
     confusion = np.zeros((num_classes + 1, num_classes + 1), np.int64)
     np.add.at(confusion, (rows[:, None], columns), table)
     return confusion
 
 
-def match_segments(table: np.ndarray, gt_segments: Sequence[dict],
-                   pred_segments: Sequence[dict],
-                   num_classes: int) -> np.ndarray:
+def match_segments(
+    table: np.ndarray, gt_segments: Sequence[dict], pred_segments: Sequence[dict], num_classes: int
+) -> np.ndarray:
     """Match segments by their overlaps and count TP, FP and FN by class.
 
     Args:
@@ -194,19 +192,16 @@ def match_segments(table: np.ndarray, gt_segments: Sequence[dict],
             listed, or listed predictions without a pixel.
     """
     gt_class = np.array([s['category'] for s in gt_segments], dtype=np.intp)
-    pred_class = np.array([s['category'] for s in pred_segments],
-                          dtype=np.intp)
+    pred_class = np.array([s['category'] for s in pred_segments], dtype=np.intp)
     for name, labels in (('gt', gt_class), ('pred', pred_class)):
         if np.any((labels < 0) | (labels >= num_classes)):
-            raise ValueError(f'{name} categories {sorted(set(labels))} not '
-                             f'in [0, {num_classes})')
-    crowd = np.array([bool(s.get('iscrowd', 0)) for s in gt_segments],
-                     dtype=bool)
+            raise ValueError(f'{name} categories {sorted(set(labels))} not in [0, {num_classes})')
+    crowd = np.array([bool(s.get('iscrowd', 0)) for s in gt_segments], dtype=bool)
     # panopticapi reads the area of the ground truth from the annotation
     counted = table[FIRST_SEGMENT:].sum(axis=1)
     gt_area = np.array(
-        [s.get('area', counted[i]) for i, s in enumerate(gt_segments)],
-        dtype=np.float64)
+        [s.get('area', counted[i]) for i, s in enumerate(gt_segments)], dtype=np.float64
+    )
     pred_area = table[:, FIRST_SEGMENT:].sum(axis=0)
     if table[:, UNLISTED_ROW].any():
         raise ValueError('the prediction has ids that are not listed')
@@ -243,9 +238,13 @@ def match_segments(table: np.ndarray, gt_segments: Sequence[dict],
     return stats
 
 
-def panoptic_stats(gt_ids: np.ndarray, gt_segments: Sequence[dict],
-                   pred_ids: np.ndarray, pred_segments: Sequence[dict],
-                   num_classes: int) -> np.ndarray:
+def panoptic_stats(
+    gt_ids: np.ndarray,
+    gt_segments: Sequence[dict],
+    pred_ids: np.ndarray,
+    pred_segments: Sequence[dict],
+    num_classes: int,
+) -> np.ndarray:
     """PQ statistics of one image.
 
     Args:
@@ -263,12 +262,10 @@ def panoptic_stats(gt_ids: np.ndarray, gt_segments: Sequence[dict],
     gt = {s['id']: s for s in gt_segments}
     pred = {s['id']: s for s in pred_segments}
     table = overlap_table(gt_ids, pred_ids, list(gt), list(pred))[0]
-    return match_segments(table, list(gt.values()), list(pred.values()),
-                          num_classes)
+    return match_segments(table, list(gt.values()), list(pred.values()), num_classes)
 
 
-def panoptic_summary(stats: np.ndarray,
-                     is_thing: Sequence[bool]) -> Dict[str, object]:
+def panoptic_summary(stats: np.ndarray, is_thing: Sequence[bool]) -> dict[str, object]:
     """PQ, SQ and RQ from the statistics of a whole set.
 
     Args:
@@ -289,13 +286,13 @@ def panoptic_summary(stats: np.ndarray,
         PQ=np.divide(iou, weight, out=nan.copy(), where=seen),
         # a class that was never matched has SQ 0, as in panopticapi
         SQ=np.where(seen, iou / np.maximum(tp, 1), np.nan),
-        RQ=np.divide(tp, weight, out=nan.copy(), where=seen))
+        RQ=np.divide(tp, weight, out=nan.copy(), where=seen),
+    )
 
     things = np.asarray(is_thing, dtype=bool)
     groups = {'': seen, '_th': seen & things, '_st': seen & ~things}
-    summary: Dict[str, object] = {
-        f'{name}{suffix}': float(values[group].mean())
-        if group.any() else float('nan')
+    summary: dict[str, object] = {
+        f'{name}{suffix}': float(values[group].mean()) if group.any() else float('nan')
         for suffix, group in groups.items()
         for name, values in per_class.items()
     }

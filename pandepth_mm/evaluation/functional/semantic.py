@@ -1,15 +1,13 @@
 """Semantic segmentation: confusion matrix, IoU and accuracy."""
-from typing import Dict
 
 import numpy as np
 
 from pandepth_mm.evaluation.functional.panoptic import find_runs
 
 
-def confusion_matrix(gt: np.ndarray,
-                     pred: np.ndarray,
-                     num_classes: int,
-                     ignore_index: int = 255) -> np.ndarray:
+def confusion_matrix(
+    gt: np.ndarray, pred: np.ndarray, num_classes: int, ignore_index: int = 255
+) -> np.ndarray:
     """Count label pairs of one image.
 
     Args:
@@ -27,25 +25,24 @@ def confusion_matrix(gt: np.ndarray,
         ValueError: Shapes that differ, or a ground-truth label out of range.
     """
     if gt.shape != pred.shape:
-        raise ValueError(f'ground truth of shape {gt.shape}, prediction of '
-                         f'shape {pred.shape}')
+        raise ValueError(f'ground truth of shape {gt.shape}, prediction of shape {pred.shape}')
     gt, pred = gt.ravel(), pred.ravel()
     starts, lengths = find_runs(gt, pred)
     gt, pred = gt[starts].astype(np.int64), pred[starts].astype(np.int64)
     valid = gt != ignore_index
     gt, pred, lengths = gt[valid], pred[valid], lengths[valid]
     if gt.size and (gt.min() < 0 or gt.max() >= num_classes):
-        raise ValueError(f'ground-truth labels from {gt.min()} to {gt.max()}, '
-                         f'not in [0, {num_classes})')
+        raise ValueError(
+            f'ground-truth labels from {gt.min()} to {gt.max()}, not in [0, {num_classes})'
+        )
     pred = np.where((pred >= 0) & (pred < num_classes), pred, num_classes)
     columns = num_classes + 1
     # float sums of pixel counts are exact
-    counts = np.bincount(
-        gt * columns + pred, lengths, num_classes * columns)
+    counts = np.bincount(gt * columns + pred, lengths, num_classes * columns)
     return counts.reshape(num_classes, columns).astype(np.int64)
 
 
-def semantic_summary(confusion: np.ndarray) -> Dict[str, object]:
+def semantic_summary(confusion: np.ndarray) -> dict[str, object]:
     """IoU and accuracy from the confusion matrix of a whole set.
 
     Args:
@@ -76,4 +73,5 @@ def semantic_summary(confusion: np.ndarray) -> Dict[str, object]:
         mIoU=mean(iou),
         mAcc=mean(acc),
         aAcc=float(right.sum() / total) if total else float('nan'),
-        per_class=dict(IoU=iou, Acc=acc))
+        per_class=dict(IoU=iou, Acc=acc),
+    )

@@ -1,4 +1,5 @@
 """Registered metrics for mmengine's evaluator."""
+
 from pandepth_mm.evaluation.metrics.depth_metric import DepthMetric
 from pandepth_mm.evaluation.metrics.format_predictions import FormatPredictions
 from pandepth_mm.evaluation.metrics.input_density_metric import InputDensityMetric
@@ -8,6 +9,11 @@ from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric
 from pandepth_mm.evaluation.metrics.semantic_metric import SemanticMetric
 
 __all__ = [
-    'DepthMetric', 'FormatPredictions', 'InputDensityMetric', 'InstanceMetric',
-    'PanopticMetric', 'PerImageMetric', 'SemanticMetric'
+    'DepthMetric',
+    'FormatPredictions',
+    'InputDensityMetric',
+    'InstanceMetric',
+    'PanopticMetric',
+    'PerImageMetric',
+    'SemanticMetric',
 ]

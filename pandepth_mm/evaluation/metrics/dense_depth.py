@@ -1,16 +1,14 @@
 """The dense depth truth of a sample, for metrics that want every pixel."""
-from typing import Optional
 
 import numpy as np
 
+from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric
 from pandepth_mm.fileio import DEPTH_PNG_MAX, read_depth_png
 
-from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric
 
-
-def dense_truth(metric: PerImageMetric,
-                sample: dict,
-                max_depth: Optional[float] = None) -> Optional[np.ndarray]:
+def dense_truth(
+    metric: PerImageMetric, sample: dict, max_depth: float | None = None
+) -> np.ndarray | None:
     """Read the dense depth map that a sample's record names.
 
     A raw value of 65535, the largest that 16 bits hold, is no measurement:
@@ -37,7 +35,8 @@ def dense_truth(metric: PerImageMetric,
         sample['dense_depth_path'],
         metric.get(sample, 'dense_depth_scale'),
         tuple(metric.get(sample, 'ori_shape')[:2]),
-        invalid=DEPTH_PNG_MAX)
+        invalid=DEPTH_PNG_MAX,
+    )
     if max_depth is not None:
         depth[depth > max_depth] = 0
     return depth

@@ -1,5 +1,7 @@
 """Depth errors of the model and of fills that need no network."""
-from typing import Any, Dict, List, Optional, Sequence
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,16 +21,12 @@ from pandepth_mm.evaluation.functional.depth_fill import (
     nearest_fill,
     resize_bilinear,
 )
-from pandepth_mm.evaluation.functional.depth_legacy import (
-    legacy_row,
-    legacy_summary,
-)
+from pandepth_mm.evaluation.functional.depth_legacy import legacy_row, legacy_summary
+from pandepth_mm.evaluation.metrics.dense_depth import dense_truth
+from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric
 from pandepth_mm.fileio import read_panoptic_png
 from pandepth_mm.geometry.camera import resize_nearest
 from pandepth_mm.registry import METRICS
-
-from pandepth_mm.evaluation.metrics.dense_depth import dense_truth
-from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric
 
 FILLS = dict(nearest_fill=nearest_fill, classical_fill=classical_fill)
 BREAKDOWN = ('range', 'input_distance', 'edge', 'class', 'instance')
@@ -89,34 +87,32 @@ class DepthMetric(PerImageMetric):
 
     default_prefix = 'depth'
 
-    def __init__(self,
-                 fills: Sequence[str] = ('nearest_fill', 'classical_fill'),
-                 max_depth: Optional[float] = None,
-                 breakdown: Sequence[str] = ('range', 'input_distance',
-                                             'edge'),
-                 legacy: bool = False,
-                 collect_device: str = 'cpu',
-                 prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
-        super().__init__(
-            collect_device=collect_device,
-            prefix=prefix,
-            collect_dir=collect_dir)
-        for field, given, known in (('fills', fills, sorted(FILLS)),
-                                    ('breakdown', breakdown, BREAKDOWN)):
+    def __init__(
+        self,
+        fills: Sequence[str] = ('nearest_fill', 'classical_fill'),
+        max_depth: float | None = None,
+        breakdown: Sequence[str] = ('range', 'input_distance', 'edge'),
+        legacy: bool = False,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        for field, given, known in (
+            ('fills', fills, sorted(FILLS)),
+            ('breakdown', breakdown, BREAKDOWN),
+        ):
             unknown = sorted(set(given) - set(known))
             if unknown:
-                raise InputError('DepthMetric', str(unknown),
-                                 f'names out of {known}', field)
+                raise InputError('DepthMetric', str(unknown), f'names out of {known}', field)
         if max_depth is not None and not max_depth > 0:
-            raise InputError('DepthMetric', str(max_depth),
-                             'None or a distance > 0 m', 'max_depth')
+            raise InputError('DepthMetric', str(max_depth), 'None or a distance > 0 m', 'max_depth')
         self.fills = tuple(fills)
         self.max_depth = max_depth
         self.breakdown = tuple(name for name in BREAKDOWN if name in breakdown)
         self.legacy = legacy
 
-    def image_result(self, sample: dict) -> Dict[str, Any]:
+    def image_result(self, sample: dict) -> dict[str, Any]:
         """Reduce one image to sums.
 
         Returns:
@@ -135,21 +131,24 @@ class DepthMetric(PerImageMetric):
         filled = [FILLS[name](sparse) for name in self.fills]
         maps = [pred] + [resize_bilinear(dense, gt.shape) for dense in filled]
         unseen = np.where(seen_pixels(sparse, gt.shape), 0, gt)
-        result: Dict[str, Any] = dict(
-            rows=np.array([[
-                depth_row(truth, dense, self.max_depth)
-                for truth in (gt, unseen)
-            ] for dense in maps]))
+        result: dict[str, Any] = dict(
+            rows=np.array(
+                [
+                    [depth_row(truth, dense, self.max_depth) for truth in (gt, unseen)]
+                    for dense in maps
+                ]
+            )
+        )
         if self.legacy:
             on_grid = [resize_nearest(pred, sparse.shape), *filled]
-            result['legacy'] = np.array(
-                [legacy_row(gt, dense) for dense in on_grid])
+            result['legacy'] = np.array([legacy_row(gt, dense) for dense in on_grid])
         if self.breakdown:
             self._break_down(result, sample, gt, sparse, maps)
         return result
 
-    def _break_down(self, result: dict, sample: dict, gt: np.ndarray,
-                    sparse: np.ndarray, maps: List[np.ndarray]) -> None:
+    def _break_down(
+        self, result: dict, sample: dict, gt: np.ndarray, sparse: np.ndarray, maps: list[np.ndarray]
+    ) -> None:
         """Add the sums of each part of the breakdown to an image's result."""
         valid = truth_mask(gt, self.max_depth)
         truth = gt[valid]
@@ -157,8 +156,8 @@ class DepthMetric(PerImageMetric):
         for name in self.breakdown:
             if name == 'instance':
                 ids = read_panoptic_png(
-                    self.get(sample, 'seg_map_path'),
-                    self.get(sample, 'ori_shape')[:2])
+                    self.get(sample, 'seg_map_path'), self.get(sample, 'ori_shape')[:2]
+                )
                 ids = resize_nearest(ids, gt.shape)[valid]
                 segments = self.get(sample, 'segments_info')
                 sums, hidden = parts.instance_sums(ids, segments, truth, preds)
@@ -168,8 +167,9 @@ class DepthMetric(PerImageMetric):
             if groups is not None:
                 result[name] = parts.pixel_sums(groups[valid], truth, preds)
 
-    def _groups(self, name: str, sample: dict, gt: np.ndarray,
-                sparse: np.ndarray) -> Optional[np.ndarray]:
+    def _groups(
+        self, name: str, sample: dict, gt: np.ndarray, sparse: np.ndarray
+    ) -> np.ndarray | None:
         """Group of each pixel, int (H, W); None if there is no truth."""
         if name == 'range':
             return parts.range_groups(gt)
@@ -184,62 +184,58 @@ class DepthMetric(PerImageMetric):
             return None
         return resize_nearest(parts.depth_edges(dense), gt.shape).astype(int)
 
-    def summarize(self, results: Dict[int, dict]) -> Dict[str, float]:
+    def summarize(self, results: dict[int, dict]) -> dict[str, float]:
         """Mean errors of the whole set; fills ``details``."""
         images = list(results.values())
         names = ('model', *self.fills)
-        metrics: Dict[str, float] = {}
+        metrics: dict[str, float] = {}
         for i, name in enumerate(names):
             prefix = '' if name == 'model' else f'{name}/'
-            rows, unseen = (
-                np.array([image['rows'][i, k] for image in images])
-                for k in (0, 1))
+            rows, unseen = (np.array([image['rows'][i, k] for image in images]) for k in (0, 1))
             means = depth_means(unseen)
             summary = depth_summary(rows)
-            summary.update(
-                {f'unseen_{key}': means[key] for key in ('rmse', 'mae')})
+            summary.update({f'unseen_{key}': means[key] for key in ('rmse', 'mae')})
             if self.legacy:
-                legacy = legacy_summary(
-                    np.array([image['legacy'][i] for image in images]))
-                keys = legacy if i == 0 else ('rmse_units', )
+                legacy = legacy_summary(np.array([image['legacy'][i] for image in images]))
+                keys = legacy if i == 0 else ('rmse_units',)
                 summary.update({f'legacy/{key}': legacy[key] for key in keys})
             metrics.update({prefix + k: v for k, v in summary.items()})
             self.details[name] = {
                 f'{start}{kind}': function(array)
                 for start, array in (('', rows), ('unseen_', unseen))
-                for kind, function in (('per_image_mean', depth_means),
-                                       ('pooled', depth_pooled))
+                for kind, function in (('per_image_mean', depth_means), ('pooled', depth_pooled))
             }
         if self.breakdown:
             self.details['breakdown'] = {
-                name: self._summarize_part(name, images, names)
-                for name in self.breakdown
+                name: self._summarize_part(name, images, names) for name in self.breakdown
             }
         if 'edge' in self.breakdown:
             self.details['n_images_without_dense_depth'] = sum(
-                'edge' not in image for image in images)
+                'edge' not in image for image in images
+            )
         if 'instance' in self.breakdown:
             self.details['n_instances_without_gt'] = sum(
-                image['n_instances_without_gt'] for image in images)
+                image['n_instances_without_gt'] for image in images
+            )
         return metrics
 
-    def _summarize_part(self, part: str, images: List[dict],
-                        names: Sequence[str]) -> Dict[str, Any]:
+    def _summarize_part(
+        self, part: str, images: list[dict], names: Sequence[str]
+    ) -> dict[str, Any]:
         """Add up one part of the breakdown over all images."""
         sums = [image[part] for image in images if part in image]
         if part == 'instance':
             classes = self.meta('classes')
             total = parts.add_sums(
-                sums,
-                len(classes) * len(parts.RANGE_NAMES), len(names),
-                len(parts.INSTANCE_SUMS))
+                sums, len(classes) * len(parts.RANGE_NAMES), len(names), len(parts.INSTANCE_SUMS)
+            )
             return parts.instance_summary(total, classes, names)
         groups = dict(
             range=parts.RANGE_NAMES,
             input_distance=parts.INPUT_DISTANCE_NAMES,
-            edge=parts.EDGE_NAMES)
+            edge=parts.EDGE_NAMES,
+        )
         if part == 'class':
             groups['class'] = (*self.meta('classes'), parts.VOID_NAME)
-        total = parts.add_sums(sums, len(groups[part]), len(names),
-                               len(parts.PIXEL_SUMS))
+        total = parts.add_sums(sums, len(groups[part]), len(names), len(parts.PIXEL_SUMS))
         return parts.pixel_summary(total, groups[part], names)

@@ -1,11 +1,9 @@
 """How dense the sparse input was."""
-from typing import Dict
 
 import numpy as np
 
-from pandepth_mm.registry import METRICS
-
 from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric
+from pandepth_mm.registry import METRICS
 
 
 @METRICS.register_module()
@@ -24,10 +22,9 @@ class InputDensityMetric(PerImageMetric):
         depth = self.get_map(sample, 'sparse_depth', 'data')[:height, :width]
         return float(np.mean(depth > 0))
 
-    def summarize(self, results: Dict[int, float]) -> Dict[str, float]:
+    def summarize(self, results: dict[int, float]) -> dict[str, float]:
         """Mean and range."""
         values = list(results.values())
         return dict(
-            density=float(np.mean(values)),
-            density_min=min(values),
-            density_max=max(values))
+            density=float(np.mean(values)), density_min=min(values), density_max=max(values)
+        )

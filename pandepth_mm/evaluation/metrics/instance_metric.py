@@ -1,7 +1,8 @@
 """Average precision of boxes and masks."""
+
 import contextlib
 import io
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -11,10 +12,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from pandepth_mm.errors import InputError
+from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric, class_rows, to_numpy
 from pandepth_mm.fileio import read_json
 from pandepth_mm.registry import METRICS
-
-from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric, class_rows, to_numpy
 
 # COCOeval.stats in its order, under mmdet's names
 _STATS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
@@ -50,20 +50,20 @@ class InstanceMetric(PerImageMetric):
 
     default_prefix = 'instance'
 
-    def __init__(self,
-                 metric: str | Sequence[str] = ('bbox', 'segm'),
-                 classwise: bool = False,
-                 collect_device: str = 'cpu',
-                 prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        metric: str | Sequence[str] = ('bbox', 'segm'),
+        classwise: bool = False,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
         super().__init__(classwise, collect_device, prefix, collect_dir)
-        self.iou_types = (metric, ) if isinstance(metric, str) else \
-            tuple(metric)
+        self.iou_types = (metric,) if isinstance(metric, str) else tuple(metric)
         if not self.iou_types or set(self.iou_types) - {'bbox', 'segm'}:
-            raise InputError('InstanceMetric', repr(metric),
-                             "'bbox', 'segm' or both", 'metric')
+            raise InputError('InstanceMetric', repr(metric), "'bbox', 'segm' or both", 'metric')
         self._ground_truth: dict = {}
-        self._category_ids: List[int] = []
+        self._category_ids: list[int] = []
 
     @BaseMetric.dataset_meta.setter
     def dataset_meta(self, dataset_meta: dict) -> None:
@@ -76,19 +76,24 @@ class InstanceMetric(PerImageMetric):
         path = self.meta('instances_ann_file')
         classes = list(self.meta('thing_classes'))
         if not path:
-            raise InputError('InstanceMetric', repr(path),
-                             'the path of a COCO instances JSON',
-                             'dataset_meta: instances_ann_file')
+            raise InputError(
+                'InstanceMetric',
+                repr(path),
+                'the path of a COCO instances JSON',
+                'dataset_meta: instances_ann_file',
+            )
         data = read_json(path)
         for key in ('images', 'annotations', 'categories'):
             if not isinstance(data.get(key), list):
-                raise InputError(path, type(data.get(key)).__name__,
-                                 'a list', key)
+                raise InputError(path, type(data.get(key)).__name__, 'a list', key)
         ids = {c['name']: c['id'] for c in data['categories']}
         if set(ids) != set(classes):
-            raise InputError(path, str(sorted(ids)),
-                             f'{sorted(classes)}, the thing classes of the '
-                             'data set', 'categories')
+            raise InputError(
+                path,
+                str(sorted(ids)),
+                f'{sorted(classes)}, the thing classes of the data set',
+                'categories',
+            )
         self._category_ids = [ids[name] for name in classes]
         self._ground_truth = data
 
@@ -98,19 +103,22 @@ class InstanceMetric(PerImageMetric):
         labels = self.get_array(sample, 'pred_instances', 'labels')
         if np.any((labels < 0) | (labels >= len(self._category_ids))):
             raise InputError(
-                'InstanceMetric', f'labels {sorted(set(labels.tolist()))}',
+                'InstanceMetric',
+                f'labels {sorted(set(labels.tolist()))}',
                 f'labels of the {len(self._category_ids)} thing classes',
-                'pred_instances.labels')
+                'pred_instances.labels',
+            )
         result = dict(
             bboxes=boxes.reshape(-1, 4),
             scores=self.get_array(sample, 'pred_instances', 'scores'),
-            labels=labels)
+            labels=labels,
+        )
         if 'segm' in self.iou_types:
             masks = self.get(sample, 'pred_instances', 'masks')
             result['masks'] = _encode(masks)
         return result
 
-    def summarize(self, results: Dict[int, dict]) -> Dict[str, float]:
+    def summarize(self, results: dict[int, dict]) -> dict[str, float]:
         """AP of the whole set.
 
         Raises:
@@ -123,9 +131,11 @@ class InstanceMetric(PerImageMetric):
             raise InputError(
                 self.meta('instances_ann_file'),
                 f'no image with id {missing[0]}',
-                'the image ids of the panoptic annotations', 'images')
-        metrics: Dict[str, float] = {}
-        per_class: Dict[str, np.ndarray] = {}
+                'the image ids of the panoptic annotations',
+                'images',
+            )
+        metrics: dict[str, float] = {}
+        per_class: dict[str, np.ndarray] = {}
         for iou_type in self.iou_types:
             evaluator = self._evaluate(results, iou_type)
             for name, value in zip(_STATS, evaluator.stats[:6], strict=True):
@@ -136,13 +146,12 @@ class InstanceMetric(PerImageMetric):
         self.details = dict(per_class=class_rows(per_class, classes))
         return metrics
 
-    def _evaluate(self, results: Dict[int, dict], iou_type: str) -> COCOeval:
+    def _evaluate(self, results: dict[int, dict], iou_type: str) -> COCOeval:
         """Run COCOeval, without what it prints."""
         gt, dt = COCO(), COCO()
         # New ids from 1 on: COCOeval takes a match with id 0 for none.
         annotations = [
-            dict(ann, id=i)
-            for i, ann in enumerate(self._ground_truth['annotations'], 1)
+            dict(ann, id=i) for i, ann in enumerate(self._ground_truth['annotations'], 1)
         ]
         gt.dataset = dict(self._ground_truth, annotations=annotations)
         detections = self._detections(results, iou_type)
@@ -168,12 +177,9 @@ class InstanceMetric(PerImageMetric):
         # COCOeval has sorted the categories by their ids
         order = np.searchsorted(evaluator.params.catIds, self._category_ids)
         values = (precision[:, :, k] for k in order)
-        return np.array([
-            v[v > -1].mean() if (v > -1).any() else np.nan for v in values
-        ])
+        return np.array([v[v > -1].mean() if (v > -1).any() else np.nan for v in values])
 
-    def _detections(self, results: Dict[int, dict],
-                    iou_type: str) -> List[dict]:
+    def _detections(self, results: dict[int, dict], iou_type: str) -> list[dict]:
         """List the detections as COCO results."""
         detections = []
         for img_id, result in results.items():
@@ -182,7 +188,8 @@ class InstanceMetric(PerImageMetric):
                 item = dict(
                     image_id=img_id,
                     category_id=self._category_ids[int(result['labels'][i])],
-                    score=float(result['scores'][i]))
+                    score=float(result['scores'][i]),
+                )
                 # a box beside the mask would be taken for the mask's area
                 if iou_type == 'bbox':
                     item['bbox'] = [x1, y1, x2 - x1, y2 - y1]
@@ -192,7 +199,7 @@ class InstanceMetric(PerImageMetric):
         return detections
 
 
-def _encode(masks) -> List[dict]:
+def _encode(masks) -> list[dict]:
     """Encode (n, H, W) masks as COCO RLE."""
     masks = to_numpy(masks).astype(bool, copy=False).view(np.uint8)
     if not len(masks):

@@ -1,5 +1,7 @@
 """Panoptic quality, and depth-aware panoptic quality."""
-from typing import Any, Dict, Optional, Sequence, Tuple
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mmdet.evaluation import INSTANCE_OFFSET
@@ -19,11 +21,10 @@ from pandepth_mm.evaluation.functional.panoptic import (
     decode_panoptic,
     overlap_table,
 )
-from pandepth_mm.fileio import read_panoptic_png
-from pandepth_mm.registry import METRICS
-
 from pandepth_mm.evaluation.metrics.dense_depth import dense_truth
 from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric, class_rows
+from pandepth_mm.fileio import read_panoptic_png
+from pandepth_mm.registry import METRICS
 
 # Predictions by the prefix of their metric names.
 MODEL, HEURISTIC = '', 'heuristic_fusion/'
@@ -75,27 +76,30 @@ class PanopticMetric(PerImageMetric):
 
     default_prefix = 'panoptic'
 
-    def __init__(self,
-                 classwise: bool = False,
-                 depth_lambdas: Sequence[float] = (),
-                 max_depth: Optional[float] = None,
-                 heuristic_fusion: bool = False,
-                 collect_device: str = 'cpu',
-                 prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        classwise: bool = False,
+        depth_lambdas: Sequence[float] = (),
+        max_depth: float | None = None,
+        heuristic_fusion: bool = False,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
         super().__init__(classwise, collect_device, prefix, collect_dir)
         if not all(limit > 0 for limit in depth_lambdas):
-            raise InputError('PanopticMetric', str(depth_lambdas),
-                             'relative depth errors > 0', 'depth_lambdas')
+            raise InputError(
+                'PanopticMetric', str(depth_lambdas), 'relative depth errors > 0', 'depth_lambdas'
+            )
         if max_depth is not None and not max_depth > 0:
-            raise InputError('PanopticMetric', str(max_depth),
-                             'None or a distance > 0 m', 'max_depth')
+            raise InputError(
+                'PanopticMetric', str(max_depth), 'None or a distance > 0 m', 'max_depth'
+            )
         self.lambdas = sorted(set(depth_lambdas))
         self.max_depth = max_depth
-        self.predictions = (MODEL, HEURISTIC) if heuristic_fusion else (
-            MODEL, )
+        self.predictions = (MODEL, HEURISTIC) if heuristic_fusion else (MODEL,)
 
-    def image_result(self, sample: dict) -> Dict[str, tuple]:
+    def image_result(self, sample: dict) -> dict[str, tuple]:
         """Statistics and pixel counts of one image, by name, sparse."""
         pred = self.get_map(sample, FIELDS[MODEL], 'sem_seg')
         segments = {s['id']: s for s in self.get(sample, 'segments_info')}
@@ -107,16 +111,14 @@ class PanopticMetric(PerImageMetric):
         for prefix in self.predictions:
             pred = self.get_map(sample, FIELDS[prefix], 'sem_seg')
             self.check_shapes(sample, gt, pred)
-            stats, confusion, tested = self._count(
-                gt, list(segments.values()), pred, bins)
+            stats, confusion, tested = self._count(gt, list(segments.values()), pred, bins)
             result[f'{prefix}stats'] = _sparse(stats)
             if prefix == MODEL:
                 result['confusion'] = _sparse(confusion)
                 result['tested'] = _sparse(tested)
         return result
 
-    def _depth_bins(self, sample: dict,
-                    pred: np.ndarray) -> Tuple[np.ndarray, bool]:
+    def _depth_bins(self, sample: dict, pred: np.ndarray) -> tuple[np.ndarray, bool]:
         """Bins of the depth error, and whether the truth is dense."""
         truth = dense_truth(self, sample, self.max_depth)
         dense = truth is not None
@@ -129,9 +131,9 @@ class PanopticMetric(PerImageMetric):
         self.check_shapes(sample, truth, pred)
         return depth_error_bins(truth, depth, self.lambdas), dense
 
-    def _count(self, gt: np.ndarray, segments: Sequence[dict],
-               pred: np.ndarray,
-               bins: Optional[np.ndarray]) -> Tuple[np.ndarray, ...]:
+    def _count(
+        self, gt: np.ndarray, segments: Sequence[dict], pred: np.ndarray, bins: np.ndarray | None
+    ) -> tuple[np.ndarray, ...]:
         """Compare one prediction with the truth.
 
         Returns:
@@ -140,38 +142,42 @@ class PanopticMetric(PerImageMetric):
         """
         n = len(self.meta('classes'))
         ids, pred_segments = decode_panoptic(pred, n, INSTANCE_OFFSET)
-        table = overlap_table(gt, ids, [s['id'] for s in segments],
-                              [s['id'] for s in pred_segments], bins,
-                              1 if bins is None else num_bins(self.lambdas))
+        table = overlap_table(
+            gt,
+            ids,
+            [s['id'] for s in segments],
+            [s['id'] for s in pred_segments],
+            bins,
+            1 if bins is None else num_bins(self.lambdas),
+        )
         untested, tested = (
             class_confusion(part.sum(axis=0), segments, pred_segments, n)
-            for part in (table[:1], table[1:]))
-        return (depth_panoptic_stats(table, segments, pred_segments, n),
-                untested + tested, tested.sum(axis=1))
+            for part in (table[:1], table[1:])
+        )
+        return (
+            depth_panoptic_stats(table, segments, pred_segments, n),
+            untested + tested,
+            tested.sum(axis=1),
+        )
 
-    def summarize(self, results: Dict[int, dict]) -> Dict[str, float]:
+    def summarize(self, results: dict[int, dict]) -> dict[str, float]:
         """PQ and DPQ of the whole set."""
         classes = self.meta('classes')
         n = len(classes)
-        shapes = dict(dense=(1, ), tested=(n + 1, ), confusion=(n + 1, n + 1))
+        shapes = dict(dense=(1,), tested=(n + 1,), confusion=(n + 1, n + 1))
         for prefix in self.predictions:
             shapes[f'{prefix}stats'] = (1 + len(self.lambdas), n, 4)
         totals = {
-            name: _total([r[name] for r in results.values() if name in r],
-                         shape)
+            name: _total([r[name] for r in results.values() if name in r], shape)
             for name, shape in shapes.items()
         }
 
-        metrics: Dict[str, float] = {}
+        metrics: dict[str, float] = {}
         for prefix in self.predictions:
             stats = totals[f'{prefix}stats']
-            summary = depth_panoptic_summary(stats, self._is_thing(),
-                                             self.lambdas)
+            summary = depth_panoptic_summary(stats, self._is_thing(), self.lambdas)
             per_class = summary.pop('per_class')
-            for name, value in {
-                    **summary,
-                    **self.per_class(per_class, classes)
-            }.items():
+            for name, value in {**summary, **self.per_class(per_class, classes)}.items():
                 metrics[f'{prefix}{name}'] = value
             for name, column in (('TP', TP), ('FP', FP), ('FN', FN)):
                 per_class[name] = stats[0, :, column].astype(np.int64)
@@ -184,7 +190,8 @@ class PanopticMetric(PerImageMetric):
         confusion, tested = totals['confusion'], totals['tested']
         names = [*classes, 'void']
         self.details['confusion'] = dict(
-            rows=names, columns=names, counts=confusion.astype(np.int64))
+            rows=names, columns=names, counts=confusion.astype(np.int64)
+        )
         if self.lambdas:
             pixels = confusion.sum(axis=1)
             share = _share(tested.sum(), pixels.sum())
@@ -193,10 +200,10 @@ class PanopticMetric(PerImageMetric):
                 lambdas=self.lambdas,
                 tested=share,
                 images=len(results),
-                images_with_dense_truth=int(totals['dense'][0]))
+                images_with_dense_truth=int(totals['dense'][0]),
+            )
             for i, label in enumerate(classes):
-                self.details['per_class'][label]['depth_tested'] = _share(
-                    tested[i], pixels[i])
+                self.details['per_class'][label]['depth_tested'] = _share(tested[i], pixels[i])
         return metrics
 
     def _is_thing(self) -> Sequence[bool]:
@@ -205,14 +212,14 @@ class PanopticMetric(PerImageMetric):
         return [c in things for c in self.meta('classes')]
 
 
-def _sparse(array: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+def _sparse(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Flat indices and values of what is not zero."""
     flat = array.ravel()
     index = np.flatnonzero(flat)
     return index.astype(np.int32), flat[index]
 
 
-def _total(parts: Sequence[tuple], shape: Tuple[int, ...]) -> np.ndarray:
+def _total(parts: Sequence[tuple], shape: tuple[int, ...]) -> np.ndarray:
     """Sum sparse arrays, in their order, float64."""
     total = np.zeros(shape)
     for index, values in parts:

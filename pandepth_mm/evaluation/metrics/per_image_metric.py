@@ -1,8 +1,10 @@
 """What the metrics of this package share."""
+
 import logging
 import sys
 from abc import abstractmethod
-from typing import Any, Dict, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -33,34 +35,32 @@ class PerImageMetric(BaseMetric):
         collect_dir: Folder for the exchange between ranks ('cpu' only).
     """
 
-    def __init__(self,
-                 classwise: bool = False,
-                 collect_device: str = 'cpu',
-                 prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
-        super().__init__(
-            collect_device=collect_device,
-            prefix=prefix,
-            collect_dir=collect_dir)
+    def __init__(
+        self,
+        classwise: bool = False,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         self.classwise = classwise
-        self.details: Dict[str, Any] = {}
+        self.details: dict[str, Any] = {}
 
     @abstractmethod
     def image_result(self, sample: dict) -> Any:
         """Reduce one data sample (a dict) to what the summary needs."""
 
     @abstractmethod
-    def summarize(self, results: Dict[int, Any]) -> Dict[str, float]:
+    def summarize(self, results: dict[int, Any]) -> dict[str, float]:
         """Compute the metrics from {img_id: result}, sorted by img_id."""
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Reduce each sample; mmengine calls this after every batch."""
         for sample in data_samples:
             img_id = self.get(sample, 'img_id')
-            self.results.append((img_id, sample.get('img_path', ''),
-                                 self.image_result(sample)))
+            self.results.append((img_id, sample.get('img_path', ''), self.image_result(sample)))
 
-    def compute_metrics(self, results: list) -> Dict[str, float]:
+    def compute_metrics(self, results: list) -> dict[str, float]:
         """Drop repeated images and compute the metrics.
 
         Raises:
@@ -73,7 +73,9 @@ class PerImageMetric(BaseMetric):
                 raise InputError(
                     type(self).__name__,
                     f'id {img_id} for both {paths[img_id]} and {path}',
-                    'image ids that are unique in the data set', 'img_id')
+                    'image ids that are unique in the data set',
+                    'img_id',
+                )
             unique[img_id] = result
         size = getattr(self, '_size', len(unique))
         if len(unique) != size:
@@ -82,7 +84,8 @@ class PerImageMetric(BaseMetric):
                 f'but {len(unique)} were evaluated; the numbers are for '
                 'those.',
                 logger='current',
-                level=logging.WARNING)
+                level=logging.WARNING,
+            )
         metrics = self.summarize({i: unique[i] for i in sorted(unique)})
         self.details = plain(self.details)
         return metrics
@@ -109,10 +112,10 @@ class PerImageMetric(BaseMetric):
             if value is None or key not in value:
                 raise InputError(
                     type(self).__name__,
-                    f'no {".".join(keys)} in the sample of image '
-                    f'{sample.get("img_id", "?")}',
-                    'a model and a test pipeline that give it, or an '
-                    'evaluator without this metric', 'data sample')
+                    f'no {".".join(keys)} in the sample of image {sample.get("img_id", "?")}',
+                    'a model and a test pipeline that give it, or an evaluator without this metric',
+                    'data sample',
+                )
             value = value[key]
         return value
 
@@ -125,30 +128,32 @@ class PerImageMetric(BaseMetric):
         array = self.get_array(sample, *keys)
         if array.ndim != 3 or array.shape[0] != 1:
             raise InputError(
-                type(self).__name__, f'shape {array.shape}', '(1, H, W)',
-                '.'.join(keys))
+                type(self).__name__, f'shape {array.shape}', '(1, H, W)', '.'.join(keys)
+            )
         return array[0]
 
-    def check_shapes(self, sample: dict, gt: np.ndarray,
-                     pred: np.ndarray) -> None:
+    def check_shapes(self, sample: dict, gt: np.ndarray, pred: np.ndarray) -> None:
         """Make sure that a prediction lies on the ground truth's grid."""
         if gt.shape != pred.shape:
             raise InputError(
                 type(self).__name__,
-                f'a prediction of shape {pred.shape} for image '
-                f'{sample["img_id"]}',
-                f'{gt.shape}, the shape of its ground truth', 'data sample')
+                f'a prediction of shape {pred.shape} for image {sample["img_id"]}',
+                f'{gt.shape}, the shape of its ground truth',
+                'data sample',
+            )
 
     def meta(self, key: str) -> Any:
         """Look up an entry of the data set's meta information."""
         if not self.dataset_meta or key not in self.dataset_meta:
             raise InputError(
-                type(self).__name__, f'no {key!r}',
-                'a data set whose metainfo has it', 'dataset_meta')
+                type(self).__name__,
+                f'no {key!r}',
+                'a data set whose metainfo has it',
+                'dataset_meta',
+            )
         return self.dataset_meta[key]
 
-    def per_class(self, values: Dict[str, np.ndarray],
-                  classes: Sequence[str]) -> Dict[str, float]:
+    def per_class(self, values: dict[str, np.ndarray], classes: Sequence[str]) -> dict[str, float]:
         """Flatten {name: (C,)} to {name/class: float} if asked for."""
         if not self.classwise:
             return {}
@@ -159,13 +164,10 @@ class PerImageMetric(BaseMetric):
         }
 
 
-def class_rows(values: Dict[str, Sequence],
-               classes: Sequence[str]) -> Dict[str, Dict[str, Any]]:
+def class_rows(values: dict[str, Sequence], classes: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Turn {name: (C,)} into {class: {name: value}} for ``details``."""
     return {
-        label: {name: array[i]
-                for name, array in values.items()}
-        for i, label in enumerate(classes)
+        label: {name: array[i] for name, array in values.items()} for i, label in enumerate(classes)
     }
 
 

@@ -1,15 +1,10 @@
 """Mean intersection over union."""
-from typing import Dict
 
 import numpy as np
 
-from pandepth_mm.evaluation.functional.semantic import (
-    confusion_matrix,
-    semantic_summary,
-)
-from pandepth_mm.registry import METRICS
-
+from pandepth_mm.evaluation.functional.semantic import confusion_matrix, semantic_summary
 from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric, class_rows
+from pandepth_mm.registry import METRICS
 
 
 @METRICS.register_module()
@@ -36,12 +31,14 @@ class SemanticMetric(PerImageMetric):
 
     default_prefix = 'semantic'
 
-    def __init__(self,
-                 ignore_index: int = 255,
-                 classwise: bool = False,
-                 collect_device: str = 'cpu',
-                 prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        ignore_index: int = 255,
+        classwise: bool = False,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
         super().__init__(classwise, collect_device, prefix, collect_dir)
         self.ignore_index = ignore_index
 
@@ -50,10 +47,9 @@ class SemanticMetric(PerImageMetric):
         gt = self.get_map(sample, 'gt_sem_seg', 'sem_seg')
         pred = self.get_map(sample, 'pred_sem_seg', 'sem_seg')
         self.check_shapes(sample, gt, pred)
-        return confusion_matrix(gt, pred, len(self.meta('classes')),
-                                self.ignore_index)
+        return confusion_matrix(gt, pred, len(self.meta('classes')), self.ignore_index)
 
-    def summarize(self, results: Dict[int, np.ndarray]) -> Dict[str, float]:
+    def summarize(self, results: dict[int, np.ndarray]) -> dict[str, float]:
         """IoU of the whole set."""
         classes = self.meta('classes')
         n = len(classes)
@@ -62,6 +58,6 @@ class SemanticMetric(PerImageMetric):
         per_class = summary.pop('per_class')
         self.details = dict(
             per_class=class_rows(per_class, classes),
-            confusion=dict(
-                rows=classes, columns=[*classes, 'void'], counts=confusion))
+            confusion=dict(rows=classes, columns=[*classes, 'void'], counts=confusion),
+        )
         return {**summary, **self.per_class(per_class, classes)}

@@ -1,6 +1,8 @@
+"""The backbone of EfficientPS."""
+
 import logging
 import math
-from typing import Dict, Sequence
+from collections.abc import Sequence
 
 from mmdet.models.backbones import EfficientNet
 from mmdet.utils import ConfigType, OptMultiConfig
@@ -53,8 +55,10 @@ class EfficientNetPS(EfficientNet):
 
     # the third number of a block is its squeeze-excite ratio
     layer_settings = {
-        'b': [[[*block[:2], 0, *block[3:]] for block in stage]
-              for stage in EfficientNet.layer_settings['b']]
+        'b': [
+            [[*block[:2], 0, *block[3:]] for block in stage]
+            for stage in EfficientNet.layer_settings['b']
+        ]
     }
     arch_settings = {
         name: setting
@@ -62,23 +66,21 @@ class EfficientNetPS(EfficientNet):
         if name in ('b0', 'b1', 'b2', 'b3', 'b4', 'b5', 'b6', 'b7')
     }
 
-    def __init__(self,
-                 arch: str = 'b5',
-                 out_indices: Sequence[int] = (2, 3, 4, 6),
-                 drop_path_rate: float = 0.,
-                 frozen_stages: int = 0,
-                 norm_cfg: ConfigType = dict(type='BN', eps=1e-3),
-                 act_cfg: ConfigType = dict(
-                     type='LeakyReLU', negative_slope=0.01),
-                 norm_eval: bool = False,
-                 with_cp: bool = False,
-                 init_cfg: OptMultiConfig = None) -> None:
+    def __init__(
+        self,
+        arch: str = 'b5',
+        out_indices: Sequence[int] = (2, 3, 4, 6),
+        drop_path_rate: float = 0.0,
+        frozen_stages: int = 0,
+        norm_cfg: ConfigType = dict(type='BN', eps=1e-3),
+        act_cfg: ConfigType = dict(type='LeakyReLU', negative_slope=0.01),
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        init_cfg: OptMultiConfig = None,
+    ) -> None:
         if isinstance(init_cfg, dict):
             init_cfg = [init_cfg]
-        pretrained = [
-            c for c in init_cfg or []
-            if c['type'] in ('Pretrained', PretrainedInit)
-        ]
+        pretrained = [c for c in init_cfg or [] if c['type'] in ('Pretrained', PretrainedInit)]
         super().__init__(
             arch=arch,
             drop_path_rate=drop_path_rate,
@@ -88,7 +90,8 @@ class EfficientNetPS(EfficientNet):
             act_cfg=act_cfg,
             norm_eval=norm_eval,
             with_cp=with_cp,
-            init_cfg=[c for c in init_cfg or [] if c not in pretrained])
+            init_cfg=[c for c in init_cfg or [] if c not in pretrained],
+        )
         # kept apart from init_cfg, since mmengine's own loading only logs
         # what does not fit
         self.pretrained = dict(pretrained[-1]) if pretrained else None
@@ -104,10 +107,10 @@ class EfficientNetPS(EfficientNet):
             self.load_pretrained(**cfg)
             return
         print_log(
-            'The backbone starts from scratch: its init_cfg names no '
-            'pretrained checkpoint.',
+            'The backbone starts from scratch: its init_cfg names no pretrained checkpoint.',
             logger='current',
-            level=logging.WARNING)
+            level=logging.WARNING,
+        )
         if not self.init_cfg:
             self._init_from_scratch()
 
@@ -154,29 +157,33 @@ class EfficientNetPS(EfficientNet):
 
         # files older than PyTorch 1.0 do not count batches
         missing = [
-            name for name in own if name not in found
-            and not name.endswith('num_batches_tracked')
+            name for name in own if name not in found and not name.endswith('num_batches_tracked')
         ]
         misshapen = [
-            f'{name} {tuple(value.shape)} instead of '
-            f'{tuple(own[name].shape)}' for name, value in found.items()
+            f'{name} {tuple(value.shape)} instead of {tuple(own[name].shape)}'
+            for name, value in found.items()
             if value.shape != own[name].shape
         ]
-        for problem, names in (('without', [prefix + n for n in missing]),
-                               ('with other shapes:', misshapen),
-                               ('with unknown keys', unknown)):
+        for problem, names in (
+            ('without', [prefix + n for n in missing]),
+            ('with other shapes:', misshapen),
+            ('with unknown keys', unknown),
+        ):
             if names:
                 raise InputError(
-                    checkpoint, f'a state dict {problem} '
-                    f'{", ".join(names[:3])} ({len(names)} in all)',
+                    checkpoint,
+                    f'a state dict {problem} {", ".join(names[:3])} ({len(names)} in all)',
                     "an EfficientNet of mmpretrain's or mmdet's, of the same "
-                    "arch, with its keys under prefix "
-                    f"'{prefix.rstrip('.')}'", 'state_dict')
+                    'arch, with its keys under prefix '
+                    f"'{prefix.rstrip('.')}'",
+                    'state_dict',
+                )
         self.load_state_dict({**own, **found})
         print_log(
             f'The backbone starts from {checkpoint}: {len(found)} tensors '
             f'loaded; skipped: {", ".join(skipped) or "nothing"}.',
-            logger='current')
+            logger='current',
+        )
 
     def _does_without(self, name: str) -> bool:
         """Whether a key of the source has no counterpart here by design."""
@@ -208,19 +215,20 @@ def _part(name: str) -> str:
     return '.'.join(parts[:end])
 
 
-def _load_state_dict(checkpoint: str) -> Dict[str, Tensor]:
+def _load_state_dict(checkpoint: str) -> dict[str, Tensor]:
     """Read a state dict, or the one under the key 'state_dict'."""
     try:
-        content = CheckpointLoader.load_checkpoint(
-            checkpoint, map_location='cpu')
+        content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
     except FileNotFoundError as e:
-        raise InputError(checkpoint, 'no such file',
-                         'a checkpoint file or URL') from e
+        raise InputError(checkpoint, 'no such file', 'a checkpoint file or URL') from e
     if isinstance(content, dict):
         content = content.get('state_dict', content)
     if not isinstance(content, dict) or not all(
-            isinstance(value, Tensor) for value in content.values()):
+        isinstance(value, Tensor) for value in content.values()
+    ):
         raise InputError(
-            checkpoint, 'no state dict',
-            "tensors by name, or such a dict under the key 'state_dict'")
+            checkpoint,
+            'no state dict',
+            "tensors by name, or such a dict under the key 'state_dict'",
+        )
     return content

@@ -1,3 +1,7 @@
-from pandepth_mm.models.data_preprocessors.pandepth_data_preprocessor import PanDepthDataPreprocessor
+"""Data preprocessors."""
+
+from pandepth_mm.models.data_preprocessors.pandepth_data_preprocessor import (
+    PanDepthDataPreprocessor,
+)
 
 __all__ = ['PanDepthDataPreprocessor']

@@ -1,5 +1,6 @@
 """Batching of image, sparse depth and intrinsics."""
-from typing import Optional, Sequence, Tuple
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import Tensor
 from pandepth_mm.registry import MODELS
 
 
-def _pad(depth: Tensor, size: Tuple[int, int]) -> Tensor:
+def _pad(depth: Tensor, size: tuple[int, int]) -> Tensor:
     """Pad a map (1, h, w) with 0 at the right and bottom to ``size``."""
     height, width = depth.shape[-2:]
     return F.pad(depth, (0, size[1] - width, 0, size[0] - height))
@@ -35,14 +36,16 @@ class PanDepthDataPreprocessor(DetDataPreprocessor):
         non_blocking: Whether copies to the device may be asynchronous.
     """
 
-    def __init__(self,
-                 mean: Optional[Sequence[float]] = None,
-                 std: Optional[Sequence[float]] = None,
-                 pad_size_divisor: int = 1,
-                 pad_value: float = 0,
-                 seg_pad_value: int = 255,
-                 bgr_to_rgb: bool = False,
-                 non_blocking: bool = False) -> None:
+    def __init__(
+        self,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        pad_size_divisor: int = 1,
+        pad_value: float = 0,
+        seg_pad_value: int = 255,
+        bgr_to_rgb: bool = False,
+        non_blocking: bool = False,
+    ) -> None:
         super().__init__(
             mean=mean,
             std=std,
@@ -53,7 +56,8 @@ class PanDepthDataPreprocessor(DetDataPreprocessor):
             pad_seg=True,
             seg_pad_value=seg_pad_value,
             bgr_to_rgb=bgr_to_rgb,
-            non_blocking=non_blocking)
+            non_blocking=non_blocking,
+        )
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Make a batch.
@@ -81,18 +85,19 @@ class PanDepthDataPreprocessor(DetDataPreprocessor):
             if image.shape[-2:] != depth.shape[-2:]:
                 raise ValueError(
                     f'sparse_depth has size {tuple(depth.shape[-2:])}, its '
-                    f'image {tuple(image.shape[-2:])}')
+                    f'image {tuple(image.shape[-2:])}'
+                )
         batch = super().forward(
-            dict(inputs=images, data_samples=data.get('data_samples')),
-            training)
+            dict(inputs=images, data_samples=data.get('data_samples')), training
+        )
         size = tuple(batch['inputs'].shape[-2:])
         if training and batch['data_samples'] is not None:
             for sample in batch['data_samples']:
                 if 'gt_depth_map' in sample:
-                    sample.gt_depth_map = PixelData(
-                        data=_pad(sample.gt_depth_map.data, size))
+                    sample.gt_depth_map = PixelData(data=_pad(sample.gt_depth_map.data, size))
         batch['inputs'] = dict(
             img=batch['inputs'],
             sparse_depth=torch.stack([_pad(d.float(), size) for d in depths]),
-            cam2img=torch.stack([k.float() for k in inputs['cam2img']]))
+            cam2img=torch.stack([k.float() for k in inputs['cam2img']]),
+        )
         return batch

@@ -1,3 +1,5 @@
+"""Depth heads."""
+
 from pandepth_mm.models.depth_heads.fuse_block_depth_head import FuseBlockDepthHead
 
 __all__ = ['FuseBlockDepthHead']

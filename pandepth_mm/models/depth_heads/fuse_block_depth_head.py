@@ -1,6 +1,7 @@
 """Depth completion head made of 2D-3D fuse blocks."""
+
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 from mmcv.cnn import ConvModule
@@ -10,10 +11,9 @@ from torch.nn import functional as F
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.geometry.camera import PointGraph, build_point_graph
-from pandepth_mm.registry import MODELS
-
-from pandepth_mm.models.layers.fuse_block import FuseBlock
 from pandepth_mm.models.depth_heads.nearest_fill import nearest_fill
+from pandepth_mm.models.layers.fuse_block import FuseBlock
+from pandepth_mm.registry import MODELS
 
 # Sharpness of the softplus on depth / max_depth: above 0.2 it is within 1.3 %
 # of the range from the identity, and where it gives 0.025 (2 of 80 m) its
@@ -84,41 +84,47 @@ class FuseBlockDepthHead(BaseModule):
         InputError: An argument has an impossible value.
     """
 
-    def __init__(self,
-                 max_depth: float,
-                 num_classes: int = 0,
-                 semantics: str | None = 'logits',
-                 num_blocks: int = 12,
-                 channels: int = 64,
-                 sparse_channels: int = 16,
-                 image_channels: int = 32,
-                 k: int = 3,
-                 offset_scale: float = 1.0,
-                 joint_neighbors: bool = False,
-                 linear: bool = True,
-                 stride: int = 1,
-                 stem_strides: Sequence[int] | None = None,
-                 upsample_mode: str = 'nearest',
-                 residual: str | None = None,
-                 loss: dict = dict(type='MaskedMSELoss'),
-                 norm_cfg: dict | None = dict(type='BN'),
-                 act_cfg: dict | None = dict(
-                     type='LeakyReLU', negative_slope=0.01),
-                 init_cfg: dict | list | None = None):
+    def __init__(
+        self,
+        max_depth: float,
+        num_classes: int = 0,
+        semantics: str | None = 'logits',
+        num_blocks: int = 12,
+        channels: int = 64,
+        sparse_channels: int = 16,
+        image_channels: int = 32,
+        k: int = 3,
+        offset_scale: float = 1.0,
+        joint_neighbors: bool = False,
+        linear: bool = True,
+        stride: int = 1,
+        stem_strides: Sequence[int] | None = None,
+        upsample_mode: str = 'nearest',
+        residual: str | None = None,
+        loss: dict = dict(type='MaskedMSELoss'),
+        norm_cfg: dict | None = dict(type='BN'),
+        act_cfg: dict | None = dict(type='LeakyReLU', negative_slope=0.01),
+        init_cfg: dict | list | None = None,
+    ):
         super().__init__(init_cfg)
         strides = (stride, 1) if stem_strides is None else tuple(stem_strides)
         self._check('max_depth', max_depth, max_depth > 0, 'more than 0')
         self._check('num_classes', num_classes, num_classes >= 0, '0 or more')
-        self._check('semantics', semantics, semantics
-                    in ('logits', 'softmax', 'detach', None),
-                    "'logits', 'softmax', 'detach' or None")
+        self._check(
+            'semantics',
+            semantics,
+            semantics in ('logits', 'softmax', 'detach', None),
+            "'logits', 'softmax', 'detach' or None",
+        )
         self._check('num_blocks', num_blocks, num_blocks >= 1, '1 or more')
         self._check('stride', stride, stride >= 1, '1 or more')
-        self._check('stem_strides', strides,
-                    len(strides) == 2 and min(strides) >= 1,
-                    'two integers, each 1 or more')
-        self._check('residual', residual, residual in (None, 'nearest'),
-                    "None or 'nearest'")
+        self._check(
+            'stem_strides',
+            strides,
+            len(strides) == 2 and min(strides) >= 1,
+            'two integers, each 1 or more',
+        )
+        self._check('residual', residual, residual in (None, 'nearest'), "None or 'nearest'")
         self.max_depth = float(max_depth)
         self.num_classes = num_classes
         self.semantics = semantics if num_classes else None
@@ -126,35 +132,35 @@ class FuseBlockDepthHead(BaseModule):
         self.stride = stride
         self.residual = residual
 
-        conv = dict(
-            kernel_size=3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        conv = dict(kernel_size=3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
         def stem(in_channels: int, out_channels: int) -> nn.Sequential:
             return nn.Sequential(
-                ConvModule(
-                    in_channels, out_channels, stride=strides[0], **conv),
-                ConvModule(
-                    out_channels, out_channels, stride=strides[1], **conv))
+                ConvModule(in_channels, out_channels, stride=strides[0], **conv),
+                ConvModule(out_channels, out_channels, stride=strides[1], **conv),
+            )
 
         self.sparse_stem = stem(1 if residual is None else 2, sparse_channels)
-        self.image_stem = stem(3 + (num_classes if self.semantics else 0),
-                               image_channels)
+        self.image_stem = stem(3 + (num_classes if self.semantics else 0), image_channels)
         widths = [sparse_channels + image_channels] + [channels] * num_blocks
-        self.blocks = nn.ModuleList([
-            FuseBlock(
-                widths[i],
-                widths[i + 1],
-                k=k,
-                offset_scale=offset_scale,
-                joint_neighbors=joint_neighbors,
-                linear=linear,
-                norm_cfg=norm_cfg,
-                act_cfg=act_cfg,
-                upsample_mode=upsample_mode) for i in range(num_blocks)
-        ])
+        self.blocks = nn.ModuleList(
+            [
+                FuseBlock(
+                    widths[i],
+                    widths[i + 1],
+                    k=k,
+                    offset_scale=offset_scale,
+                    joint_neighbors=joint_neighbors,
+                    linear=linear,
+                    norm_cfg=norm_cfg,
+                    act_cfg=act_cfg,
+                    upsample_mode=upsample_mode,
+                )
+                for i in range(num_blocks)
+            ]
+        )
         self.refine = ConvModule(channels, max(channels // 2, 1), **conv)
-        self.predict_depth = nn.Conv2d(
-            max(channels // 2, 1), 1, kernel_size=3, padding=1)
+        self.predict_depth = nn.Conv2d(max(channels // 2, 1), 1, kernel_size=3, padding=1)
         self._init_output()
         self.loss_depth = MODELS.build(loss)
 
@@ -182,11 +188,9 @@ class FuseBlockDepthHead(BaseModule):
             nn.init.zeros_(self.predict_depth.weight)
         nn.init.constant_(self.predict_depth.bias, bias)
 
-    def forward(self,
-                img: Tensor,
-                sparse_depth: Tensor,
-                cam2img: Tensor,
-                logits: Tensor | None = None) -> Tensor:
+    def forward(
+        self, img: Tensor, sparse_depth: Tensor, cam2img: Tensor, logits: Tensor | None = None
+    ) -> Tensor:
         """Complete the depth.
 
         Args:
@@ -202,23 +206,27 @@ class FuseBlockDepthHead(BaseModule):
             ``max_depth`` in evaluation mode.
         """
         if self.semantics is not None and logits is None:
-            raise ValueError('this depth head reads semantic logits '
-                             f'({self.num_classes} classes), got None')
+            raise ValueError(
+                f'this depth head reads semantic logits ({self.num_classes} classes), got None'
+            )
         with torch.autocast(img.device.type, enabled=False):
             sparse_depth = self.in_range(sparse_depth.detach().float())
             graph = build_point_graph(sparse_depth, cam2img.float(), self.k)
             fill = None
             if self.residual is not None:
                 fill = nearest_fill(sparse_depth, default=self.max_depth / 2)
-            return self.complete(img.float(), sparse_depth, graph, fill,
-                                 None if logits is None else logits.float())
+            return self.complete(
+                img.float(), sparse_depth, graph, fill, None if logits is None else logits.float()
+            )
 
-    def complete(self,
-                 img: Tensor,
-                 sparse_depth: Tensor,
-                 graph: PointGraph,
-                 fill: Tensor | None = None,
-                 logits: Tensor | None = None) -> Tensor:
+    def complete(
+        self,
+        img: Tensor,
+        sparse_depth: Tensor,
+        graph: PointGraph,
+        fill: Tensor | None = None,
+        logits: Tensor | None = None,
+    ) -> Tensor:
         """Complete the depth from what :meth:`forward` prepares.
 
         What depends on the data (neighbours, fill) comes from outside, so
@@ -248,17 +256,14 @@ class FuseBlockDepthHead(BaseModule):
         if self.semantics is not None:
             image_input = torch.cat([img, self._semantic_map(logits)], dim=1)
 
-        x = torch.cat(
-            [self.sparse_stem(depth_input),
-             self.image_stem(image_input)], dim=1)
+        x = torch.cat([self.sparse_stem(depth_input), self.image_stem(image_input)], dim=1)
         if x.shape[-2:] != work_size:
             x = F.interpolate(x, size=work_size, mode='nearest')
         for block in self.blocks:
             x = block(x, graph)
         x = self.predict_depth(self.refine(x))
         if work_size != size:
-            x = F.interpolate(
-                x, size=size, mode='bilinear', align_corners=False)
+            x = F.interpolate(x, size=size, mode='bilinear', align_corners=False)
         if self.residual is not None:
             x = x + inverse_positive(fill)
         depth = positive(x) * self.max_depth
@@ -275,7 +280,8 @@ class FuseBlockDepthHead(BaseModule):
         """Place the points on the working grid; neighbours stay."""
         return graph._replace(
             row=torch.div(graph.row, self.stride, rounding_mode='floor'),
-            col=torch.div(graph.col, self.stride, rounding_mode='floor'))
+            col=torch.div(graph.col, self.stride, rounding_mode='floor'),
+        )
 
     def _semantic_map(self, logits: Tensor) -> Tensor:
         """The semantic input of the stem, (B, num_classes, H, W)."""
@@ -283,8 +289,7 @@ class FuseBlockDepthHead(BaseModule):
             return logits.softmax(dim=1)
         return logits.detach() if self.semantics == 'detach' else logits
 
-    def loss_by_feat(self, pred_depth: Tensor,
-                     gt_depth: Tensor) -> dict[str, Tensor]:
+    def loss_by_feat(self, pred_depth: Tensor, gt_depth: Tensor) -> dict[str, Tensor]:
         """Depth loss (PanDepth eq. 4).
 
         Args:
@@ -298,8 +303,10 @@ class FuseBlockDepthHead(BaseModule):
         if gt_depth.dim() == 3:
             gt_depth = gt_depth[:, None]
         if gt_depth.shape != pred_depth.shape:
-            raise ValueError(f'depth truth {tuple(gt_depth.shape)} does not '
-                             f'fit prediction {tuple(pred_depth.shape)}')
+            raise ValueError(
+                f'depth truth {tuple(gt_depth.shape)} does not '
+                f'fit prediction {tuple(pred_depth.shape)}'
+            )
         with torch.autocast(pred_depth.device.type, enabled=False):
             target = self.in_range(gt_depth.float())
             return dict(loss_depth=self.loss_depth(pred_depth.float(), target))

@@ -1,4 +1,5 @@
 """Fill of a sparse depth map by the nearest measurement."""
+
 import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
@@ -10,7 +11,8 @@ _MAX_COSTS = 2**26
 def _nearest_scipy(valid: Tensor) -> tuple[Tensor, Tensor]:
     """`nearest_measurement` by scipy, on the CPU."""
     index = distance_transform_edt(
-        ~valid.cpu().numpy(), return_distances=False, return_indices=True)
+        ~valid.cpu().numpy(), return_distances=False, return_indices=True
+    )
     row, col = torch.from_numpy(index).to(valid.device, torch.long)
     return row, col
 
@@ -35,8 +37,8 @@ def _nearest_separable(valid: Tensor) -> tuple[Tensor, Tensor]:
     col = torch.empty_like(source)
     step = max(_MAX_COSTS // width**2, 1)
     for start in range(0, height, step):
-        cost = across + down[start:start + step, None]
-        col[start:start + step] = cost.argmin(dim=-1)
+        cost = across + down[start : start + step, None]
+        col[start : start + step] = cost.argmin(dim=-1)
     return source.gather(1, col), col
 
 

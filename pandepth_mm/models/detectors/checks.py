@@ -1,5 +1,4 @@
 """Refusing a combination of branches and losses that cannot be trained."""
-from typing import Dict, Optional
 
 import torch
 from mmdet.models.detectors import BaseDetector
@@ -8,69 +7,78 @@ from mmdet.utils import OptConfigType
 from pandepth_mm.errors import InputError
 
 
-def check_branches(branches: Dict[str, OptConfigType]) -> None:
+def check_branches(branches: dict[str, OptConfigType]) -> None:
     """Refuse a model whose branches lack something they need."""
     needs = dict(
-        neck=('backbone', ),
-        semantic_head=('backbone', ),
+        neck=('backbone',),
+        semantic_head=('backbone',),
         rpn_head=('backbone', 'roi_head'),
         roi_head=('backbone', 'rpn_head'),
         joint_head=('semantic_head', 'depth_head'),
         panoptic_fusion=('semantic_head', 'roi_head'),
-        panoptic_baseline=('panoptic_fusion', ))
+        panoptic_baseline=('panoptic_fusion',),
+    )
     for name, required in needs.items():
         for other in required:
             if branches[name] is not None and branches[other] is None:
-                raise InputError('config', f'{name} without {other}',
-                                 f'model.{other}, or no model.{name}',
-                                 f'model.{name}')
+                raise InputError(
+                    'config',
+                    f'{name} without {other}',
+                    f'model.{other}, or no model.{name}',
+                    f'model.{name}',
+                )
     tasks = ('semantic_head', 'roi_head', 'depth_head')
     if all(branches[name] is None for name in tasks):
-        raise InputError('config', 'no branch with a loss',
-                         f'at least one of {", ".join(tasks)}', 'model')
+        raise InputError(
+            'config', 'no branch with a loss', f'at least one of {", ".join(tasks)}', 'model'
+        )
 
 
 def check_losses(model: BaseDetector) -> None:
     """Refuse a model with a head that no loss trains, see PanDepth."""
     own = {  # the loss modules of the dense heads
         name: _has_weight(getattr(getattr(model, name), attribute, None))
-        for name, attribute in (('semantic_head', 'loss'),
-                                ('depth_head', 'loss_depth'),
-                                ('joint_head', 'loss'))
+        for name, attribute in (
+            ('semantic_head', 'loss'),
+            ('depth_head', 'loss_depth'),
+            ('joint_head', 'loss'),
+        )
         if getattr(model, name) is not None
     }
     joint = own.get('joint_head', False)
     depth = own.get('depth_head', False) or joint
-    attached = getattr(model.depth_head, 'semantics',
-                       'logits') in ('logits', 'softmax')
+    attached = getattr(model.depth_head, 'semantics', 'logits') in ('logits', 'softmax')
     trained = dict(
         joint_head=(joint, 'nothing reads the refined logits'),
         depth_head=(depth, 'no joint head reads the depth'),
-        semantic_head=(own.get('semantic_head') or joint
-                       or (depth and attached),
-                       'no head reads the preliminary logits attached'))
+        semantic_head=(
+            own.get('semantic_head') or joint or (depth and attached),
+            'no head reads the preliminary logits attached',
+        ),
+    )
     for name, (is_trained, reason) in trained.items():
         if name in own and not is_trained:
             raise _no_weight(f'{name}.loss', reason)
-    if model.panoptic_fusion is not None and not own['semantic_head'] and (
-            model.joint_head is None or model.fusion_logits == 'preliminary'):
-        raise _no_weight('semantic_head.loss',
-                         'the panoptic fusion reads the preliminary logits')
+    if (
+        model.panoptic_fusion is not None
+        and not own['semantic_head']
+        and (model.joint_head is None or model.fusion_logits == 'preliminary')
+    ):
+        raise _no_weight('semantic_head.loss', 'the panoptic fusion reads the preliminary logits')
     for branch in ('rpn_head', 'roi_head'):
         head = getattr(model, branch)
         for name, module in [] if head is None else head.named_modules():
-            if name.split('.')[-1].startswith('loss') and not _has_weight(
-                    module):
-                raise _no_weight(f'{branch}.{name}',
-                                 'no other loss trains that layer')
+            if name.split('.')[-1].startswith('loss') and not _has_weight(module):
+                raise _no_weight(f'{branch}.{name}', 'no other loss trains that layer')
 
 
-def _has_weight(loss: Optional[torch.nn.Module]) -> bool:
+def _has_weight(loss: torch.nn.Module | None) -> bool:
     """Whether a loss counts; one that states no weight does."""
     return getattr(loss, 'loss_weight', 1) > 0
 
 
 def _no_weight(where: str, reason: str) -> InputError:
     """Say that a loss is needed; ``where`` is its place in the model."""
-    return InputError('config', 'no weight', f'more than 0, since {reason}',
-                      f'model.{where}.loss_weight')
+    return InputError(
+        'config', 'no weight', f'more than 0, since {reason}', f'model.{where}.loss_weight'
+    )

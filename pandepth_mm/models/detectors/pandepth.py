@@ -1,5 +1,7 @@
+"""The detector of the paper."""
+
 import copy
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import torch
 from mmdet.models.detectors import BaseDetector
@@ -10,8 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.models.detectors.checks import (check_branches,
-                                                 check_losses)
+from pandepth_mm.models.detectors.checks import check_branches, check_losses
 from pandepth_mm.registry import MODELS
 
 
@@ -20,10 +21,11 @@ class DenseOutputs(NamedTuple):
 
     Shapes are those of the (padded) network input, (H, W).
     """
-    feats: Optional[Tuple[Tensor, ...]]  # strides 4, 8, 16, 32
-    logits: Optional[Tensor]  # preliminary, (B, num_classes, H, W)
-    depth: Optional[Tensor]  # (B, 1, H, W), metres
-    refined: Optional[Tensor]  # joint head's logits, (B, num_classes, H, W)
+
+    feats: tuple[Tensor, ...] | None  # strides 4, 8, 16, 32
+    logits: Tensor | None  # preliminary, (B, num_classes, H, W)
+    depth: Tensor | None  # (B, 1, H, W), metres
+    refined: Tensor | None  # joint head's logits, (B, num_classes, H, W)
 
 
 @MODELS.register_module()
@@ -78,26 +80,27 @@ class PanDepth(BaseDetector):
             head is left without any loss, or ``fusion_logits`` is unknown.
     """
 
-    def __init__(self,
-                 num_things: int,
-                 num_stuff: int,
-                 max_depth: float,
-                 backbone: OptConfigType = None,
-                 neck: OptConfigType = None,
-                 semantic_head: OptConfigType = None,
-                 rpn_head: OptConfigType = None,
-                 roi_head: OptConfigType = None,
-                 depth_head: OptConfigType = None,
-                 joint_head: OptConfigType = None,
-                 panoptic_fusion: OptConfigType = None,
-                 panoptic_baseline: OptConfigType = None,
-                 fusion_logits: str = 'refined',
-                 train_cfg: OptConfigType = None,
-                 test_cfg: OptConfigType = None,
-                 data_preprocessor: OptConfigType = None,
-                 init_cfg: OptMultiConfig = None) -> None:
-        super().__init__(
-            data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+    def __init__(
+        self,
+        num_things: int,
+        num_stuff: int,
+        max_depth: float,
+        backbone: OptConfigType = None,
+        neck: OptConfigType = None,
+        semantic_head: OptConfigType = None,
+        rpn_head: OptConfigType = None,
+        roi_head: OptConfigType = None,
+        depth_head: OptConfigType = None,
+        joint_head: OptConfigType = None,
+        panoptic_fusion: OptConfigType = None,
+        panoptic_baseline: OptConfigType = None,
+        fusion_logits: str = 'refined',
+        train_cfg: OptConfigType = None,
+        test_cfg: OptConfigType = None,
+        data_preprocessor: OptConfigType = None,
+        init_cfg: OptMultiConfig = None,
+    ) -> None:
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.num_things = num_things
         self.num_stuff = num_stuff
         self.num_classes = num_things + num_stuff
@@ -111,59 +114,57 @@ class PanDepth(BaseDetector):
             depth_head=depth_head,
             joint_head=joint_head,
             panoptic_fusion=panoptic_fusion,
-            panoptic_baseline=panoptic_baseline)
+            panoptic_baseline=panoptic_baseline,
+        )
         check_branches(branches)
         if fusion_logits not in ('refined', 'preliminary'):
-            raise InputError('config', repr(fusion_logits),
-                             "'refined' or 'preliminary'",
-                             'model.fusion_logits')
+            raise InputError(
+                'config', repr(fusion_logits), "'refined' or 'preliminary'", 'model.fusion_logits'
+            )
         self.fusion_logits = fusion_logits
 
         depth_classes = self.num_classes if semantic_head else 0
         handed = dict(
             semantic_head=dict(num_classes=self.num_classes),
             depth_head=dict(num_classes=depth_classes, max_depth=max_depth),
-            joint_head=dict(
-                num_classes=self.num_classes, max_depth=max_depth),
+            joint_head=dict(num_classes=self.num_classes, max_depth=max_depth),
             panoptic_fusion=dict(num_things=num_things, num_stuff=num_stuff),
-            panoptic_baseline=dict(
-                num_things=num_things, num_stuff=num_stuff))
+            panoptic_baseline=dict(num_things=num_things, num_stuff=num_stuff),
+        )
         for name, values in handed.items():
             if branches[name] is not None:
-                branches[name] = _hand_down(branches[name], f'model.{name}',
-                                            values)
+                branches[name] = _hand_down(branches[name], f'model.{name}', values)
         if roi_head is not None:
-            branches['roi_head'] = self._complete_roi_head(
-                roi_head, train_cfg, test_cfg)
+            branches['roi_head'] = self._complete_roi_head(roi_head, train_cfg, test_cfg)
             branches['rpn_head'] = copy.deepcopy(rpn_head)
             branches['rpn_head'].update(
-                train_cfg=train_cfg.get('rpn') if train_cfg else None,
-                test_cfg=test_cfg['rpn'])
-            self.rpn_proposal_cfg = (train_cfg or {}).get(
-                'rpn_proposal', test_cfg['rpn'])
+                train_cfg=train_cfg.get('rpn') if train_cfg else None, test_cfg=test_cfg['rpn']
+            )
+            self.rpn_proposal_cfg = (train_cfg or {}).get('rpn_proposal', test_cfg['rpn'])
         for name, cfg in branches.items():
             setattr(self, name, None if cfg is None else MODELS.build(cfg))
         check_losses(self)
 
-    def _complete_roi_head(self, roi_head: ConfigType,
-                           train_cfg: OptConfigType,
-                           test_cfg: OptConfigType) -> dict:
+    def _complete_roi_head(
+        self, roi_head: ConfigType, train_cfg: OptConfigType, test_cfg: OptConfigType
+    ) -> dict:
         """Write class counts and train / test configs into ``roi_head``."""
         if test_cfg is None or not {'rpn', 'rcnn'} <= set(test_cfg):
-            raise InputError('config', str(test_cfg),
-                             "a dict with 'rpn' and 'rcnn'", 'model.test_cfg')
+            raise InputError(
+                'config', str(test_cfg), "a dict with 'rpn' and 'rcnn'", 'model.test_cfg'
+            )
         roi_head = copy.deepcopy(roi_head)
         for name in ('bbox_head', 'mask_head'):
             if roi_head.get(name) is not None:
-                roi_head[name] = _hand_down(roi_head[name],
-                                            f'model.roi_head.{name}',
-                                            dict(num_classes=self.num_things))
+                roi_head[name] = _hand_down(
+                    roi_head[name], f'model.roi_head.{name}', dict(num_classes=self.num_things)
+                )
         roi_head.update(
-            train_cfg=train_cfg.get('rcnn') if train_cfg else None,
-            test_cfg=test_cfg['rcnn'])
+            train_cfg=train_cfg.get('rcnn') if train_cfg else None, test_cfg=test_cfg['rcnn']
+        )
         return roi_head
 
-    def extract_feat(self, batch_inputs: Tensor) -> Tuple[Tensor, ...]:
+    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
         """Features of an image batch (B, 3, H, W), finest first."""
         feats = self.backbone(batch_inputs)
         if self.neck is not None:
@@ -171,7 +172,7 @@ class PanDepth(BaseDetector):
         # mmcv's RoIAlign reads the memory as NCHW, whatever the strides
         return tuple(x.contiguous() for x in feats)
 
-    def forward_dense(self, batch_inputs: Dict[str, Tensor]) -> DenseOutputs:
+    def forward_dense(self, batch_inputs: dict[str, Tensor]) -> DenseOutputs:
         """Run every branch that predicts a value for each pixel.
 
         Args:
@@ -185,14 +186,16 @@ class PanDepth(BaseDetector):
         if self.semantic_head is not None:
             logits = self.semantic_head(feats, img.shape[-2:])
         if self.depth_head is not None:
-            depth = self.depth_head(img, batch_inputs['sparse_depth'],
-                                    batch_inputs['cam2img'], logits)
+            depth = self.depth_head(
+                img, batch_inputs['sparse_depth'], batch_inputs['cam2img'], logits
+            )
         if self.joint_head is not None:
             refined = self.joint_head(logits, depth)
         return DenseOutputs(feats, logits, depth, refined)
 
-    def loss(self, batch_inputs: Dict[str, Tensor],
-             batch_data_samples: SampleList) -> Dict[str, Tensor]:
+    def loss(
+        self, batch_inputs: dict[str, Tensor], batch_data_samples: SampleList
+    ) -> dict[str, Tensor]:
         """Losses of every branch (paper, equations 1 to 5).
 
         The weights of the sum are the heads' own loss weights.
@@ -200,39 +203,33 @@ class PanDepth(BaseDetector):
         out = self.forward_dense(batch_inputs)
         losses = dict()
         if self.semantic_head is not None:
-            gt_sem_seg = torch.cat(
-                [s.gt_sem_seg.sem_seg for s in batch_data_samples])
-            losses.update(
-                self.semantic_head.loss_by_feat(out.logits, gt_sem_seg))
+            gt_sem_seg = torch.cat([s.gt_sem_seg.sem_seg for s in batch_data_samples])
+            losses.update(self.semantic_head.loss_by_feat(out.logits, gt_sem_seg))
             if self.joint_head is not None:
-                losses.update(
-                    self.joint_head.loss_by_feat(out.refined, gt_sem_seg))
+                losses.update(self.joint_head.loss_by_feat(out.refined, gt_sem_seg))
         if self.depth_head is not None:
-            gt_depth = torch.stack(
-                [s.gt_depth_map.data for s in batch_data_samples])
+            gt_depth = torch.stack([s.gt_depth_map.data for s in batch_data_samples])
             losses.update(self.depth_head.loss_by_feat(out.depth, gt_depth))
         if self.roi_head is not None:
             losses.update(self._instance_loss(out.feats, batch_data_samples))
         return losses
 
-    def _instance_loss(self, feats: Tuple[Tensor, ...],
-                       batch_data_samples: SampleList) -> Dict[str, Tensor]:
+    def _instance_loss(
+        self, feats: tuple[Tensor, ...], batch_data_samples: SampleList
+    ) -> dict[str, Tensor]:
         """The five losses of Mask R-CNN (paper, equation 3)."""
         rpn_losses, proposals = self.rpn_head.loss_and_predict(
-            feats, [_class_agnostic(s) for s in batch_data_samples],
-            proposal_cfg=self.rpn_proposal_cfg)
-        losses = {
-            key if 'rpn' in key else f'rpn_{key}': value
-            for key, value in rpn_losses.items()
-        }
-        losses.update(
-            self.roi_head.loss(feats, proposals, batch_data_samples))
+            feats,
+            [_class_agnostic(s) for s in batch_data_samples],
+            proposal_cfg=self.rpn_proposal_cfg,
+        )
+        losses = {key if 'rpn' in key else f'rpn_{key}': value for key, value in rpn_losses.items()}
+        losses.update(self.roi_head.loss(feats, proposals, batch_data_samples))
         return losses
 
-    def predict(self,
-                batch_inputs: Dict[str, Tensor],
-                batch_data_samples: SampleList,
-                rescale: bool = True) -> SampleList:
+    def predict(
+        self, batch_inputs: dict[str, Tensor], batch_data_samples: SampleList, rescale: bool = True
+    ) -> SampleList:
         """Predict, at the images' original size (``rescale``) or the input's.
 
         Labels come from interpolated logits, depth is interpolated
@@ -243,8 +240,7 @@ class PanDepth(BaseDetector):
         as the branches exist.
         """
         out = self.forward_dense(batch_inputs)
-        instances = self._predict_instances(out.feats, batch_data_samples,
-                                            rescale)
+        instances = self._predict_instances(out.feats, batch_data_samples, rescale)
         logits = out.logits if out.refined is None else out.refined
         for i, sample in enumerate(batch_data_samples):
             if out.depth is not None:
@@ -252,38 +248,32 @@ class PanDepth(BaseDetector):
                 sample.pred_depth_map = PixelData(data=depth)
             if logits is not None:
                 image_logits = _to_image(logits[i], sample, rescale)
-                sample.pred_sem_seg = PixelData(
-                    sem_seg=image_logits.argmax(0, keepdim=True))
+                sample.pred_sem_seg = PixelData(sem_seg=image_logits.argmax(0, keepdim=True))
             if self.panoptic_fusion is not None:
                 if self.fusion_logits == 'preliminary':
                     image_logits = _to_image(out.logits[i], sample, rescale)
-                panoptic = self.panoptic_fusion.predict(
-                    image_logits, instances[i])
+                panoptic = self.panoptic_fusion.predict(image_logits, instances[i])
                 sample.pred_panoptic_seg = PixelData(sem_seg=panoptic[None])
             if self.panoptic_baseline is not None:
-                panoptic = self.panoptic_baseline.predict(
-                    image_logits, instances[i])
-                sample.pred_panoptic_baseline = PixelData(
-                    sem_seg=panoptic[None])
+                panoptic = self.panoptic_baseline.predict(image_logits, instances[i])
+                sample.pred_panoptic_baseline = PixelData(sem_seg=panoptic[None])
             if instances is not None:
                 # only the fusion needs them
                 instances[i].pop('mask_logits', None)
                 sample.pred_instances = instances[i]
         return batch_data_samples
 
-    def _predict_instances(self, feats: Optional[Tuple[Tensor, ...]],
-                           batch_data_samples: SampleList,
-                           rescale: bool) -> Optional[List[InstanceData]]:
+    def _predict_instances(
+        self, feats: tuple[Tensor, ...] | None, batch_data_samples: SampleList, rescale: bool
+    ) -> list[InstanceData] | None:
         """Boxes, scores, labels, masks and mask logits of each image."""
         if self.roi_head is None:
             return None
         # mmcv's RoIAlign has no bfloat16, whose 8 bits are no corner either
         with torch.autocast(feats[0].device.type, enabled=False):
             feats = tuple(x.float() for x in feats)
-            proposals = self.rpn_head.predict(
-                feats, batch_data_samples, rescale=False)
-            results = self.roi_head.predict(
-                feats, proposals, batch_data_samples, rescale=rescale)
+            proposals = self.rpn_head.predict(feats, batch_data_samples, rescale=False)
+            results = self.roi_head.predict(feats, proposals, batch_data_samples, rescale=rescale)
         for result in results:
             if 'mask_logits' not in result and self.roi_head.with_mask:
                 # mmdet skips the mask head where the batch has no box
@@ -292,9 +282,7 @@ class PanDepth(BaseDetector):
         return results
 
     def _forward(
-        self,
-        batch_inputs: Dict[str, Tensor],
-        batch_data_samples: Optional[List[DetDataSample]] = None
+        self, batch_inputs: dict[str, Tensor], batch_data_samples: list[DetDataSample] | None = None
     ) -> DenseOutputs:
         """Network forward without post-processing: the dense outputs."""
         return self.forward_dense(batch_inputs)
@@ -305,10 +293,12 @@ def _hand_down(cfg: ConfigType, where: str, values: dict) -> dict:
     cfg = copy.deepcopy(cfg)
     for key, value in values.items():
         if cfg.setdefault(key, value) != value:
-            raise InputError('config', cfg[key],
-                             f'{value}, which model.num_things, '
-                             'model.num_stuff and model.max_depth give',
-                             f'{where}.{key}')
+            raise InputError(
+                'config',
+                cfg[key],
+                f'{value}, which model.num_things, model.num_stuff and model.max_depth give',
+                f'{where}.{key}',
+            )
     return cfg
 
 
@@ -316,8 +306,8 @@ def _class_agnostic(sample: DetDataSample) -> DetDataSample:
     """A light copy for the RPN: boxes of one class, no pixel maps."""
     light = DetDataSample(metainfo=sample.metainfo)
     light.gt_instances = InstanceData(
-        bboxes=sample.gt_instances.bboxes,
-        labels=torch.zeros_like(sample.gt_instances.labels))
+        bboxes=sample.gt_instances.bboxes, labels=torch.zeros_like(sample.gt_instances.labels)
+    )
     if 'ignored_instances' in sample:
         light.ignored_instances = sample.ignored_instances
     return light
@@ -330,7 +320,5 @@ def _to_image(maps: Tensor, sample: DetDataSample, rescale: bool) -> Tensor:
     if not rescale or tuple(sample.ori_shape[:2]) == (height, width):
         return maps
     return F.interpolate(
-        maps[None],
-        size=tuple(sample.ori_shape[:2]),
-        mode='bilinear',
-        align_corners=False)[0]
+        maps[None], size=tuple(sample.ori_shape[:2]), mode='bilinear', align_corners=False
+    )[0]

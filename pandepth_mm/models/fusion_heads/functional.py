@@ -1,4 +1,5 @@
 """Panoptic fusion of EfficientPS, as functions on tensors."""
+
 import math
 
 import torch
@@ -7,8 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def box_region(box: list[float], height: int,
-               width: int) -> tuple[slice, slice]:
+def box_region(box: list[float], height: int, width: int) -> tuple[slice, slice]:
     """Pixels of an image whose centres lie in a box.
 
     Args:
@@ -25,12 +25,10 @@ def box_region(box: list[float], height: int,
         return slice(0, 0), slice(0, 0)
     x0, y0, x1, y1 = (math.ceil(side - 0.5) for side in box)
     top, left = max(y0, 0), max(x0, 0)
-    return (slice(top, max(min(y1, height), top)),
-            slice(left, max(min(x1, width), left)))
+    return (slice(top, max(min(y1, height), top)), slice(left, max(min(x1, width), left)))
 
 
-def paste_mask(mask: Tensor, box: list[float], region: tuple[slice,
-                                                             slice]) -> Tensor:
+def paste_mask(mask: Tensor, box: list[float], region: tuple[slice, slice]) -> Tensor:
     """Sample an instance's mask at the pixels of its box.
 
     Bilinear, with the grid of RoIAlign and mmdet's pasting: cell j of n
@@ -47,10 +45,8 @@ def paste_mask(mask: Tensor, box: list[float], region: tuple[slice,
     """
     x0, y0, x1, y1 = box
     rows, cols = region
-    y = torch.arange(
-        rows.start, rows.stop, dtype=mask.dtype, device=mask.device)
-    x = torch.arange(
-        cols.start, cols.stop, dtype=mask.dtype, device=mask.device)
+    y = torch.arange(rows.start, rows.stop, dtype=mask.dtype, device=mask.device)
+    x = torch.arange(cols.start, cols.stop, dtype=mask.dtype, device=mask.device)
     y = (y + 0.5 - y0) / (y1 - y0) * 2 - 1
     x = (x + 0.5 - x0) / (x1 - x0) * 2 - 1
     grid_y, grid_x = torch.meshgrid(y, x, indexing='ij')
@@ -59,19 +55,22 @@ def paste_mask(mask: Tensor, box: list[float], region: tuple[slice,
         torch.stack([grid_x, grid_y], dim=-1)[None],
         mode='bilinear',
         padding_mode='border',
-        align_corners=False)[0, 0]
+        align_corners=False,
+    )[0, 0]
 
 
 @torch.no_grad()
-def fuse_panoptic(sem_logits: Tensor,
-                  bboxes: Tensor,
-                  scores: Tensor,
-                  labels: Tensor,
-                  mask_logits: Tensor,
-                  num_things: int,
-                  score_thr: float = 0.5,
-                  overlap_thr: float = 0.5,
-                  stuff_area_limit: int = 0) -> Tensor:
+def fuse_panoptic(
+    sem_logits: Tensor,
+    bboxes: Tensor,
+    scores: Tensor,
+    labels: Tensor,
+    mask_logits: Tensor,
+    num_things: int,
+    score_thr: float = 0.5,
+    overlap_thr: float = 0.5,
+    stuff_area_limit: int = 0,
+) -> Tensor:
     """Fuse semantic logits and instances into one panoptic map.
 
     Mohan and Valada (2021), section 3.4; PanDepth section 3.1. Instances are
@@ -116,10 +115,13 @@ def fuse_panoptic(sem_logits: Tensor,
         raise ValueError(
             'instances do not fit together: '
             f'{len(bboxes)} boxes, {len(scores)} scores, {len(labels)} '
-            f'labels, {len(mask_logits)} masks')
+            f'labels, {len(mask_logits)} masks'
+        )
     if len(labels) and not (0 <= labels.min() and labels.max() < num_things):
-        raise ValueError('labels of instances must be things, 0 to '
-                         f'{num_things - 1}, got {labels.unique().tolist()}')
+        raise ValueError(
+            'labels of instances must be things, 0 to '
+            f'{num_things - 1}, got {labels.unique().tolist()}'
+        )
 
     stuff = sem_logits[num_things:]
     if len(stuff):
@@ -138,8 +140,7 @@ def fuse_panoptic(sem_logits: Tensor,
         a = paste_mask(mask_logits[i].to(sem_logits), boxes[i], region)
         mask = a > 0
         area = int(mask.sum())
-        if area == 0 or int(
-            (mask & occupied[region]).sum()) / area > overlap_thr:
+        if area == 0 or int((mask & occupied[region]).sum()) / area > overlap_thr:
             continue
         occupied[region] |= mask
         b = sem_logits[classes[i]][region]
@@ -147,8 +148,7 @@ def fuse_panoptic(sem_logits: Tensor,
         # a running maximum, so that no stack of full-size maps is held
         wins = fused > best[region]
         best[region] = torch.where(wins, fused, best[region])
-        owner[region] = torch.where(
-            wins, torch.full_like(owner[region], len(ids)), owner[region])
+        owner[region] = torch.where(wins, torch.full_like(owner[region], len(ids)), owner[region])
         ids.append(classes[i] + INSTANCE_OFFSET * len(ids))
 
     panoptic = sem_logits.argmax(dim=0)
@@ -156,5 +156,4 @@ def fuse_panoptic(sem_logits: Tensor,
     panoptic[owner > 0] = num_classes
     area = torch.bincount(panoptic.flatten(), minlength=num_classes + 1)
     panoptic[area[panoptic] < stuff_area_limit] = num_classes
-    return torch.where(owner > 0,
-                       torch.tensor(ids, device=owner.device)[owner], panoptic)
+    return torch.where(owner > 0, torch.tensor(ids, device=owner.device)[owner], panoptic)

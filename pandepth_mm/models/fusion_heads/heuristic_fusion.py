@@ -1,4 +1,5 @@
 """mmdet's heuristic fusion, as a baseline on the same heads' output."""
+
 import torch
 from mmdet.models.seg_heads.panoptic_fusion_heads import HeuristicFusionHead
 from mmengine.config import ConfigDict
@@ -26,19 +27,21 @@ class HeuristicFusion(HeuristicFusionHead):
         init_cfg: Initialisation of mmengine.
     """
 
-    def __init__(self,
-                 num_things: int,
-                 num_stuff: int,
-                 score_thr: float = 0.5,
-                 overlap_thr: float = 0.5,
-                 stuff_area_limit: int = 455,
-                 init_cfg: dict | list | None = None):
+    def __init__(
+        self,
+        num_things: int,
+        num_stuff: int,
+        score_thr: float = 0.5,
+        overlap_thr: float = 0.5,
+        stuff_area_limit: int = 455,
+        init_cfg: dict | list | None = None,
+    ):
         super().__init__(
             num_things_classes=num_things,
             num_stuff_classes=num_stuff,
-            test_cfg=ConfigDict(
-                mask_overlap=overlap_thr, stuff_area_limit=stuff_area_limit),
-            init_cfg=init_cfg)
+            test_cfg=ConfigDict(mask_overlap=overlap_thr, stuff_area_limit=stuff_area_limit),
+            init_cfg=init_cfg,
+        )
         self.score_thr = score_thr
 
     @torch.no_grad()
@@ -54,8 +57,7 @@ class HeuristicFusion(HeuristicFusionHead):
             Panoptic ids, long (H, W): label + 1000 * k for instances, the
             label for stuff, ``num_classes`` for void.
         """
-        things, stuff = sem_logits.split(
-            [self.num_things_classes, self.num_stuff_classes])
+        things, stuff = sem_logits.split([self.num_things_classes, self.num_stuff_classes])
         # mmdet's semantic head has one class for all things, the last one
         if len(things):
             stuff = torch.cat([stuff, things.amax(dim=0, keepdim=True)])

@@ -1,14 +1,13 @@
 """Panoptic fusion as a head of a detector."""
+
 from mmdet.evaluation.functional import INSTANCE_OFFSET
-from mmdet.models.seg_heads.panoptic_fusion_heads import \
-    BasePanopticFusionHead
+from mmdet.models.seg_heads.panoptic_fusion_heads import BasePanopticFusionHead
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.registry import MODELS
-
 from pandepth_mm.models.fusion_heads.functional import fuse_panoptic
+from pandepth_mm.registry import MODELS
 
 
 @MODELS.register_module()
@@ -30,24 +29,25 @@ class PanopticFusion(BasePanopticFusionHead):
         InputError: The class counts do not fit the panoptic ids.
     """
 
-    def __init__(self,
-                 num_things: int,
-                 num_stuff: int,
-                 score_thr: float = 0.5,
-                 overlap_thr: float = 0.5,
-                 stuff_area_limit: int = 455,
-                 init_cfg: dict | list | None = None):
+    def __init__(
+        self,
+        num_things: int,
+        num_stuff: int,
+        score_thr: float = 0.5,
+        overlap_thr: float = 0.5,
+        stuff_area_limit: int = 455,
+        init_cfg: dict | list | None = None,
+    ):
         super().__init__(
-            num_things_classes=num_things,
-            num_stuff_classes=num_stuff,
-            init_cfg=init_cfg)
-        if num_things < 0 or num_stuff < 0 or not (0 < self.num_classes <
-                                                   INSTANCE_OFFSET):
+            num_things_classes=num_things, num_stuff_classes=num_stuff, init_cfg=init_cfg
+        )
+        if num_things < 0 or num_stuff < 0 or not (0 < self.num_classes < INSTANCE_OFFSET):
             raise InputError(
                 'panoptic_fusion',
                 f'{num_things} things and {num_stuff} stuff classes',
                 f'1 to {INSTANCE_OFFSET - 1} classes in all',
-                'num_things, num_stuff')
+                'num_things, num_stuff',
+            )
         self.score_thr = score_thr
         self.overlap_thr = overlap_thr
         self.stuff_area_limit = stuff_area_limit
@@ -69,8 +69,7 @@ class PanopticFusion(BasePanopticFusionHead):
             label for stuff, ``num_classes`` for void.
         """
         if len(sem_logits) != self.num_classes:
-            raise ValueError(f'expected {self.num_classes} semantic classes, '
-                             f'got {len(sem_logits)}')
+            raise ValueError(f'expected {self.num_classes} semantic classes, got {len(sem_logits)}')
         return fuse_panoptic(
             sem_logits,
             instances.bboxes,
@@ -80,4 +79,5 @@ class PanopticFusion(BasePanopticFusionHead):
             num_things=self.num_things_classes,
             score_thr=self.score_thr,
             overlap_thr=self.overlap_thr,
-            stuff_area_limit=self.stuff_area_limit)
+            stuff_area_limit=self.stuff_area_limit,
+        )

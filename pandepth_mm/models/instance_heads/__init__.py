@@ -1,3 +1,5 @@
+"""Light parts of Mask R-CNN."""
+
 from pandepth_mm.models.instance_heads.separable_fcn_mask_head import SeparableFCNMaskHead
 from pandepth_mm.models.instance_heads.separable_rpn_head import SeparableRPNHead
 

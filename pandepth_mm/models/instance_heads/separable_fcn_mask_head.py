@@ -1,5 +1,6 @@
+"""The mask head of EfficientPS."""
+
 from itertools import pairwise
-from typing import List, Tuple, Union
 
 import torch
 from mmcv.cnn import build_activation_layer, build_norm_layer
@@ -36,42 +37,46 @@ class SeparableFCNMaskHead(FCNMaskHead):
     Source: PanDepth (VISAPP 2023), section 3.4; EfficientPS (IJCV 2021).
     """
 
-    def __init__(self,
-                 num_convs: int = 4,
-                 in_channels: int = 256,
-                 conv_out_channels: int = 256,
-                 num_classes: int = 80,
-                 norm_cfg: OptConfigType = dict(type='BN'),
-                 act_cfg: ConfigType = dict(
-                     type='LeakyReLU', negative_slope=0.01),
-                 bias: Union[bool, str] = 'auto',
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        num_convs: int = 4,
+        in_channels: int = 256,
+        conv_out_channels: int = 256,
+        num_classes: int = 80,
+        norm_cfg: OptConfigType = dict(type='BN'),
+        act_cfg: ConfigType = dict(type='LeakyReLU', negative_slope=0.01),
+        bias: bool | str = 'auto',
+        **kwargs,
+    ) -> None:
         super().__init__(
             num_convs=num_convs,
             in_channels=in_channels,
             conv_out_channels=conv_out_channels,
             num_classes=num_classes,
             norm_cfg=norm_cfg,
-            **kwargs)
+            **kwargs,
+        )
         # in place of the parent's full convolutions
         channels = [in_channels] + [conv_out_channels] * num_convs
         self.convs = ModuleList(
-            separable_conv(
-                c_in, c_out, norm_cfg=norm_cfg, act_cfg=act_cfg, bias=bias)
-            for c_in, c_out in pairwise(channels))
+            separable_conv(c_in, c_out, norm_cfg=norm_cfg, act_cfg=act_cfg, bias=bias)
+            for c_in, c_out in pairwise(channels)
+        )
         # in place of the parent's ReLU after the deconvolution
         layers = [build_activation_layer(act_cfg)]
         if self.upsample_method == 'deconv' and norm_cfg is not None:
             layers.insert(0, build_norm_layer(norm_cfg, conv_out_channels)[1])
         self.relu = nn.Sequential(*layers)
 
-    def predict_by_feat(self,
-                        mask_preds: Tuple[Tensor, ...],
-                        results_list: List[InstanceData],
-                        batch_img_metas: List[dict],
-                        rcnn_test_cfg: ConfigDict,
-                        rescale: bool = False,
-                        activate_map: bool = False) -> InstanceList:
+    def predict_by_feat(
+        self,
+        mask_preds: tuple[Tensor, ...],
+        results_list: list[InstanceData],
+        batch_img_metas: list[dict],
+        rcnn_test_cfg: ConfigDict,
+        rescale: bool = False,
+        activate_map: bool = False,
+    ) -> InstanceList:
         """Turn mask logits into masks, and keep the logits.
 
         Args:
@@ -92,15 +97,13 @@ class SeparableFCNMaskHead(FCNMaskHead):
         if not activate_map:
             logits = [
                 self._of_class(preds, results.labels)
-                for preds, results in zip(
-                    mask_preds, results_list, strict=True)
+                for preds, results in zip(mask_preds, results_list, strict=True)
             ]
         results_list = super().predict_by_feat(
-            mask_preds, results_list, batch_img_metas, rcnn_test_cfg, rescale,
-            activate_map)
+            mask_preds, results_list, batch_img_metas, rcnn_test_cfg, rescale, activate_map
+        )
         if not activate_map:
-            for results, image_logits in zip(
-                    results_list, logits, strict=True):
+            for results, image_logits in zip(results_list, logits, strict=True):
                 results.mask_logits = image_logits
         return results_list
 

@@ -1,5 +1,6 @@
+"""The region proposal head of EfficientPS."""
+
 from itertools import pairwise
-from typing import Tuple, Union
 
 from mmdet.models.dense_heads import RPNHead
 from mmdet.utils import ConfigType, MultiConfig, OptConfigType
@@ -30,37 +31,34 @@ class SeparableRPNHead(RPNHead):
     Source: PanDepth (VISAPP 2023), section 3.4; EfficientPS (IJCV 2021).
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 norm_cfg: ConfigType = dict(type='BN'),
-                 act_cfg: OptConfigType = dict(
-                     type='LeakyReLU', negative_slope=0.01),
-                 bias: Union[bool, str] = 'auto',
-                 num_convs: int = 1,
-                 init_cfg: MultiConfig = dict(
-                     type='Normal',
-                     std=0.01,
-                     override=[dict(name='rpn_cls'),
-                               dict(name='rpn_reg')]),
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        norm_cfg: ConfigType = dict(type='BN'),
+        act_cfg: OptConfigType = dict(type='LeakyReLU', negative_slope=0.01),
+        bias: bool | str = 'auto',
+        num_convs: int = 1,
+        init_cfg: MultiConfig = dict(
+            type='Normal', std=0.01, override=[dict(name='rpn_cls'), dict(name='rpn_reg')]
+        ),
+        **kwargs,
+    ) -> None:
         # the parent's constructor calls _init_layers
         self.layer_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg, bias=bias)
-        super().__init__(
-            in_channels, init_cfg=init_cfg, num_convs=num_convs, **kwargs)
+        super().__init__(in_channels, init_cfg=init_cfg, num_convs=num_convs, **kwargs)
 
     def _init_layers(self) -> None:
         """Build the parent's layers, with separable convolutions."""
         channels = [self.in_channels] + [self.feat_channels] * self.num_convs
-        self.rpn_conv = nn.Sequential(*(
-            separable_conv(c_in, c_out, **self.layer_cfg)
-            for c_in, c_out in pairwise(channels)))
-        self.rpn_cls = nn.Conv2d(
-            channels[-1], self.num_base_priors * self.cls_out_channels, 1)
+        self.rpn_conv = nn.Sequential(
+            *(separable_conv(c_in, c_out, **self.layer_cfg) for c_in, c_out in pairwise(channels))
+        )
+        self.rpn_cls = nn.Conv2d(channels[-1], self.num_base_priors * self.cls_out_channels, 1)
         self.rpn_reg = nn.Conv2d(
-            channels[-1],
-            self.num_base_priors * self.bbox_coder.encode_size, 1)
+            channels[-1], self.num_base_priors * self.bbox_coder.encode_size, 1
+        )
 
-    def forward_single(self, x: Tensor) -> Tuple[Tensor, Tensor]:
+    def forward_single(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Predict on one level.
 
         Args:

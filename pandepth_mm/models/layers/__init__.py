@@ -1,9 +1,7 @@
+"""Layers."""
+
 from pandepth_mm.models.layers.continuous_conv import ContinuousConv
-from pandepth_mm.models.layers.fuse_block import (FuseBlock, gather_points,
-                                                  scatter_points)
+from pandepth_mm.models.layers.fuse_block import FuseBlock, gather_points, scatter_points
 from pandepth_mm.models.layers.separable_conv import separable_conv
 
-__all__ = [
-    'ContinuousConv', 'FuseBlock', 'gather_points', 'scatter_points',
-    'separable_conv'
-]
+__all__ = ['ContinuousConv', 'FuseBlock', 'gather_points', 'scatter_points', 'separable_conv']

@@ -1,4 +1,5 @@
 """Parametric continuous convolution over a point graph."""
+
 import torch
 from mmcv.cnn import build_activation_layer, build_norm_layer
 from mmengine.dist import get_world_size
@@ -51,25 +52,27 @@ class ContinuousConv(BaseModule):
         init_cfg: Initialisation of mmengine.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 out_channels: int,
-                 k: int = 3,
-                 hidden_channels: int | None = None,
-                 offset_scale: float = 1.0,
-                 joint_neighbors: bool = False,
-                 linear: bool = True,
-                 norm_cfg: dict | None = dict(type='BN'),
-                 act_cfg: dict | None = dict(
-                     type='LeakyReLU', negative_slope=0.01),
-                 init_cfg: dict | list | None = None):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        k: int = 3,
+        hidden_channels: int | None = None,
+        offset_scale: float = 1.0,
+        joint_neighbors: bool = False,
+        linear: bool = True,
+        norm_cfg: dict | None = dict(type='BN'),
+        act_cfg: dict | None = dict(type='LeakyReLU', negative_slope=0.01),
+        init_cfg: dict | list | None = None,
+    ):
         super().__init__(init_cfg)
         if offset_scale <= 0:
-            raise ValueError(
-                f'offset_scale must be positive, got {offset_scale}')
+            raise ValueError(f'offset_scale must be positive, got {offset_scale}')
         if not linear and in_channels != out_channels:
-            raise ValueError('without the linear map the channels must '
-                             f'agree, got {in_channels} and {out_channels}')
+            raise ValueError(
+                'without the linear map the channels must '
+                f'agree, got {in_channels} and {out_channels}'
+            )
         self.in_channels = in_channels
         self.k = k
         self.offset_scale = offset_scale
@@ -79,19 +82,17 @@ class ContinuousConv(BaseModule):
         self.mlp = nn.Sequential(
             nn.Linear(3 * times, hidden * times),
             build_activation_layer(act_cfg or dict(type='ReLU')),
-            nn.Linear(hidden * times, in_channels * times))
-        self.linear = (
-            nn.Linear(in_channels, out_channels) if linear else nn.Identity())
+            nn.Linear(hidden * times, in_channels * times),
+        )
+        self.linear = nn.Linear(in_channels, out_channels) if linear else nn.Identity()
         self.norm = nn.Identity()
         if norm_cfg is not None:
-            self.norm = build_norm_layer(
-                point_norm_cfg(norm_cfg), out_channels)[1]
+            self.norm = build_norm_layer(point_norm_cfg(norm_cfg), out_channels)[1]
         self.activate = nn.Identity()
         if act_cfg is not None:
             self.activate = build_activation_layer(act_cfg)
 
-    def forward(self, feats: Tensor, points: Tensor,
-                knn_indices: Tensor) -> Tensor:
+    def forward(self, feats: Tensor, points: Tensor, knn_indices: Tensor) -> Tensor:
         """Convolve.
 
         Args:
@@ -106,12 +107,10 @@ class ContinuousConv(BaseModule):
         present = knn_indices >= 0
         index = knn_indices.clamp(min=0)
         offsets = (points[:, None] - points[index]) / self.offset_scale
-        offsets = torch.where(present[..., None], offsets,
-                              torch.zeros_like(offsets))
+        offsets = torch.where(present[..., None], offsets, torch.zeros_like(offsets))
         if self.joint_neighbors:
             if knn_indices.shape[1] != self.k:
-                raise ValueError(f'built for {self.k} neighbours, got '
-                                 f'{knn_indices.shape[1]}')
+                raise ValueError(f'built for {self.k} neighbours, got {knn_indices.shape[1]}')
             weights = self.mlp(offsets.flatten(1))
             weights = weights.view(-1, self.k, self.in_channels)
         else:
@@ -130,8 +129,13 @@ class ContinuousConv(BaseModule):
         """
         norm = self.norm
         synced = isinstance(norm, nn.SyncBatchNorm) and get_world_size() > 1
-        if (isinstance(norm, _BatchNorm) and norm.training and not synced
-                and norm.track_running_stats and len(x) < 2):
+        if (
+            isinstance(norm, _BatchNorm)
+            and norm.training
+            and not synced
+            and norm.track_running_stats
+            and len(x) < 2
+        ):
             return F.batch_norm(
                 x,
                 norm.running_mean,
@@ -139,5 +143,6 @@ class ContinuousConv(BaseModule):
                 norm.weight,
                 norm.bias,
                 training=False,
-                eps=norm.eps)
+                eps=norm.eps,
+            )
         return norm(x)

@@ -1,4 +1,5 @@
 """2D-3D fuse block: image features and point features in one map."""
+
 import torch
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
 from mmengine.model import BaseModule
@@ -6,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pandepth_mm.geometry.camera import PointGraph
-
 from pandepth_mm.models.layers.continuous_conv import ContinuousConv
 
 
@@ -24,8 +24,9 @@ def gather_points(x: Tensor, graph: PointGraph) -> Tensor:
     return x[graph.batch, :, graph.row.clamp(min=0), graph.col.clamp(min=0)]
 
 
-def scatter_points(feats: Tensor, graph: PointGraph, batch_size: int,
-                   size: tuple[int, int]) -> Tensor:
+def scatter_points(
+    feats: Tensor, graph: PointGraph, batch_size: int, size: tuple[int, int]
+) -> Tensor:
     """Write point features into an empty map, the reverse of gathering.
 
     Args:
@@ -46,13 +47,12 @@ def scatter_points(feats: Tensor, graph: PointGraph, batch_size: int,
     cell = torch.where(graph.row < 0, cells, cell)
     # no index_add: it becomes ONNX's ScatterND, and onnxruntime adds several
     # points of a cell by several threads at once there, and loses some
-    count = feats.new_zeros(cells + 1).scatter_add(0, cell,
-                                                   feats.new_ones(len(feats)))
+    count = feats.new_zeros(cells + 1).scatter_add(0, cell, feats.new_ones(len(feats)))
     feats = feats / count[cell][:, None]
     grid = feats.new_zeros(cells + 1, feats.shape[1]).scatter_add(
-        0, cell[:, None].expand_as(feats), feats)
-    return grid[:cells].view(batch_size, height, width,
-                             -1).permute(0, 3, 1, 2)
+        0, cell[:, None].expand_as(feats), feats
+    )
+    return grid[:cells].view(batch_size, height, width, -1).permute(0, 3, 1, 2)
 
 
 class FuseBlock(BaseModule):
@@ -79,43 +79,47 @@ class FuseBlock(BaseModule):
         init_cfg: Initialisation of mmengine.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 out_channels: int,
-                 k: int = 3,
-                 offset_scale: float = 1.0,
-                 joint_neighbors: bool = False,
-                 linear: bool = True,
-                 norm_cfg: dict | None = dict(type='BN'),
-                 act_cfg: dict | None = dict(
-                     type='LeakyReLU', negative_slope=0.01),
-                 upsample_mode: str = 'nearest',
-                 init_cfg: dict | list | None = None):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        k: int = 3,
+        offset_scale: float = 1.0,
+        joint_neighbors: bool = False,
+        linear: bool = True,
+        norm_cfg: dict | None = dict(type='BN'),
+        act_cfg: dict | None = dict(type='LeakyReLU', negative_slope=0.01),
+        upsample_mode: str = 'nearest',
+        init_cfg: dict | list | None = None,
+    ):
         super().__init__(init_cfg)
         if upsample_mode not in ('nearest', 'bilinear'):
-            raise ValueError("upsample_mode must be 'nearest' or 'bilinear', "
-                             f'got {upsample_mode!r}')
+            raise ValueError(
+                f"upsample_mode must be 'nearest' or 'bilinear', got {upsample_mode!r}"
+            )
         self.upsample_mode = upsample_mode
         self.with_residual = in_channels == out_channels
-        conv = dict(
-            kernel_size=3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg)
-        self.fine = DepthwiseSeparableConvModule(in_channels, in_channels,
-                                                 **conv)
+        conv = dict(kernel_size=3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        self.fine = DepthwiseSeparableConvModule(in_channels, in_channels, **conv)
         self.coarse = nn.Sequential(
-            DepthwiseSeparableConvModule(
-                in_channels, in_channels, stride=2, **conv),
-            DepthwiseSeparableConvModule(in_channels, in_channels, **conv))
-        self.point_convs = nn.ModuleList([
-            ContinuousConv(
-                in_channels,
-                in_channels,
-                k=k,
-                offset_scale=offset_scale,
-                joint_neighbors=joint_neighbors,
-                linear=linear,
-                norm_cfg=norm_cfg,
-                act_cfg=act_cfg) for _ in range(2)
-        ])
+            DepthwiseSeparableConvModule(in_channels, in_channels, stride=2, **conv),
+            DepthwiseSeparableConvModule(in_channels, in_channels, **conv),
+        )
+        self.point_convs = nn.ModuleList(
+            [
+                ContinuousConv(
+                    in_channels,
+                    in_channels,
+                    k=k,
+                    offset_scale=offset_scale,
+                    joint_neighbors=joint_neighbors,
+                    linear=linear,
+                    norm_cfg=norm_cfg,
+                    act_cfg=act_cfg,
+                )
+                for _ in range(2)
+            ]
+        )
         self.fuse = ConvModule(in_channels, out_channels, **conv)
 
     def forward_3d(self, x: Tensor, graph: PointGraph) -> Tensor:
@@ -138,10 +142,8 @@ class FuseBlock(BaseModule):
         """
         align = None if self.upsample_mode == 'nearest' else False
         coarse = F.interpolate(
-            self.coarse(x),
-            size=x.shape[-2:],
-            mode=self.upsample_mode,
-            align_corners=align)
+            self.coarse(x), size=x.shape[-2:], mode=self.upsample_mode, align_corners=align
+        )
         out = self.fine(x) + coarse + self.forward_3d(x, graph)
         out = self.fuse(out)
         return out + x if self.with_residual else out

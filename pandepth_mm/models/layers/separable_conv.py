@@ -1,15 +1,16 @@
-from typing import Optional, Tuple, Union
+"""Depthwise separable convolution."""
 
 from mmcv.cnn import DepthwiseSeparableConvModule
 
 
-def separable_conv(in_channels: int,
-                   out_channels: int,
-                   dilation: Union[int, Tuple[int, int]] = 1,
-                   norm_cfg: Optional[dict] = None,
-                   act_cfg: Optional[dict] = None,
-                   bias: Union[bool, str] = 'auto'
-                   ) -> DepthwiseSeparableConvModule:
+def separable_conv(
+    in_channels: int,
+    out_channels: int,
+    dilation: int | tuple[int, int] = 1,
+    norm_cfg: dict | None = None,
+    act_cfg: dict | None = None,
+    bias: bool | str = 'auto',
+) -> DepthwiseSeparableConvModule:
     """A 3x3 depthwise separable convolution that keeps the map's size.
 
     Depthwise 3x3, norm, activation, pointwise 1x1, norm, activation, as
@@ -33,4 +34,5 @@ def separable_conv(in_channels: int,
         dilation=dilation,
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
-        bias=bias)
+        bias=bias,
+    )

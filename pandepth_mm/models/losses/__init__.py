@@ -1,3 +1,5 @@
+"""Losses."""
+
 from pandepth_mm.models.losses.hard_pixel_cross_entropy_loss import HardPixelCrossEntropyLoss
 from pandepth_mm.models.losses.masked_mse_loss import MaskedMSELoss
 

@@ -1,3 +1,5 @@
+"""The semantic loss of the paper."""
+
 import math
 
 import torch
@@ -7,10 +9,9 @@ from torch.nn import functional as F
 from pandepth_mm.registry import MODELS
 
 
-def hard_pixel_cross_entropy(logits: Tensor,
-                             target: Tensor,
-                             fraction: float = 0.25,
-                             ignore_index: int = 255) -> Tensor:
+def hard_pixel_cross_entropy(
+    logits: Tensor, target: Tensor, fraction: float = 0.25, ignore_index: int = 255
+) -> Tensor:
     """Mean cross entropy of the worst pixels of each image.
 
     Of the v valid pixels of an image the worst k = ceil(v * fraction) weigh
@@ -29,11 +30,9 @@ def hard_pixel_cross_entropy(logits: Tensor,
 
     Source: PanDepth (VISAPP 2023), section 3.7, equation 1.
     """
-    pixel_loss = F.cross_entropy(
-        logits, target, ignore_index=ignore_index, reduction='none')
+    pixel_loss = F.cross_entropy(logits, target, ignore_index=ignore_index, reduction='none')
     losses = []
-    for image_loss, valid in zip(
-            pixel_loss, target != ignore_index, strict=True):
+    for image_loss, valid in zip(pixel_loss, target != ignore_index, strict=True):
         image_loss = image_loss[valid]
         # rounded, since 30 * 0.1 must not count as a little more than 3
         k = math.ceil(round(image_loss.numel() * fraction, 6))
@@ -58,10 +57,9 @@ class HardPixelCrossEntropyLoss(nn.Module):
     Source: PanDepth (VISAPP 2023), section 3.7, equation 1.
     """
 
-    def __init__(self,
-                 ignore_index: int = 255,
-                 fraction: float = 0.25,
-                 loss_weight: float = 1.0) -> None:
+    def __init__(
+        self, ignore_index: int = 255, fraction: float = 0.25, loss_weight: float = 1.0
+    ) -> None:
         super().__init__()
         if not 0 < fraction <= 1:
             raise ValueError(f'fraction must be in (0, 1], not {fraction}')
@@ -71,6 +69,5 @@ class HardPixelCrossEntropyLoss(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Loss of logits (B, C, H, W) and int64 labels (B, H, W)."""
-        losses = hard_pixel_cross_entropy(logits, target, self.fraction,
-                                          self.ignore_index)
+        losses = hard_pixel_cross_entropy(logits, target, self.fraction, self.ignore_index)
         return self.loss_weight * losses.mean()

@@ -1,11 +1,12 @@
+"""The depth loss of the paper."""
+
 import torch
 from torch import Tensor, nn
 
 from pandepth_mm.registry import MODELS
 
 
-def masked_mse(pred: Tensor, target: Tensor,
-               reduction: str = 'batch') -> Tensor:
+def masked_mse(pred: Tensor, target: Tensor, reduction: str = 'batch') -> Tensor:
     """Mean squared error over the pixels that have a ground truth.
 
     Args:
@@ -28,8 +29,9 @@ def masked_mse(pred: Tensor, target: Tensor,
     """
     pred_size = (pred.shape[0], *pred.shape[-2:])
     if pred_size != (target.shape[0], *target.shape[-2:]):
-        raise ValueError(f'depth {tuple(pred.shape)} and ground truth '
-                         f'{tuple(target.shape)} differ in size')
+        raise ValueError(
+            f'depth {tuple(pred.shape)} and ground truth {tuple(target.shape)} differ in size'
+        )
     # squared metres overflow in half precision
     if pred.dtype in (torch.float16, torch.bfloat16):
         pred = pred.float()
@@ -55,13 +57,10 @@ class MaskedMSELoss(nn.Module):
     Source: PanDepth (VISAPP 2023), section 3.7, equation 4.
     """
 
-    def __init__(self,
-                 loss_weight: float = 1.0,
-                 reduction: str = 'batch') -> None:
+    def __init__(self, loss_weight: float = 1.0, reduction: str = 'batch') -> None:
         super().__init__()
         if reduction not in ('batch', 'image'):
-            raise ValueError("reduction must be 'batch' or 'image', "
-                             f'not {reduction!r}')
+            raise ValueError(f"reduction must be 'batch' or 'image', not {reduction!r}")
         self.loss_weight = loss_weight
         self.reduction = reduction
 

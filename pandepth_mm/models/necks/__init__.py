@@ -1,3 +1,5 @@
+"""Necks."""
+
 from pandepth_mm.models.necks.two_way_fpn import TwoWayFPN
 
 __all__ = ['TwoWayFPN']

@@ -1,4 +1,6 @@
-from typing import List, Sequence, Tuple, Union
+"""The neck of EfficientPS."""
+
+from collections.abc import Sequence
 
 from mmcv.cnn import ConvModule
 from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
@@ -34,14 +36,15 @@ class TwoWayFPN(BaseModule):
     Source: PanDepth (VISAPP 2023), section 3.2; EfficientPS (IJCV 2021).
     """
 
-    def __init__(self,
-                 in_channels: Sequence[int],
-                 out_channels: int = 256,
-                 norm_cfg: ConfigType = dict(type='BN'),
-                 act_cfg: OptConfigType = dict(
-                     type='LeakyReLU', negative_slope=0.01),
-                 bias: Union[bool, str] = 'auto',
-                 init_cfg: OptMultiConfig = None) -> None:
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        out_channels: int = 256,
+        norm_cfg: ConfigType = dict(type='BN'),
+        act_cfg: OptConfigType = dict(type='LeakyReLU', negative_slope=0.01),
+        bias: bool | str = 'auto',
+        init_cfg: OptMultiConfig = None,
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.in_channels = tuple(in_channels)
         self.out_channels = out_channels
@@ -49,16 +52,16 @@ class TwoWayFPN(BaseModule):
 
         def laterals() -> ModuleList:
             return ModuleList(
-                ConvModule(channels, out_channels, 1, **layer_cfg)
-                for channels in self.in_channels)
+                ConvModule(channels, out_channels, 1, **layer_cfg) for channels in self.in_channels
+            )
 
         self.top_down_laterals = laterals()
         self.bottom_up_laterals = laterals()
         self.output_convs = ModuleList(
-            separable_conv(out_channels, out_channels, **layer_cfg)
-            for _ in self.in_channels)
+            separable_conv(out_channels, out_channels, **layer_cfg) for _ in self.in_channels
+        )
 
-    def forward(self, feats: Sequence[Tensor]) -> Tuple[Tensor, ...]:
+    def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Fuse the backbone's maps.
 
         Args:
@@ -72,16 +75,12 @@ class TwoWayFPN(BaseModule):
         """
         down = _apply(self.top_down_laterals, feats)
         for i in range(len(down) - 2, -1, -1):
-            down[i] = down[i] + F.interpolate(
-                down[i + 1], size=down[i].shape[-2:], mode='nearest')
+            down[i] = down[i] + F.interpolate(down[i + 1], size=down[i].shape[-2:], mode='nearest')
         up = _apply(self.bottom_up_laterals, feats)
         for i in range(1, len(up)):
-            up[i] = up[i] + F.interpolate(
-                up[i - 1], size=up[i].shape[-2:], mode='nearest')
-        return tuple(
-            conv(d + u) for conv, d, u in zip(
-                self.output_convs, down, up, strict=True))
+            up[i] = up[i] + F.interpolate(up[i - 1], size=up[i].shape[-2:], mode='nearest')
+        return tuple(conv(d + u) for conv, d, u in zip(self.output_convs, down, up, strict=True))
 
 
-def _apply(convs: ModuleList, feats: Sequence[Tensor]) -> List[Tensor]:
+def _apply(convs: ModuleList, feats: Sequence[Tensor]) -> list[Tensor]:
     return [conv(x) for conv, x in zip(convs, feats, strict=True)]

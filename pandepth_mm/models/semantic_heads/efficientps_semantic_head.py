@@ -1,4 +1,6 @@
-from typing import Dict, Sequence, Tuple, Union
+"""The semantic head of EfficientPS."""
+
+from collections.abc import Sequence
 
 import torch
 from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
@@ -32,32 +34,30 @@ class EfficientPSSemanticHead(BaseModule):
     Source: PanDepth (VISAPP 2023), section 3.3; EfficientPS (IJCV 2021).
     """
 
-    def __init__(self,
-                 num_classes: int,
-                 in_channels: int = 256,
-                 channels: int = 128,
-                 norm_cfg: ConfigType = dict(type='BN'),
-                 act_cfg: OptConfigType = dict(
-                     type='LeakyReLU', negative_slope=0.01),
-                 bias: Union[bool, str] = 'auto',
-                 loss: ConfigType = dict(
-                     type='pandepth_mm.HardPixelCrossEntropyLoss'),
-                 init_cfg: OptMultiConfig = None) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 256,
+        channels: int = 128,
+        norm_cfg: ConfigType = dict(type='BN'),
+        act_cfg: OptConfigType = dict(type='LeakyReLU', negative_slope=0.01),
+        bias: bool | str = 'auto',
+        loss: ConfigType = dict(type='pandepth_mm.HardPixelCrossEntropyLoss'),
+        init_cfg: OptMultiConfig = None,
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.num_classes = num_classes
         layer_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg, bias=bias)
         # finest first: strides 4, 8, 16, 32
         self.extractors = ModuleList(
-            module(in_channels, channels, layer_cfg)
-            for module in (LSFE, LSFE, DPC, DPC))
+            module(in_channels, channels, layer_cfg) for module in (LSFE, LSFE, DPC, DPC)
+        )
         # to strides 4 and 8; stride 32 is added to 16 without one
-        self.corrections = ModuleList(
-            MC(channels, layer_cfg) for _ in range(2))
+        self.corrections = ModuleList(MC(channels, layer_cfg) for _ in range(2))
         self.classifier = nn.Conv2d(4 * channels, num_classes, 1)
         self.loss = MODELS.build(loss)
 
-    def forward(self, feats: Sequence[Tensor],
-                out_size: Tuple[int, int]) -> Tensor:
+    def forward(self, feats: Sequence[Tensor], out_size: tuple[int, int]) -> Tensor:
         """Predict the logits.
 
         Args:
@@ -67,9 +67,7 @@ class EfficientPSSemanticHead(BaseModule):
         Returns:
             Logits (B, num_classes, *out_size).
         """
-        x4, x8, x16, x32 = (
-            extract(x)
-            for extract, x in zip(self.extractors, feats, strict=True))
+        x4, x8, x16, x32 = (extract(x) for extract, x in zip(self.extractors, feats, strict=True))
         x16 = x16 + upsample(x32, x16.shape[-2:])
         x8 = x8 + self.corrections[1](x16, x8.shape[-2:])
         x4 = x4 + self.corrections[0](x8, x4.shape[-2:])
@@ -77,8 +75,7 @@ class EfficientPSSemanticHead(BaseModule):
         x = torch.cat([x4, *(upsample(x, size) for x in (x8, x16, x32))], 1)
         return upsample(self.classifier(x), out_size)
 
-    def loss_by_feat(self, logits: Tensor,
-                     gt_sem_seg: Tensor) -> Dict[str, Tensor]:
+    def loss_by_feat(self, logits: Tensor, gt_sem_seg: Tensor) -> dict[str, Tensor]:
         """Loss of the logits (B, C, H, W).
 
         Args:

@@ -1,4 +1,4 @@
-from typing import Dict, Union
+"""The joint head of the paper."""
 
 import torch
 from mmcv.cnn import ConvModule
@@ -35,24 +35,25 @@ class JointHead(BaseModule):
     Source: PanDepth (VISAPP 2023), section 3.6.
     """
 
-    def __init__(self,
-                 num_classes: int,
-                 max_depth: float,
-                 channels: int = 256,
-                 num_convs: int = 4,
-                 last_kernel: int = 3,
-                 norm_cfg: ConfigType = dict(type='BN'),
-                 act_cfg: OptConfigType = dict(
-                     type='LeakyReLU', negative_slope=0.01),
-                 bias: Union[bool, str] = 'auto',
-                 loss: ConfigType = dict(
-                     type='pandepth_mm.HardPixelCrossEntropyLoss'),
-                 init_cfg: OptMultiConfig = None) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        max_depth: float,
+        channels: int = 256,
+        num_convs: int = 4,
+        last_kernel: int = 3,
+        norm_cfg: ConfigType = dict(type='BN'),
+        act_cfg: OptConfigType = dict(type='LeakyReLU', negative_slope=0.01),
+        bias: bool | str = 'auto',
+        loss: ConfigType = dict(type='pandepth_mm.HardPixelCrossEntropyLoss'),
+        init_cfg: OptMultiConfig = None,
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         if num_convs < 1 or last_kernel % 2 == 0 or max_depth <= 0:
             raise ValueError(
                 f'num_convs {num_convs} must be at least 1, last_kernel '
-                f'{last_kernel} odd, max_depth {max_depth} positive')
+                f'{last_kernel} odd, max_depth {max_depth} positive'
+            )
         self.num_classes = num_classes
         self.max_depth = max_depth
         layers = [
@@ -63,14 +64,18 @@ class JointHead(BaseModule):
                 padding=1,
                 norm_cfg=norm_cfg,
                 act_cfg=act_cfg,
-                bias=bias) for i in range(num_convs - 1)
+                bias=bias,
+            )
+            for i in range(num_convs - 1)
         ]
         layers.append(
             nn.Conv2d(
                 channels if layers else num_classes + 1,
                 num_classes,
                 last_kernel,
-                padding=last_kernel // 2))
+                padding=last_kernel // 2,
+            )
+        )
         self.convs = Sequential(*layers)
         self.loss = MODELS.build(loss)
 
@@ -86,8 +91,7 @@ class JointHead(BaseModule):
         """
         return self.convs(torch.cat([logits, depth / self.max_depth], dim=1))
 
-    def loss_by_feat(self, logits: Tensor,
-                     gt_sem_seg: Tensor) -> Dict[str, Tensor]:
+    def loss_by_feat(self, logits: Tensor, gt_sem_seg: Tensor) -> dict[str, Tensor]:
         """Loss of the refined logits (B, C, H, W).
 
         Args:

@@ -1,5 +1,4 @@
 """The three building blocks of EfficientPS's semantic head."""
-from typing import Tuple
 
 import torch
 from mmcv.cnn import ConvModule
@@ -21,11 +20,11 @@ class LSFE(Sequential):
     Source: EfficientPS (IJCV 2021), semantic head.
     """
 
-    def __init__(self, in_channels: int, out_channels: int,
-                 layer_cfg: dict) -> None:
+    def __init__(self, in_channels: int, out_channels: int, layer_cfg: dict) -> None:
         super().__init__(
             separable_conv(in_channels, out_channels, **layer_cfg),
-            separable_conv(out_channels, out_channels, **layer_cfg))
+            separable_conv(out_channels, out_channels, **layer_cfg),
+        )
 
 
 class DPC(BaseModule):
@@ -49,21 +48,19 @@ class DPC(BaseModule):
     parallel_dilations = ((1, 1), (6, 21), (18, 15))
     last_dilation = (6, 3)
 
-    def __init__(self, in_channels: int, out_channels: int,
-                 layer_cfg: dict) -> None:
+    def __init__(self, in_channels: int, out_channels: int, layer_cfg: dict) -> None:
         super().__init__()
 
-        def conv(dilation: Tuple[int, int]):
-            return separable_conv(
-                in_channels, in_channels, dilation=dilation, **layer_cfg)
+        def conv(dilation: tuple[int, int]):
+            return separable_conv(in_channels, in_channels, dilation=dilation, **layer_cfg)
 
         self.first = conv(self.first_dilation)
         self.parallel = ModuleList(conv(d) for d in self.parallel_dilations)
         self.last = conv(self.last_dilation)
-        self.reduce = ConvModule(
-            in_channels * 5, out_channels, 1, **layer_cfg)
+        self.reduce = ConvModule(in_channels * 5, out_channels, 1, **layer_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Filter ``x`` (B, C, H, W) at five rates."""
         first = self.first(x)
         parallel = [conv(first) for conv in self.parallel]
         last = self.last(parallel[-1])
@@ -87,12 +84,11 @@ class MC(BaseModule):
         super().__init__()
         self.convs = LSFE(channels, channels, layer_cfg)
 
-    def forward(self, x: Tensor, size: Tuple[int, int]) -> Tensor:
+    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         """Map (B, channels, h, w) to (B, channels, *size)."""
         return upsample(self.convs(x), size)
 
 
-def upsample(x: Tensor, size: Tuple[int, int]) -> Tensor:
+def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Interpolate maps (B, C, h, w) bilinearly to (B, C, *size)."""
-    return F.interpolate(
-        x, size=tuple(size), mode='bilinear', align_corners=False)
+    return F.interpolate(x, size=tuple(size), mode='bilinear', align_corners=False)

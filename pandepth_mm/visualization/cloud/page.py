@@ -1,8 +1,10 @@
 """The panoptic cloud as an HTML page that needs no network."""
+
 import base64
 import html
 import json
-from typing import Any, Dict, List, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,33 +13,36 @@ from PIL import Image
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import PathLike
 from pandepth_mm.structures.palette import VOID_COLORS
+from pandepth_mm.structures.panoptic_cloud import VOID_NAME, PanopticCloud, check_labels
 from pandepth_mm.visualization.cloud.page_template import PAGE, SCRIPT
-from pandepth_mm.visualization.frame.colors import (DEPTH_CMAP, as_palette,
-                                              depth_lut, depth_range,
-                                              instance_shades)
-from pandepth_mm.visualization.output_path import output_path
+from pandepth_mm.visualization.frame.colors import (
+    DEPTH_CMAP,
+    as_palette,
+    depth_lut,
+    depth_range,
+    instance_shades,
+)
 from pandepth_mm.visualization.frame.panels import ColorBar, tick_labels
-from pandepth_mm.structures.panoptic_cloud import (VOID_NAME,
-                                                      PanopticCloud,
-                                                      check_labels)
+from pandepth_mm.visualization.output_path import output_path
 
 BACKGROUND = '#14171b'
-MODES = (('rgb', 'RGB'), ('class', 'Class'), ('instance', 'Instance'),
-         ('depth', 'Depth'))
+MODES = (('rgb', 'RGB'), ('class', 'Class'), ('instance', 'Instance'), ('depth', 'Depth'))
 POINT_SIZE = 2  # pixels
 # What is no instance stays visible as a dim grey picture behind them.
 _GREYS = np.repeat(np.linspace(40, 140, 32).astype(np.uint8)[:, None], 3, 1)
 
 # One colour an index: codes (N,) and colours (n, 3) of a cloud.
-Coded = Tuple[np.ndarray, np.ndarray]
+Coded = tuple[np.ndarray, np.ndarray]
 
 
-def write_cloud_page(path: PathLike,
-                     cloud: PanopticCloud,
-                     classes: Sequence[str],
-                     palette: Sequence[Sequence[int]],
-                     title: str = 'Panoptic cloud',
-                     max_points: int = 150_000) -> None:
+def write_cloud_page(
+    path: PathLike,
+    cloud: PanopticCloud,
+    classes: Sequence[str],
+    palette: Sequence[Sequence[int]],
+    title: str = 'Panoptic cloud',
+    max_points: int = 150_000,
+) -> None:
     """Write a page to turn a cloud, colour it and hide classes, atomically.
 
     The page holds all it needs, plotly.js too (5 MB), and makes no request.
@@ -60,13 +65,11 @@ def write_cloud_page(path: PathLike,
     check_labels(cloud, classes)
     palette = as_palette(palette)
     if len(palette) != len(classes):
-        raise InputError('palette', f'{len(palette)} colours',
-                         f'{len(classes)}, one a class')
+        raise InputError('palette', f'{len(palette)} colours', f'{len(classes)}, one a class')
     if max_points < 1:
         raise InputError('max_points', f'{max_points}', '1 or more')
     # before the draw, so that it changes no colour
-    codes = dict(rgb=_image_codes(cloud), instance=_instance_codes(
-        cloud, palette))
+    codes = dict(rgb=_image_codes(cloud), instance=_instance_codes(cloud, palette))
     drawn = _draw(cloud.pixels, max_points)
     shown = PanopticCloud(*(column[drawn] for column in cloud))
     present = np.unique(shown.labels).tolist()
@@ -79,35 +82,51 @@ def write_cloud_page(path: PathLike,
     bar = ColorBar(vmin, vmax, DEPTH_CMAP, bool((depth > vmax).any()))
     modes = {
         'class': dict(colors=[_css(colors[label]) for label in present]),
-        'depth': dict(axis='y', scale=_scale(depth_lut(bar.cmap)), max=vmax)
+        'depth': dict(axis='y', scale=_scale(depth_lut(bar.cmap)), max=vmax),
     }
     for mode, (code, table) in codes.items():
         modes[mode] = dict(
             colors=[_packed(code[drawn][m]) for m in members],
-            scale=_scale(table), max=len(table) - 1)
+            scale=_scale(table),
+            max=len(table) - 1,
+        )
     bounds = _bounds(xyz)
     camera = _camera(xyz, bounds)
     figure = go.Figure(layout=_layout(bounds, camera))
     names = [*classes, VOID_NAME]
     for label, m in zip(present, members, strict=True):
         figure.add_trace(
-            _trace(names[label], xyz[m], shown.instances[m], modes['rgb'],
-                   code=codes['rgb'][0][drawn][m]))
+            _trace(
+                names[label],
+                xyz[m],
+                shown.instances[m],
+                modes['rgb'],
+                code=codes['rgb'][0][drawn][m],
+            )
+        )
 
-    data = dict(modes=modes, camera=camera,
-                ticks=[(tick / vmax, text) for tick, text in tick_labels(bar)])
+    data = dict(
+        modes=modes, camera=camera, ticks=[(tick / vmax, text) for tick, text in tick_labels(bar)]
+    )
     plot = figure.to_html(
-        full_html=False, include_plotlyjs=True, div_id='cloud',
+        full_html=False,
+        include_plotlyjs=True,
+        div_id='cloud',
         default_height='100%',
         config=dict(displayModeBar=False, responsive=True, scrollZoom=True),
-        post_script=SCRIPT.substitute(DATA=_json(data)))
+        post_script=SCRIPT.substitute(DATA=_json(data)),
+    )
     page = PAGE.substitute(
-        TITLE=html.escape(title), BACKGROUND=BACKGROUND, PLOT=plot,
+        TITLE=html.escape(title),
+        BACKGROUND=BACKGROUND,
+        PLOT=plot,
         POINTS=_count_text(len(drawn), len(cloud.xyz)),
         MODE_BUTTONS=''.join(
             f'<button data-mode="{mode}" aria-pressed='
             f'"{str(mode == "rgb").lower()}">{text}</button>'
-            for mode, text in MODES))
+            for mode, text in MODES
+        ),
+    )
     with output_path(path) as tmp:
         with open(tmp, 'w', encoding='utf-8') as f:
             f.write(page)
@@ -146,26 +165,24 @@ def _instance_codes(cloud: PanopticCloud, palette: np.ndarray) -> Coded:
     brightness = cloud.rgb @ np.array([0.299, 0.587, 0.114])
     code = (brightness / 256 * len(_GREYS)).astype(np.uint16)
     has = cloud.instances > 0
-    keys, first, inverse = np.unique(
-        cloud.instances[has], return_index=True, return_inverse=True)
+    keys, first, inverse = np.unique(cloud.instances[has], return_index=True, return_inverse=True)
     shades = instance_shades(cloud.labels[has][first], palette)
     code[has] = len(_GREYS) + inverse
     small = len(_GREYS) + len(keys) <= 256
-    return (code.astype(np.uint8 if small else np.uint16),
-            np.concatenate([_GREYS, shades]))
+    return (code.astype(np.uint8 if small else np.uint16), np.concatenate([_GREYS, shades]))
 
 
 def _bounds(xyz: np.ndarray) -> np.ndarray:
     """Box of the points with some margin: float (2, 3), metres."""
     if len(xyz) == 0:
-        return np.array([[-1., -1, -1], [1, 1, 1]])
+        return np.array([[-1.0, -1, -1], [1, 1, 1]])
     low, high = xyz.min(axis=0), xyz.max(axis=0)
     middle = (low + high) / 2.0
     half = np.maximum(0.51 * (high - low), 0.5).astype(np.float64)
     return np.stack([middle - half, middle + half])
 
 
-def _camera(xyz: np.ndarray, bounds: np.ndarray) -> Dict[str, Any]:
+def _camera(xyz: np.ndarray, bounds: np.ndarray) -> dict[str, Any]:
     """First view: from behind and above the camera, looking ahead.
 
     plotly counts in units of the box: its middle is 0, and its sides have
@@ -174,43 +191,59 @@ def _camera(xyz: np.ndarray, bounds: np.ndarray) -> Dict[str, Any]:
     ahead = float(np.median(xyz[:, 1])) if len(xyz) else 1.0
     eye = np.array([0, -0.35, 0.22]) * ahead
     center = np.array([0, 1.0, 0.04]) * ahead
-    scale = np.prod(bounds[1] - bounds[0])**(-1 / 3)
+    scale = np.prod(bounds[1] - bounds[0]) ** (-1 / 3)
     middle = bounds.mean(axis=0)
-    view = dict(eye=(eye - middle) * scale, center=(center - middle) * scale,
-                up=np.array([0., 0, 1]))
-    return {name: dict(zip('xyz', vector.tolist(), strict=True))
-            for name, vector in view.items()}
+    view = dict(
+        eye=(eye - middle) * scale, center=(center - middle) * scale, up=np.array([0.0, 0, 1])
+    )
+    return {name: dict(zip('xyz', vector.tolist(), strict=True)) for name, vector in view.items()}
 
 
-def _layout(bounds: np.ndarray, camera: Dict[str, Any]) -> Dict[str, Any]:
+def _layout(bounds: np.ndarray, camera: dict[str, Any]) -> dict[str, Any]:
     """An empty dark stage of true proportions."""
     axes = {
-        f'{name}axis': dict(visible=False, showspikes=False,
-                            range=bounds[:, i].tolist())
+        f'{name}axis': dict(visible=False, showspikes=False, range=bounds[:, i].tolist())
         for i, name in enumerate('xyz')
     }
     return dict(
-        autosize=True, margin=dict(l=0, r=0, t=0, b=0), showlegend=False,
-        paper_bgcolor=BACKGROUND, plot_bgcolor=BACKGROUND,
+        autosize=True,
+        margin=dict(l=0, r=0, t=0, b=0),
+        showlegend=False,
+        paper_bgcolor=BACKGROUND,
+        plot_bgcolor=BACKGROUND,
         # what plotly shows of an empty cloud
-        xaxis=dict(visible=False), yaxis=dict(visible=False),
+        xaxis=dict(visible=False),
+        yaxis=dict(visible=False),
         hoverlabel=dict(bgcolor='#2a2f37', font=dict(color='#e8eaed')),
-        scene=dict(aspectmode='data', camera=camera, dragmode='turntable',
-                   bgcolor=BACKGROUND, **axes))
+        scene=dict(
+            aspectmode='data', camera=camera, dragmode='turntable', bgcolor=BACKGROUND, **axes
+        ),
+    )
 
 
-def _trace(name: str, xyz: np.ndarray, instances: np.ndarray,
-           mode: Dict[str, Any], code: np.ndarray) -> go.Scatter3d:
+def _trace(
+    name: str, xyz: np.ndarray, instances: np.ndarray, mode: dict[str, Any], code: np.ndarray
+) -> go.Scatter3d:
     """The points of one class, in the colours of the image."""
     number = ' %{customdata}' if instances.any() else ''
     return go.Scatter3d(
-        x=xyz[:, 0], y=xyz[:, 1], z=xyz[:, 2], mode='markers', name=name,
+        x=xyz[:, 0],
+        y=xyz[:, 1],
+        z=xyz[:, 2],
+        mode='markers',
+        name=name,
         customdata=instances if number else None,
-        hovertemplate='<b>%{fullData.name}' + number +
-        '</b><br>depth %{y:.1f} m<extra></extra>',
-        marker=dict(size=POINT_SIZE, line=dict(width=0), opacity=1,
-                    color=code, cmin=0, cmax=mode['max'],
-                    colorscale=mode['scale']))
+        hovertemplate='<b>%{fullData.name}' + number + '</b><br>depth %{y:.1f} m<extra></extra>',
+        marker=dict(
+            size=POINT_SIZE,
+            line=dict(width=0),
+            opacity=1,
+            color=code,
+            cmin=0,
+            cmax=mode['max'],
+            colorscale=mode['scale'],
+        ),
+    )
 
 
 def _css(color: Sequence[int]) -> str:
@@ -218,17 +251,16 @@ def _css(color: Sequence[int]) -> str:
     return 'rgb({},{},{})'.format(*color)
 
 
-def _scale(table: np.ndarray) -> List[Tuple[float, str]]:
+def _scale(table: np.ndarray) -> list[tuple[float, str]]:
     """A table of two or more colours as a colour scale of plotly's."""
     return [(i / (len(table) - 1), _css(c)) for i, c in enumerate(table)]
 
 
-def _packed(array: np.ndarray) -> Dict[str, str]:
+def _packed(array: np.ndarray) -> dict[str, str]:
     """An array of uint8 or uint16 as plotly.js reads it."""
-    return dict(dtype=f'u{array.itemsize}',
-                bdata=base64.b64encode(array.tobytes()).decode())
+    return dict(dtype=f'u{array.itemsize}', bdata=base64.b64encode(array.tobytes()).decode())
 
 
-def _json(data: Dict[str, Any]) -> str:
+def _json(data: dict[str, Any]) -> str:
     """JSON that cannot end the script that it stands in."""
     return json.dumps(data).replace('<', '\\u003c')

@@ -2,9 +2,10 @@
 
 ``$NAME`` are the places of a `string.Template`.
 """
+
 from string import Template
 
-PAGE = Template('''<!DOCTYPE html>
+PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -90,10 +91,10 @@ $PLOT
 </div>
 </body>
 </html>
-''')
+""")
 
 # Runs once the plot stands; mode is a key of DATA.modes.
-SCRIPT = Template('''
+SCRIPT = Template("""
 const DATA = $DATA;
 const plot = document.getElementById('{plot_id}');
 const all = (selector) => Array.from(document.querySelectorAll(selector));
@@ -205,4 +206,4 @@ all('[data-zoom]').forEach((button) => {
 document.getElementById('reset').onclick = () => inTurn(firstView);
 // the legend has taken room from the plot
 inTurn(() => Plotly.Plots.resize(plot).then(firstView));
-''')
+""")

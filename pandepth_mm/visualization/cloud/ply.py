@@ -1,22 +1,27 @@
 """The panoptic cloud as a PLY file."""
-from typing import Sequence
+
+from collections.abc import Sequence
 
 import numpy as np
 from plyfile import PlyData, PlyElement
 
 from pandepth_mm.fileio import PathLike
+from pandepth_mm.structures.panoptic_cloud import VOID_NAME, PanopticCloud, check_labels
 from pandepth_mm.visualization.output_path import output_path
-from pandepth_mm.structures.panoptic_cloud import (VOID_NAME,
-                                                      PanopticCloud,
-                                                      check_labels)
 
-_VERTEX = [('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('red', 'u1'),
-           ('green', 'u1'), ('blue', 'u1'), ('class', '<i4'),
-           ('instance', '<i4')]
+_VERTEX = [
+    ('x', '<f4'),
+    ('y', '<f4'),
+    ('z', '<f4'),
+    ('red', 'u1'),
+    ('green', 'u1'),
+    ('blue', 'u1'),
+    ('class', '<i4'),
+    ('instance', '<i4'),
+]
 
 
-def write_ply(path: PathLike, cloud: PanopticCloud,
-              classes: Sequence[str]) -> None:
+def write_ply(path: PathLike, cloud: PanopticCloud, classes: Sequence[str]) -> None:
     """Write a cloud as binary little-endian PLY, atomically.
 
     One vertex a point: ``x y z`` float, metres, camera frame (x right,
@@ -42,9 +47,7 @@ def write_ply(path: PathLike, cloud: PanopticCloud,
     names = [*classes, VOID_NAME]
     comments = ['metres, camera frame: x right, y down, z forward']
     # a PLY header is ASCII, a comment one line
-    comments += [f'class {i} {ascii(name)[1:-1]}'
-                 for i, name in enumerate(names)]
-    data = PlyData([PlyElement.describe(vertices, 'vertex')], byte_order='<',
-                   comments=comments)
+    comments += [f'class {i} {ascii(name)[1:-1]}' for i, name in enumerate(names)]
+    data = PlyData([PlyElement.describe(vertices, 'vertex')], byte_order='<', comments=comments)
     with output_path(path) as tmp:
         data.write(tmp)

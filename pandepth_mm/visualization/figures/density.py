@@ -1,5 +1,4 @@
 """The figure of a density sweep."""
-from typing import Dict
 
 import matplotlib
 
@@ -11,15 +10,16 @@ from matplotlib.ticker import LogLocator, NullFormatter  # noqa: E402
 
 # Colours of Okabe and Ito, which colour-blind people can tell apart; marker,
 # dashes and filling say the same without colour.
-_CURVES = (('depth/rmse', 'model', '#0072B2', 'o'),
-           ('depth/nearest_fill/rmse', 'nearest fill', '#D55E00', 's'),
-           ('depth/classical_fill/rmse', 'classical fill', '#009E73', '^'))
+_CURVES = (
+    ('depth/rmse', 'model', '#0072B2', 'o'),
+    ('depth/nearest_fill/rmse', 'nearest fill', '#D55E00', 's'),
+    ('depth/classical_fill/rmse', 'classical fill', '#009E73', '^'),
+)
 _PATTERNS = (('random', 'random', '-'), ('lines', 'scan lines', '--'))
 _BEAMS = ' (number of beams)'
 
 
-def draw_density_curves(results: Dict[str, dict], title: str,
-                        path: str) -> None:
+def draw_density_curves(results: dict[str, dict], title: str, path: str) -> None:
     """Draw RMSE against the density of the network's input.
 
     Args:
@@ -32,10 +32,11 @@ def draw_density_curves(results: Dict[str, dict], title: str,
     figure, axis = plt.subplots(figsize=(7, 4.6))
     for key, name, color, marker in _CURVES:
         for kind, pattern, style in _PATTERNS:
-            points = sorted((100 * r['metrics']['input/density'],
-                             r['metrics'][key] / 1000, r['value'])
-                            for r in results.values() if r['kind'] == kind
-                            and r['metrics'].get(key) is not None)
+            points = sorted(
+                (100 * r['metrics']['input/density'], r['metrics'][key] / 1000, r['value'])
+                for r in results.values()
+                if r['kind'] == kind and r['metrics'].get(key) is not None
+            )
             if not points:
                 continue
             x, y, value = zip(*points, strict=True)
@@ -49,7 +50,8 @@ def draw_density_curves(results: Dict[str, dict], title: str,
                 markerfacecolor=color if kind == 'random' else 'white',
                 linewidth=1.4,
                 zorder=3 if name == 'model' else 2,
-                label=f'{name}, {pattern}{_BEAMS if labelled else ""}')
+                label=f'{name}, {pattern}{_BEAMS if labelled else ""}',
+            )
             if labelled:
                 for where, lines in zip(points, value, strict=True):
                     axis.annotate(
@@ -59,12 +61,14 @@ def draw_density_curves(results: Dict[str, dict], title: str,
                         textcoords='offset points',
                         ha='center',
                         fontsize=8,
-                        color=color)
+                        color=color,
+                    )
     axis.set(
         xscale='log',
         title=title,
         xlabel="pixels of the network's input with depth (%)",
-        ylabel='RMSE (m)')
+        ylabel='RMSE (m)',
+    )
     axis.set_ylim(bottom=0)
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter(lambda x, _: f'{x:g}')

@@ -1,6 +1,7 @@
 """Figure of where depth is wrong."""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Union
 
 import matplotlib
 import numpy as np
@@ -14,22 +15,21 @@ from matplotlib import pyplot as plt  # noqa: E402
 # Okabe and Ito's colours, which colour-blind readers can tell apart; the
 # hatches tell the bars apart in grey too.
 _STYLES = dict(
-    model=('#0072B2', ''),
-    nearest_fill=('#E69F00', '//'),
-    classical_fill=('#BBBBBB', '..'))
+    model=('#0072B2', ''), nearest_fill=('#E69F00', '//'), classical_fill=('#BBBBBB', '..')
+)
 _OTHER = ('#CC79A7', 'xx')
 _TITLES = dict(
     range='by true depth',
-    input_distance='by distance to the nearest input\n'
-    "(pixels of the network's grid)",
+    input_distance="by distance to the nearest input\n(pixels of the network's grid)",
     edge='at depth edges',
-    input_class='by class')
+    input_class='by class',
+)
 # Groups of this share of the pixels or less are left out: a handful of
 # pixels says nothing.
 _MIN_SHARE = 1e-5
 
 
-def draw_depth_errors(details: Mapping, path: Union[str, Path]) -> None:
+def draw_depth_errors(details: Mapping, path: str | Path) -> None:
     """Draw the breakdown of the depth errors, one panel a family.
 
     Args:
@@ -44,40 +44,44 @@ def draw_depth_errors(details: Mapping, path: Union[str, Path]) -> None:
     """
     families = details.get('breakdown')
     if not families:
-        raise InputError('DepthMetric', 'no breakdown in its details',
-                         "at least one part, such as breakdown=('range', )",
-                         'breakdown')
+        raise InputError(
+            'DepthMetric',
+            'no breakdown in its details',
+            "at least one part, such as breakdown=('range', )",
+            'breakdown',
+        )
     top = [n for n in ('range', 'input_distance', 'edge') if n in families]
     bottom = [n for n in ('class', 'instance') if n in families]
     preds = [n for n in details if 'per_image_mean' in _dict(details[n])]
 
-    figure = plt.figure(
-        figsize=(13, 4.6 * bool(top) + 5 * bool(bottom)),
-        layout='constrained')
+    figure = plt.figure(figsize=(13, 4.6 * bool(top) + 5 * bool(bottom)), layout='constrained')
     try:
         rows = figure.subfigures(bool(top) + bool(bottom), 1, squeeze=False)
         rows = list(rows[:, 0])
         if top:
             axes = rows.pop(0).subplots(
-                1, len(top), squeeze=False,
-                width_ratios=[2 if n == 'edge' else 5 for n in top])[0]
+                1, len(top), squeeze=False, width_ratios=[2 if n == 'edge' else 5 for n in top]
+            )[0]
             for axis, name in zip(axes, top, strict=True):
                 _draw_pixels(axis, families[name], preds, _TITLES[name])
         if bottom:
             widths = [2 + _num_groups(families[n], n) for n in bottom]
-            axes = rows.pop(0).subplots(
-                1, len(bottom), squeeze=False, width_ratios=widths)[0]
+            axes = rows.pop(0).subplots(1, len(bottom), squeeze=False, width_ratios=widths)[0]
             for axis, name in zip(axes, bottom, strict=True):
                 if name == 'class':
-                    _draw_pixels(axis, families[name], preds,
-                                 _TITLES['input_class'], rotation=35)
+                    _draw_pixels(axis, families[name], preds, _TITLES['input_class'], rotation=35)
                 else:
                     _draw_instances(axis, families[name], preds)
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(
-            handles, labels, loc='outside upper center', ncols=len(preds),
-            title='Where depth is wrong (percentages: share of the pixels '
-            'with truth)', title_fontsize=12, frameon=False)
+            handles,
+            labels,
+            loc='outside upper center',
+            ncols=len(preds),
+            title='Where depth is wrong (percentages: share of the pixels with truth)',
+            title_fontsize=12,
+            frameon=False,
+        )
         with atomic_path(path) as tmp:
             figure.savefig(tmp, dpi=110)
     finally:
@@ -94,49 +98,48 @@ def _num_groups(family: Mapping, name: str) -> int:
     return len(family if name == 'instance' else _shown(family))
 
 
-def _shown(family: Mapping[str, Mapping]) -> Dict[str, float]:
+def _shown(family: Mapping[str, Mapping]) -> dict[str, float]:
     """The groups to show, and their shares of the pixels."""
     total = sum(group['n_pixels'] for group in family.values())
-    shares = {
-        name: group['n_pixels'] / max(total, 1)
-        for name, group in family.items()
-    }
+    shares = {name: group['n_pixels'] / max(total, 1) for name, group in family.items()}
     return {name: s for name, s in shares.items() if s > _MIN_SHARE}
 
 
-def _draw_pixels(axis, family: Mapping[str, Mapping], preds: Sequence[str],
-                 title: str, rotation: float = 0) -> None:
+def _draw_pixels(
+    axis, family: Mapping[str, Mapping], preds: Sequence[str], title: str, rotation: float = 0
+) -> None:
     """Bars of the mean absolute error of each group of pixels."""
     shares = _shown(family)
     labels = [
-        name.replace(' (', '\n(') + (' ' if rotation else '\n') +
-        _percent(share) for name, share in shares.items()
+        name.replace(' (', '\n(') + (' ' if rotation else '\n') + _percent(share)
+        for name, share in shares.items()
     ]
-    _bars(axis, labels, {
-        pred: [family[name][pred]['mae'] for name in shares]
-        for pred in preds
-    }, rotation)
+    _bars(
+        axis,
+        labels,
+        {pred: [family[name][pred]['mae'] for name in shares] for pred in preds},
+        rotation,
+    )
     axis.set(title=title, ylabel='mean |error| in m')
 
 
-def _draw_instances(axis, family: Mapping[str, Mapping],
-                    preds: Sequence[str]) -> None:
+def _draw_instances(axis, family: Mapping[str, Mapping], preds: Sequence[str]) -> None:
     """Bars of the median error of the things of each class."""
-    labels = [
-        f'{name}\n{group["n_instances"]}' for name, group in family.items()
-    ]
-    _bars(axis, labels, {
-        pred: [group[pred]['median_error'] for group in family.values()]
-        for pred in preds
-    })
+    labels = [f'{name}\n{group["n_instances"]}' for name, group in family.items()]
+    _bars(
+        axis,
+        labels,
+        {pred: [group[pred]['median_error'] for group in family.values()] for pred in preds},
+    )
     axis.set(
         title='things, and their number',
-        ylabel='median |error| of a thing in m,\nmean over the things')
+        ylabel='median |error| of a thing in m,\nmean over the things',
+    )
 
 
-def _bars(axis, labels: List[str],
-          values: Mapping[str, Sequence[Optional[float]]],
-          rotation: float = 0) -> None:
+def _bars(
+    axis, labels: list[str], values: Mapping[str, Sequence[float | None]], rotation: float = 0
+) -> None:
     """Grouped bars, values in mm drawn in m."""
     width = 0.8 / len(values)
     for i, (pred, column) in enumerate(values.items()):
@@ -144,15 +147,24 @@ def _bars(axis, labels: List[str],
         heights = [np.nan if v is None else v / 1e3 for v in column]
         axis.bar(
             np.arange(len(labels)) + (i - (len(values) - 1) / 2) * width,
-            heights, width, label=pred.replace('_', ' '), color=color,
-            hatch=hatch, edgecolor='white', linewidth=0.5)
+            heights,
+            width,
+            label=pred.replace('_', ' '),
+            color=color,
+            hatch=hatch,
+            edgecolor='white',
+            linewidth=0.5,
+        )
     if not labels:
-        axis.text(0.5, 0.5, 'nothing to show', ha='center',
-                  transform=axis.transAxes)
+        axis.text(0.5, 0.5, 'nothing to show', ha='center', transform=axis.transAxes)
     axis.set_xticks(
-        range(len(labels)), labels, fontsize=9, rotation=rotation,
+        range(len(labels)),
+        labels,
+        fontsize=9,
+        rotation=rotation,
         ha='right' if rotation else 'center',
-        rotation_mode='anchor' if rotation else None)
+        rotation_mode='anchor' if rotation else None,
+    )
     axis.grid(axis='y', alpha=0.4)
     axis.set_axisbelow(True)
     for side in ('top', 'right'):
@@ -161,5 +173,4 @@ def _bars(axis, labels: List[str],
 
 def _percent(share: float) -> str:
     """A share as text: '12 %', '0.3 %'."""
-    return f'{100 * share:.0f} %' if share >= 0.01 else \
-        f'{100 * share:.2g} %'
+    return f'{100 * share:.0f} %' if share >= 0.01 else f'{100 * share:.2g} %'

@@ -4,7 +4,8 @@ A class has one colour in every picture. Depth uses a colour map that is
 perceptually uniform and works for colour-blind readers (viridis, near is
 bright).
 """
-from typing import List, Optional, Sequence, Tuple
+
+from collections.abc import Sequence
 
 import cv2
 import matplotlib
@@ -33,10 +34,10 @@ def as_palette(palette: Sequence[Sequence[int]]) -> np.ndarray:
         InputError: Not a list of RGB triples from 0 to 255.
     """
     array = np.asarray(palette)
-    if array.ndim != 2 or array.shape[1] != 3 or \
-            array.min() < 0 or array.max() > 255:
-        raise InputError('palette', f'an array of shape {array.shape}',
-                         'one (R, G, B) from 0 to 255 a class')
+    if array.ndim != 2 or array.shape[1] != 3 or array.min() < 0 or array.max() > 255:
+        raise InputError(
+            'palette', f'an array of shape {array.shape}', 'one (R, G, B) from 0 to 255 a class'
+        )
     return array.astype(np.uint8)
 
 
@@ -58,8 +59,7 @@ def _hatch_void(colored: np.ndarray, void: np.ndarray) -> np.ndarray:
     return colored
 
 
-def colour_semantic(labels: np.ndarray,
-                    palette: Sequence[Sequence[int]]) -> np.ndarray:
+def colour_semantic(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
     """Colour a semantic map.
 
     Args:
@@ -76,7 +76,7 @@ def colour_semantic(labels: np.ndarray,
     return _hatch_void(colored, ~valid)
 
 
-def instance_shade(color: Sequence[int], index: int) -> Tuple[int, int, int]:
+def instance_shade(color: Sequence[int], index: int) -> tuple[int, int, int]:
     """Lighten or darken a class colour for one of its instances.
 
     Args:
@@ -92,8 +92,7 @@ def instance_shade(color: Sequence[int], index: int) -> Tuple[int, int, int]:
     return tuple(round(c + (target - c) * abs(shade)) for c in map(int, color))
 
 
-def instance_shades(labels: Sequence[int],
-                    palette: Sequence[Sequence[int]]) -> np.ndarray:
+def instance_shades(labels: Sequence[int], palette: Sequence[Sequence[int]]) -> np.ndarray:
     """Shades for a list of instances, counted within each class.
 
     Args:
@@ -109,9 +108,11 @@ def instance_shades(labels: Sequence[int],
     palette = as_palette(palette)
     seen = {}
     if len(labels) and not 0 <= min(labels) <= max(labels) < len(palette):
-        raise InputError('instance labels', f'{min(labels)} to {max(labels)}',
-                         f'0 to {len(palette) - 1}, the classes of the data '
-                         'set')
+        raise InputError(
+            'instance labels',
+            f'{min(labels)} to {max(labels)}',
+            f'0 to {len(palette) - 1}, the classes of the data set',
+        )
     shades = np.zeros((len(labels), 3), dtype=np.uint8)
     for i, label in enumerate(int(x) for x in labels):
         shades[i] = instance_shade(palette[label], seen.get(label, 0))
@@ -119,9 +120,9 @@ def instance_shades(labels: Sequence[int],
     return shades
 
 
-def colour_panoptic(ids: np.ndarray,
-                    palette: Sequence[Sequence[int]],
-                    boundary: bool = True) -> np.ndarray:
+def colour_panoptic(
+    ids: np.ndarray, palette: Sequence[Sequence[int]], boundary: bool = True
+) -> np.ndarray:
     """Colour a panoptic map.
 
     Args:
@@ -166,9 +167,9 @@ def _inner_edges(ids: np.ndarray) -> np.ndarray:
     return edges
 
 
-def panoptic_from_parts(labels: np.ndarray, masks: np.ndarray,
-                        mask_labels: Sequence[int],
-                        num_classes: int) -> np.ndarray:
+def panoptic_from_parts(
+    labels: np.ndarray, masks: np.ndarray, mask_labels: Sequence[int], num_classes: int
+) -> np.ndarray:
     """Put semantic labels and instance masks into one panoptic map.
 
     For ground truth, which comes as these two.
@@ -193,16 +194,12 @@ def panoptic_from_parts(labels: np.ndarray, masks: np.ndarray,
 def depth_lut(cmap: str = DEPTH_CMAP) -> np.ndarray:
     """The 256 colours of a matplotlib colour map, uint8 (256, 3)."""
     if cmap not in matplotlib.colormaps:
-        raise InputError('depth_cmap', repr(cmap),
-                         "a matplotlib colour map, 'viridis' say")
+        raise InputError('depth_cmap', repr(cmap), "a matplotlib colour map, 'viridis' say")
     rgba = matplotlib.colormaps[cmap](np.arange(256) / 255.0)
     return np.rint(rgba[:, :3] * 255).astype(np.uint8)
 
 
-def colour_depth(depth: np.ndarray,
-                 vmin: float,
-                 vmax: float,
-                 cmap: str = DEPTH_CMAP) -> np.ndarray:
+def colour_depth(depth: np.ndarray, vmin: float, vmax: float, cmap: str = DEPTH_CMAP) -> np.ndarray:
     """Colour a depth map.
 
     Args:
@@ -226,7 +223,7 @@ def colour_depth(depth: np.ndarray,
     return colored
 
 
-def splat_depth(depth: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+def splat_depth(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Bring a depth map to the size of a picture so that points are seen.
 
     A sparse map becomes dots about as wide as two thirds of the points'
@@ -249,8 +246,8 @@ def splat_depth(depth: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
     neighbours = valid[:-1, :-1] & valid[1:, :-1] & valid[:-1, 1:]
     if neighbours.sum() > 0.5 * valid[:-1, :-1].sum():
         return cv2.resize(
-            np.where(valid, depth, 0), (width, height),
-            interpolation=cv2.INTER_NEAREST)
+            np.where(valid, depth, 0), (width, height), interpolation=cv2.INTER_NEAREST
+        )
     # integer coordinates are pixel centres: u' = (u + .5) s - .5
     v = np.rint((rows + 0.5) * height / depth.shape[0] - 0.5).astype(int)
     u = np.rint((cols + 0.5) * width / depth.shape[1] - 0.5).astype(int)
@@ -268,9 +265,9 @@ def splat_depth(depth: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
     return out
 
 
-def depth_range(depths: Sequence[np.ndarray],
-                max_depth: Optional[float] = None,
-                percentile: float = 98.0) -> Tuple[float, float]:
+def depth_range(
+    depths: Sequence[np.ndarray], max_depth: float | None = None, percentile: float = 98.0
+) -> tuple[float, float]:
     """One colour range for all depth maps of a frame.
 
     Args:
@@ -300,14 +297,14 @@ def depth_range(depths: Sequence[np.ndarray],
 def tick_step(span: float, count: int = 5) -> float:
     """Step of 1, 2 or 5 times a power of ten: about ``count`` in ``span``."""
     rough = span / count
-    power = 10.0**np.floor(np.log10(rough))
+    power = 10.0 ** np.floor(np.log10(rough))
     for factor in (1, 2, 5):
         if rough <= factor * power * (1 + 1e-9):
             return factor * power
     return 10 * power
 
 
-def depth_ticks(vmin: float, vmax: float, count: int = 5) -> List[float]:
+def depth_ticks(vmin: float, vmax: float, count: int = 5) -> list[float]:
     """Round depths for the ticks of a colour bar, metres.
 
     Returns:

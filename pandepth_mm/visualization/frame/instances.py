@@ -1,15 +1,15 @@
 """The instance panel: masks, boxes, classes and scores on a dimmed image."""
-from typing import List, Optional, Sequence, Tuple
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
 from pandepth_mm.visualization.frame.colors import instance_shades
-from pandepth_mm.visualization.frame.text import (contrast_color, draw_text,
-                                            get_font, text_width)
+from pandepth_mm.visualization.frame.text import contrast_color, draw_text, get_font, text_width
 
-Box = Tuple[int, int, int, int]
+Box = tuple[int, int, int, int]
 MASK_ALPHA = 0.7
 DIM = 0.5
 
@@ -29,15 +29,17 @@ def dim_image(image: np.ndarray, factor: float = DIM) -> np.ndarray:
     return np.repeat(grey[..., None], 3, axis=2)
 
 
-def draw_instances(image: np.ndarray,
-                   bboxes: np.ndarray,
-                   labels: np.ndarray,
-                   scores: Optional[np.ndarray],
-                   masks: Optional[np.ndarray],
-                   classes: Sequence[str],
-                   palette: Sequence[Sequence[int]],
-                   score_thr: float = 0.3,
-                   font_size: Optional[int] = None) -> np.ndarray:
+def draw_instances(
+    image: np.ndarray,
+    bboxes: np.ndarray,
+    labels: np.ndarray,
+    scores: np.ndarray | None,
+    masks: np.ndarray | None,
+    classes: Sequence[str],
+    palette: Sequence[Sequence[int]],
+    score_thr: float = 0.3,
+    font_size: int | None = None,
+) -> np.ndarray:
     """Draw instances on the dimmed image.
 
     Args:
@@ -70,14 +72,13 @@ def draw_instances(image: np.ndarray,
             _blend_mask(canvas, masks[order[rank]], shades[rank])
     line = max(1, round(width / 700))
     for rank in reversed(range(len(order))):
-        cv2.rectangle(canvas, corners[rank][:2], corners[rank][2:],
-                      shades[rank].tolist(), line)
+        cv2.rectangle(canvas, corners[rank][:2], corners[rank][2:], shades[rank].tolist(), line)
 
     font = get_font(font_size or max(11, round(width / 75)))
     pad = max(1, font.size // 6)
     picture = Image.fromarray(canvas)
     draw = ImageDraw.Draw(picture)
-    taken: List[Box] = []
+    taken: list[Box] = []
     for rank, i in enumerate(order):
         text = classes[int(labels[i])]
         if scores is not None:
@@ -88,10 +89,10 @@ def draw_instances(image: np.ndarray,
             continue
         taken.append(place)
         color = tuple(shades[rank].tolist())
-        draw.rectangle(
-            (place[0], place[1], place[2] - 1, place[3] - 1), fill=color)
-        draw_text(draw, (place[0] + pad, (place[1] + place[3]) / 2), text,
-                  font, contrast_color(color))
+        draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=color)
+        draw_text(
+            draw, (place[0] + pad, (place[1] + place[3]) / 2), text, font, contrast_color(color)
+        )
     return np.array(picture)
 
 
@@ -100,26 +101,30 @@ def _blend_mask(canvas: np.ndarray, mask: np.ndarray, color) -> None:
     mask = np.asarray(mask).astype(bool)
     if mask.shape != canvas.shape[:2]:
         mask = cv2.resize(
-            mask.astype(np.uint8), canvas.shape[1::-1],
-            interpolation=cv2.INTER_NEAREST).astype(bool)
+            mask.astype(np.uint8), canvas.shape[1::-1], interpolation=cv2.INTER_NEAREST
+        ).astype(bool)
     rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if len(rows) == 0:
         return
-    window = np.s_[rows[0]:rows[-1] + 1, cols[0]:cols[-1] + 1]
+    window = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
     inside, part = mask[window], canvas[window]
-    part[inside] = np.rint((1 - MASK_ALPHA) * part[inside] +
-                           MASK_ALPHA * color.astype(np.float32))
+    part[inside] = np.rint((1 - MASK_ALPHA) * part[inside] + MASK_ALPHA * color.astype(np.float32))
 
 
 def _clip_box(box: np.ndarray, width: int, height: int) -> Box:
     """Corners as pixels inside the image."""
     x1, y1, x2, y2 = np.rint(np.asarray(box, dtype=np.float64)).astype(int)
-    return (int(np.clip(x1, 0, width - 1)), int(np.clip(y1, 0, height - 1)),
-            int(np.clip(x2, 0, width - 1)), int(np.clip(y2, 0, height - 1)))
+    return (
+        int(np.clip(x1, 0, width - 1)),
+        int(np.clip(y1, 0, height - 1)),
+        int(np.clip(x2, 0, width - 1)),
+        int(np.clip(y2, 0, height - 1)),
+    )
 
 
-def _free_place(corner: Box, size: Tuple[int, int], canvas: Tuple[int, int],
-                taken: Sequence[Box]) -> Optional[Box]:
+def _free_place(
+    corner: Box, size: tuple[int, int], canvas: tuple[int, int], taken: Sequence[Box]
+) -> Box | None:
     """Find room for a text above, below or inside a box.
 
     Returns:
@@ -127,13 +132,14 @@ def _free_place(corner: Box, size: Tuple[int, int], canvas: Tuple[int, int],
     """
     x1, y1, x2, y2 = corner
     wide, high = size
-    for x, y in ((x1, y1 - high), (x1, y2 + 1), (x1, y1), (x2 - wide, y1 -
-                                                           high)):
+    for x, y in ((x1, y1 - high), (x1, y2 + 1), (x1, y1), (x2 - wide, y1 - high)):
         x = min(max(x, 0), canvas[0] - wide)
         place = (x, y, x + wide, y + high)
         if x < 0 or y < 0 or y + high > canvas[1]:
             continue
-        if all(place[2] <= t[0] or t[2] <= place[0] or place[3] <= t[1]
-               or t[3] <= place[1] for t in taken):
+        if all(
+            place[2] <= t[0] or t[2] <= place[0] or place[3] <= t[1] or t[3] <= place[1]
+            for t in taken
+        ):
             return place
     return None

@@ -1,13 +1,19 @@
 """Panels with titles, colour bars and a legend, composed to one picture."""
+
 import math
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.visualization.frame.colors import (NO_DEPTH_COLOR, depth_lut,
-                                              depth_ticks, void_hatch)
+from pandepth_mm.visualization.frame.colors import (
+    NO_DEPTH_COLOR,
+    depth_lut,
+    depth_ticks,
+    void_hatch,
+)
 from pandepth_mm.visualization.frame.text import draw_text, get_font, text_width
 
 BACKGROUND = (255, 255, 255)
@@ -25,6 +31,7 @@ class ColorBar(NamedTuple):
         cmap: Matplotlib's name of the colours.
         clipped: Some depths lie beyond ``vmax``; the last tick says so.
     """
+
     vmin: float
     vmax: float
     cmap: str
@@ -39,14 +46,15 @@ class Panel(NamedTuple):
         image: uint8 (H, W, 3), RGB.
         colorbar: Depth scale, drawn in the title line, if any.
     """
+
     title: str
     image: np.ndarray
-    colorbar: Optional[ColorBar] = None
+    colorbar: ColorBar | None = None
 
 
-Grid = List[List[Optional[Panel]]]
+Grid = list[list[Panel | None]]
 # A class and its RGB; None is the void hatch.
-LegendEntry = Tuple[str, Optional[Tuple[int, int, int]]]
+LegendEntry = tuple[str, tuple[int, int, int] | None]
 
 
 def panel_scale(width: int, min_width: int, max_width: int) -> float:
@@ -75,12 +83,12 @@ def arrange(panels: Sequence[Panel]) -> Grid:
         return abs(math.log(cols * width / (rows * height) / TARGET_ASPECT))
 
     cols = min(range(1, len(panels) + 1), key=misfit)
-    grid = [list(panels[i:i + cols]) for i in range(0, len(panels), cols)]
+    grid = [list(panels[i : i + cols]) for i in range(0, len(panels), cols)]
     grid[-1] += [None] * (cols - len(grid[-1]))
     return grid
 
 
-def arrange_pairs(pairs: Sequence[Tuple[Panel, Optional[Panel]]]) -> Grid:
+def arrange_pairs(pairs: Sequence[tuple[Panel, Panel | None]]) -> Grid:
     """Put pairs (prediction, ground truth) side by side, one pair a row.
 
     Images that are not wide get the pairs one above the other instead, one
@@ -95,9 +103,9 @@ def arrange_pairs(pairs: Sequence[Tuple[Panel, Optional[Panel]]]) -> Grid:
     return [list(row) for row in zip(*pairs, strict=True)]
 
 
-def compose_panels(grid: Grid,
-                   legend: Sequence[LegendEntry] = (),
-                   font_size: Optional[int] = None) -> np.ndarray:
+def compose_panels(
+    grid: Grid, legend: Sequence[LegendEntry] = (), font_size: int | None = None
+) -> np.ndarray:
     """Compose panels to one picture.
 
     Args:
@@ -115,8 +123,9 @@ def compose_panels(grid: Grid,
     panels = [panel for row in grid for panel in row if panel is not None]
     shapes = sorted({panel.image.shape for panel in panels})
     if len(shapes) != 1:
-        raise InputError('panels', f'images of shapes {shapes}',
-                         'at least one panel, all of one size')
+        raise InputError(
+            'panels', f'images of shapes {shapes}', 'at least one panel, all of one size'
+        )
     height, width = shapes[0][:2]
     cols = max(len(row) for row in grid)
     if font_size is None:
@@ -130,9 +139,7 @@ def compose_panels(grid: Grid,
     lines = _wrap_legend(legend, total_width - 2 * gap, font_size)
     line_height = round(1.6 * font_size)
 
-    picture = Image.new(
-        'RGB', (total_width, top + len(lines) * line_height + gap // 2),
-        BACKGROUND)
+    picture = Image.new('RGB', (total_width, top + len(lines) * line_height + gap // 2), BACKGROUND)
     draw = ImageDraw.Draw(picture)
     for r, row in enumerate(grid):
         for c, panel in enumerate(row):
@@ -144,16 +151,14 @@ def compose_panels(grid: Grid,
             draw_text(draw, (x, y + head / 2), panel.title, font, TEXT_COLOR)
             if panel.colorbar is not None:
                 room = width - text_width(panel.title, font) - 2 * gap
-                _draw_colorbar(picture, panel.colorbar, x + width, y, room,
-                               head, font_size)
+                _draw_colorbar(picture, panel.colorbar, x + width, y, room, head, font_size)
             picture.paste(Image.fromarray(panel.image), (x, y + head))
     for i, line in enumerate(lines):
-        _draw_legend_line(picture, line, gap, top + i * line_height,
-                          line_height, font_size)
+        _draw_legend_line(picture, line, gap, top + i * line_height, line_height, font_size)
     return np.array(picture)
 
 
-def tick_labels(bar: ColorBar) -> List[Tuple[float, str]]:
+def tick_labels(bar: ColorBar) -> list[tuple[float, str]]:
     """Ticks of a colour bar.
 
     Returns:
@@ -167,8 +172,9 @@ def tick_labels(bar: ColorBar) -> List[Tuple[float, str]]:
     return list(zip(ticks, labels, strict=True))
 
 
-def _draw_colorbar(picture: Image.Image, bar: ColorBar, right: int, top: int,
-                   room: int, head: int, font_size: int) -> None:
+def _draw_colorbar(
+    picture: Image.Image, bar: ColorBar, right: int, top: int, room: int, head: int, font_size: int
+) -> None:
     """Draw a colour bar over its ticks into a title line, flush right.
 
     Args:
@@ -187,10 +193,8 @@ def _draw_colorbar(picture: Image.Image, bar: ColorBar, right: int, top: int,
     left = right - min(round(22 * font_size), room - 2 * small.size)
     bar_height = max(4, round(0.42 * font_size))
     y = top + round(0.12 * font_size)
-    ramp = depth_lut(bar.cmap)[np.linspace(
-        0, 255, max(2, right - left)).astype(int)]
-    picture.paste(
-        Image.fromarray(np.repeat(ramp[None], bar_height, axis=0)), (left, y))
+    ramp = depth_lut(bar.cmap)[np.linspace(0, 255, max(2, right - left)).astype(int)]
+    picture.paste(Image.fromarray(np.repeat(ramp[None], bar_height, axis=0)), (left, y))
     draw = ImageDraw.Draw(picture)
     middle = (y + bar_height + top + head) / 2
     # from the last, which has the unit; a number that would run into the
@@ -206,10 +210,11 @@ def _draw_colorbar(picture: Image.Image, bar: ColorBar, right: int, top: int,
             free = x - half
 
 
-def _wrap_legend(legend: Sequence[LegendEntry], width: int,
-                 font_size: int) -> List[List[LegendEntry]]:
+def _wrap_legend(
+    legend: Sequence[LegendEntry], width: int, font_size: int
+) -> list[list[LegendEntry]]:
     """Break a legend into lines of at most ``width`` pixels."""
-    lines: List[List[LegendEntry]] = []
+    lines: list[list[LegendEntry]] = []
     used = width
     for entry in legend:
         need = _entry_width(entry, font_size)
@@ -226,9 +231,14 @@ def _entry_width(entry: LegendEntry, font_size: int) -> int:
     return round(3.2 * font_size) + text_width(entry[0], get_font(font_size))
 
 
-def _draw_legend_line(picture: Image.Image, line: Sequence[LegendEntry],
-                      left: int, top: int, height: int,
-                      font_size: int) -> None:
+def _draw_legend_line(
+    picture: Image.Image,
+    line: Sequence[LegendEntry],
+    left: int,
+    top: int,
+    height: int,
+    font_size: int,
+) -> None:
     """Draw swatches with names from the left."""
     draw = ImageDraw.Draw(picture)
     font = get_font(font_size)
@@ -240,10 +250,8 @@ def _draw_legend_line(picture: Image.Image, line: Sequence[LegendEntry],
         else:
             swatch = np.full((high, wide, 3), color, dtype=np.uint8)
         picture.paste(Image.fromarray(swatch), (left, y))
-        draw.rectangle((left, y, left + wide - 1, y + high - 1),
-                       outline=FRAME_COLOR)
-        draw_text(draw, (left + wide + 0.4 * font_size, y + high / 2), name,
-                  font, TEXT_COLOR)
+        draw.rectangle((left, y, left + wide - 1, y + high - 1), outline=FRAME_COLOR)
+        draw_text(draw, (left + wide + 0.4 * font_size, y + high / 2), name, font, TEXT_COLOR)
         left += _entry_width((name, color), font_size)
 
 

@@ -1,33 +1,43 @@
 """All panels of a frame in one picture, as a pure function on arrays."""
-from typing import List, NamedTuple, Optional, Sequence
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from mmdet.evaluation import INSTANCE_OFFSET
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.visualization.frame.colors import (DEPTH_CMAP, as_palette,
-                                              colour_depth, colour_panoptic,
-                                              colour_semantic, depth_range,
-                                              splat_depth)
 from pandepth_mm.structures.frame_maps import FrameMaps
+from pandepth_mm.visualization.frame.colors import (
+    DEPTH_CMAP,
+    as_palette,
+    colour_depth,
+    colour_panoptic,
+    colour_semantic,
+    depth_range,
+    splat_depth,
+)
 from pandepth_mm.visualization.frame.instances import draw_instances
-from pandepth_mm.visualization.frame.panels import (ColorBar, LegendEntry, Panel,
-                                              arrange, arrange_pairs,
-                                              compose_panels,
-                                              no_depth_legend, panel_scale)
+from pandepth_mm.visualization.frame.panels import (
+    ColorBar,
+    LegendEntry,
+    Panel,
+    arrange,
+    arrange_pairs,
+    compose_panels,
+    no_depth_legend,
+    panel_scale,
+)
 
 # FrameMaps' fields in the order of the paper's Figure 5, with their titles.
-TITLES = dict(
-    semantic='Semantic',
-    instances='Instances',
-    panoptic='Panoptic',
-    depth='Depth')
+TITLES = dict(semantic='Semantic', instances='Instances', panoptic='Panoptic', depth='Depth')
 _NOTHING = FrameMaps()
 
 
 class _Style(NamedTuple):
     """What all panels of a frame share."""
+
     image: np.ndarray  # at panel size
     classes: Sequence[str]
     palette: np.ndarray
@@ -35,18 +45,20 @@ class _Style(NamedTuple):
     score_thr: float
 
 
-def frame_picture(image: np.ndarray,
-                  pred: FrameMaps,
-                  truth: FrameMaps = _NOTHING,
-                  sparse: Optional[np.ndarray] = None,
-                  *,
-                  classes: Sequence[str],
-                  palette: Sequence[Sequence[int]],
-                  max_depth: Optional[float] = None,
-                  depth_cmap: str = DEPTH_CMAP,
-                  score_thr: float = 0.3,
-                  min_panel_width: int = 600,
-                  max_panel_width: int = 1400) -> np.ndarray:
+def frame_picture(
+    image: np.ndarray,
+    pred: FrameMaps,
+    truth: FrameMaps = _NOTHING,
+    sparse: np.ndarray | None = None,
+    *,
+    classes: Sequence[str],
+    palette: Sequence[Sequence[int]],
+    max_depth: float | None = None,
+    depth_cmap: str = DEPTH_CMAP,
+    score_thr: float = 0.3,
+    min_panel_width: int = 600,
+    max_panel_width: int = 1400,
+) -> np.ndarray:
     """Draw image, sparse input, semantic, instance, panoptic and depth.
 
     As the paper's Figure 5, rows (a) to (e), and beside each prediction its
@@ -84,29 +96,32 @@ def frame_picture(image: np.ndarray,
         _check_size(maps, size)
     palette = as_palette(palette)
     if len(palette) != len(classes):
-        raise InputError('palette', f'{len(palette)} colours',
-                         f'one for each of the {len(classes)} classes')
+        raise InputError(
+            'palette', f'{len(palette)} colours', f'one for each of the {len(classes)} classes'
+        )
     if any(field is not None for field in pred):
         # the truth of a branch that the model lacks is left out
-        truth = truth._replace(**{
-            key: None
-            for key, value in pred._asdict().items() if value is None
-        })
+        truth = truth._replace(
+            **{key: None for key, value in pred._asdict().items() if value is None}
+        )
 
     measured = [d for d in (sparse, truth.depth) if d is not None]
     predicted = [] if pred.depth is None else [pred.depth]
     scale = panel_scale(size[1], min_panel_width, max_panel_width)
     style = _Style(
-        _resize(image, scale,
-                cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA), classes,
-        palette, _depth_scale(measured, predicted, max_depth, depth_cmap),
-        score_thr)
+        _resize(image, scale, cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA),
+        classes,
+        palette,
+        _depth_scale(measured, predicted, max_depth, depth_cmap),
+        score_thr,
+    )
 
     inputs = [Panel('Image', style.image)]
     if sparse is not None:
         inputs.append(_sparse_panel(sparse, style))
-    grid = _layout(inputs, _draw_maps(pred, scale, style),
-                   _draw_maps(truth, scale, style, is_truth=True))
+    grid = _layout(
+        inputs, _draw_maps(pred, scale, style), _draw_maps(truth, scale, style, is_truth=True)
+    )
     legend = _legend(pred, truth, style)
     if sparse is not None:
         legend.append(no_depth_legend())
@@ -137,12 +152,14 @@ def _check_size(maps: FrameMaps, size: tuple) -> None:
         arrays['instances'] = masks[0] if has_masks else None
     for field, array in arrays.items():
         if array is not None and array.shape != size:
-            raise InputError(field, f'size (h, w) = {array.shape}',
-                             f'{size}, the size of the image')
+            raise InputError(
+                field, f'size (h, w) = {array.shape}', f'{size}, the size of the image'
+            )
 
 
-def _depth_scale(measured: List[np.ndarray], predicted: List[np.ndarray],
-                 max_depth: Optional[float], cmap: str) -> ColorBar:
+def _depth_scale(
+    measured: list[np.ndarray], predicted: list[np.ndarray], max_depth: float | None, cmap: str
+) -> ColorBar:
     """One depth scale for all maps of a frame."""
     # a wild prediction must not change the scale of the measurements
     vmin, vmax = depth_range(measured or predicted, max_depth)
@@ -150,15 +167,16 @@ def _depth_scale(measured: List[np.ndarray], predicted: List[np.ndarray],
     return ColorBar(vmin, vmax, cmap, clipped)
 
 
-def _resize(array: np.ndarray, scale: float,
-            interpolation: int = cv2.INTER_NEAREST) -> np.ndarray:
+def _resize(array: np.ndarray, scale: float, interpolation: int = cv2.INTER_NEAREST) -> np.ndarray:
     """Resize (H, W) or (H, W, 3) by a factor."""
     if scale == 1:
         return array
     height, width = array.shape[:2]
     return cv2.resize(
-        array, (max(1, round(width * scale)), max(1, round(height * scale))),
-        interpolation=interpolation)
+        array,
+        (max(1, round(width * scale)), max(1, round(height * scale))),
+        interpolation=interpolation,
+    )
 
 
 def _sparse_panel(sparse: np.ndarray, style: _Style) -> Panel:
@@ -166,15 +184,12 @@ def _sparse_panel(sparse: np.ndarray, style: _Style) -> Panel:
     share = 100.0 * np.count_nonzero(sparse > 0) / sparse.size
     return Panel(
         f'Sparse depth, {share:.1f} %',
-        colour_depth(
-            splat_depth(sparse, style.image.shape[:2]), *style.colorbar[:3]),
-        style.colorbar)
+        colour_depth(splat_depth(sparse, style.image.shape[:2]), *style.colorbar[:3]),
+        style.colorbar,
+    )
 
 
-def _draw_maps(maps: FrameMaps,
-               scale: float,
-               style: _Style,
-               is_truth: bool = False) -> dict:
+def _draw_maps(maps: FrameMaps, scale: float, style: _Style, is_truth: bool = False) -> dict:
     """Draw what a frame has.
 
     Args:
@@ -194,24 +209,33 @@ def _draw_maps(maps: FrameMaps,
     if maps.instances is not None:
         found = maps.instances
         panels['instances'] = draw_instances(
-            style.image, found.bboxes * scale, found.labels, found.scores,
-            found.masks, style.classes, style.palette, style.score_thr)
+            style.image,
+            found.bboxes * scale,
+            found.labels,
+            found.scores,
+            found.masks,
+            style.classes,
+            style.palette,
+            style.score_thr,
+        )
     if maps.panoptic is not None:
         ids = _resize(maps.panoptic.astype(np.int32), scale)
         panels['panoptic'] = colour_panoptic(ids, style.palette)
     if maps.depth is not None:
         depth = maps.depth.astype(np.float32)
-        depth = splat_depth(depth, style.image.shape[:2]) if is_truth else \
-            _resize(depth, scale)
+        depth = splat_depth(depth, style.image.shape[:2]) if is_truth else _resize(depth, scale)
         panels['depth'] = colour_depth(depth, *style.colorbar[:3])
     return {
-        key: Panel(TITLES[key] + (', ground truth' if is_truth else ''),
-                   picture, style.colorbar if key == 'depth' else None)
+        key: Panel(
+            TITLES[key] + (', ground truth' if is_truth else ''),
+            picture,
+            style.colorbar if key == 'depth' else None,
+        )
         for key, picture in panels.items()
     }
 
 
-def _layout(inputs: List[Panel], pred: dict, truth: dict):
+def _layout(inputs: list[Panel], pred: dict, truth: dict):
     """Grid of panels: pairs where there is a prediction and a truth."""
     if not pred or not truth:
         return arrange(inputs + list((pred or truth).values()))
@@ -220,23 +244,24 @@ def _layout(inputs: List[Panel], pred: dict, truth: dict):
     return arrange_pairs(pairs)
 
 
-def _legend(pred: FrameMaps, truth: FrameMaps,
-            style: _Style) -> List[LegendEntry]:
+def _legend(pred: FrameMaps, truth: FrameMaps, style: _Style) -> list[LegendEntry]:
     """Classes that the panels of a frame show, in label order, then void."""
     shown = set()
     for maps in (pred, truth):
         for array in (maps.semantic, maps.panoptic):
             if array is not None:
                 # panoptic ids are label + 1000 * instance
-                shown |= {i % INSTANCE_OFFSET if i >= 0 else i
-                          for i in np.unique(array).tolist()}
+                shown |= {i % INSTANCE_OFFSET if i >= 0 else i for i in np.unique(array).tolist()}
         if maps.instances is not None:
             labels, scores = maps.instances.labels, maps.instances.scores
             if scores is not None:
                 labels = labels[scores >= style.score_thr]
             shown |= set(labels.tolist())
-    legend = [(name, tuple(style.palette[i].tolist()))
-              for i, name in enumerate(style.classes) if i in shown]
+    legend = [
+        (name, tuple(style.palette[i].tolist()))
+        for i, name in enumerate(style.classes)
+        if i in shown
+    ]
     if any(not 0 <= i < len(style.classes) for i in shown):
         legend.append(('void', None))
     return legend

@@ -1,7 +1,7 @@
 """Text on pictures: the font that matplotlib brings, drawn by Pillow."""
+
 import functools
 import os
-from typing import Tuple
 
 import matplotlib
 from PIL import ImageDraw, ImageFont
@@ -11,8 +11,7 @@ from PIL import ImageDraw, ImageFont
 def get_font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans from matplotlib's own files, ``size`` in pixels."""
     name = 'DejaVuSans-Bold.ttf' if bold else 'DejaVuSans.ttf'
-    return ImageFont.truetype(
-        os.path.join(matplotlib.get_data_path(), 'fonts', 'ttf', name), size)
+    return ImageFont.truetype(os.path.join(matplotlib.get_data_path(), 'fonts', 'ttf', name), size)
 
 
 def text_width(text: str, font: ImageFont.FreeTypeFont) -> int:
@@ -20,17 +19,19 @@ def text_width(text: str, font: ImageFont.FreeTypeFont) -> int:
     return int(round(font.getlength(text)))
 
 
-def draw_text(draw: ImageDraw.ImageDraw,
-              xy: Tuple[float, float],
-              text: str,
-              font: ImageFont.FreeTypeFont,
-              fill: Tuple[int, int, int] = (20, 20, 20),
-              anchor: str = 'lm') -> None:
+def draw_text(
+    draw: ImageDraw.ImageDraw,
+    xy: tuple[float, float],
+    text: str,
+    font: ImageFont.FreeTypeFont,
+    fill: tuple[int, int, int] = (20, 20, 20),
+    anchor: str = 'lm',
+) -> None:
     """Draw a line of text; ``anchor`` as Pillow has it (lm: left middle)."""
     draw.text(xy, text, font=font, fill=fill, anchor=anchor)
 
 
-def contrast_color(color: Tuple[int, int, int]) -> Tuple[int, int, int]:
+def contrast_color(color: tuple[int, int, int]) -> tuple[int, int, int]:
     """Black or white, whichever reads better on ``color`` (RGB)."""
     red, green, blue = (int(c) for c in color)
     luma = 0.299 * red + 0.587 * green + 0.114 * blue

@@ -1,7 +1,8 @@
 """Videos of pictures: mp4 through OpenCV, gif through Pillow."""
+
 import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Iterable, Iterator, Sequence, Union
 
 import cv2
 import numpy as np
@@ -16,9 +17,7 @@ MP4_CODEC = 'mp4v'
 MAX_GIF_WIDTH = 800  # pixels; gifs pack photographs badly
 
 
-def write_video(path: Union[str, Path],
-                pictures: Iterable[np.ndarray],
-                fps: float = 10.0) -> int:
+def write_video(path: str | Path, pictures: Iterable[np.ndarray], fps: float = 10.0) -> int:
     """Write pictures as a video, atomically.
 
     The pictures are taken one by one. Those of an mp4 are written at once;
@@ -55,7 +54,7 @@ def write_video(path: Union[str, Path],
         return _write_gif(tmp, frames, fps)
 
 
-def check_video_path(path: Union[str, Path]) -> str:
+def check_video_path(path: str | Path) -> str:
     """Suffix of a video's file name, in small letters.
 
     Raises:
@@ -67,7 +66,7 @@ def check_video_path(path: Union[str, Path]) -> str:
     return suffix
 
 
-def read_pictures(paths: Sequence[Union[str, Path]]) -> Iterator[np.ndarray]:
+def read_pictures(paths: Sequence[str | Path]) -> Iterator[np.ndarray]:
     """Read pictures one by one, as :func:`write_video` takes them.
 
     Lower ones get white below: the legends of some frames have a line less.
@@ -88,21 +87,21 @@ def read_pictures(paths: Sequence[Union[str, Path]]) -> Iterator[np.ndarray]:
             with Image.open(path) as image:
                 sizes.append(image.size)
         except OSError:
-            found = 'a file that cannot be decoded' if Path(
-                path).is_file() else 'no such file'
+            found = 'a file that cannot be decoded' if Path(path).is_file() else 'no such file'
             raise InputError(path, found, 'a picture') from None
         if sizes[-1][0] != sizes[0][0]:
-            raise InputError(path, f'a width of {sizes[-1][0]} pixels',
-                             f'{sizes[0][0]}, that of the first picture')
+            raise InputError(
+                path,
+                f'a width of {sizes[-1][0]} pixels',
+                f'{sizes[0][0]}, that of the first picture',
+            )
     height = max((size[1] for size in sizes), default=0)
     for path in paths:
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if picture is None:
-            raise InputError(path, 'a file that cannot be decoded',
-                             'a picture')
+            raise InputError(path, 'a file that cannot be decoded', 'a picture')
         below = height - picture.shape[0]
-        yield np.pad(picture[..., ::-1], ((0, below), (0, 0), (0, 0)),
-                     constant_values=255)
+        yield np.pad(picture[..., ::-1], ((0, below), (0, 0), (0, 0)), constant_values=255)
 
 
 def _checked(pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -110,29 +109,38 @@ def _checked(pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     shape = None
     for number, picture in enumerate(pictures, 1):
         picture = np.asarray(picture)
-        if picture.dtype != np.uint8 or picture.ndim != 3 or \
-                picture.shape[2] != 3 or 0 in picture.shape:
-            raise InputError(f'picture {number}',
-                             f'{picture.dtype} of shape {picture.shape}',
-                             'uint8 of shape (H, W, 3)')
+        if (
+            picture.dtype != np.uint8
+            or picture.ndim != 3
+            or picture.shape[2] != 3
+            or 0 in picture.shape
+        ):
+            raise InputError(
+                f'picture {number}',
+                f'{picture.dtype} of shape {picture.shape}',
+                'uint8 of shape (H, W, 3)',
+            )
         shape = shape or picture.shape
         if picture.shape != shape:
-            raise InputError(f'picture {number}',
-                             f'size (h, w) = {picture.shape[:2]}',
-                             f'{shape[:2]}, the size of the first one')
+            raise InputError(
+                f'picture {number}',
+                f'size (h, w) = {picture.shape[:2]}',
+                f'{shape[:2]}, the size of the first one',
+            )
         yield picture
 
 
-def _write_mp4(path: str, frames: Iterator[np.ndarray], size: tuple,
-               fps: float) -> int:
+def _write_mp4(path: str, frames: Iterator[np.ndarray], size: tuple, fps: float) -> int:
     """Write an mp4 of frames of a size (height, width)."""
     height, width = size
     pad = ((0, height % 2), (0, width % 2), (0, 0))
-    writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*MP4_CODEC), fps,
-                             (width + width % 2, height + height % 2))
+    writer = cv2.VideoWriter(
+        path, cv2.VideoWriter_fourcc(*MP4_CODEC), fps, (width + width % 2, height + height % 2)
+    )
     if not writer.isOpened():
-        raise OSError(f'OpenCV cannot write a video of {width} x {height} '
-                      f'pixels with the codec {MP4_CODEC}')
+        raise OSError(
+            f'OpenCV cannot write a video of {width} x {height} pixels with the codec {MP4_CODEC}'
+        )
     count = 0
     try:
         for frame in frames:
@@ -151,15 +159,13 @@ def _write_gif(path: str, frames: Iterator[np.ndarray], fps: float) -> int:
         image = Image.fromarray(frame)
         if image.width > MAX_GIF_WIDTH:
             height = round(image.height * MAX_GIF_WIDTH / image.width)
-            image = image.resize((MAX_GIF_WIDTH, max(1, height)),
-                                 Image.Resampling.LANCZOS)
+            image = image.resize((MAX_GIF_WIDTH, max(1, height)), Image.Resampling.LANCZOS)
         # median cut, the default, would turn the colours of small classes
         # into others; without dithering areas of one colour stay so
         images.append(
-            image.quantize(256, method=Image.Quantize.FASTOCTREE,
-                           dither=Image.Dither.NONE))
+            image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        )
     # browsers take less than 2/100 s for "as slow as 1/10 s"
     duration = 10 * max(2, round(100 / fps))
-    images[0].save(path, save_all=True, append_images=images[1:],
-                   duration=duration, loop=0)
+    images[0].save(path, save_all=True, append_images=images[1:], duration=duration, loop=0)
     return len(images)

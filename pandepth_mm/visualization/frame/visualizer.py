@@ -1,5 +1,6 @@
 """The visualizer: all panels of a frame in one picture."""
-from typing import Optional, Sequence, Tuple
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -8,14 +9,12 @@ from mmengine.dist import is_main_process
 from mmengine.visualization import Visualizer
 
 from pandepth_mm.fileio import atomic_path
-from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.registry import VISUALIZERS
-from pandepth_mm.visualization.frame.colors import (DEPTH_CMAP, depth_lut,
-                                              depth_range)
-from pandepth_mm.structures.frame_maps import (FrameMaps, predicted_maps,
-                                                  sparse_input, truth_maps)
-from pandepth_mm.visualization.frame.picture import as_image, frame_picture
+from pandepth_mm.structures.frame_maps import FrameMaps, predicted_maps, sparse_input, truth_maps
+from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.structures.vkitti2_meta import CLASSES
+from pandepth_mm.visualization.frame.colors import DEPTH_CMAP, depth_lut, depth_range
+from pandepth_mm.visualization.frame.picture import as_image, frame_picture
 
 
 @VISUALIZERS.register_module()
@@ -41,20 +40,18 @@ class PanDepthVisualizer(Visualizer):
         max_panel_width: Wider images are shrunk, pixels.
     """
 
-    def __init__(self,
-                 name: str = 'visualizer',
-                 image: Optional[np.ndarray] = None,
-                 vis_backends=None,
-                 save_dir: Optional[str] = None,
-                 max_depth: Optional[float] = None,
-                 depth_cmap: str = DEPTH_CMAP,
-                 min_panel_width: int = 600,
-                 max_panel_width: int = 1400) -> None:
-        super().__init__(
-            name=name,
-            image=image,
-            vis_backends=vis_backends,
-            save_dir=save_dir)
+    def __init__(
+        self,
+        name: str = 'visualizer',
+        image: np.ndarray | None = None,
+        vis_backends=None,
+        save_dir: str | None = None,
+        max_depth: float | None = None,
+        depth_cmap: str = DEPTH_CMAP,
+        min_panel_width: int = 600,
+        max_panel_width: int = 1400,
+    ) -> None:
+        super().__init__(name=name, image=image, vis_backends=vis_backends, save_dir=save_dir)
         depth_lut(depth_cmap)  # an unknown name fails here
         depth_range([], max_depth if max_depth is not None else 1.0)
         self.max_depth = max_depth
@@ -65,7 +62,7 @@ class PanDepthVisualizer(Visualizer):
     # mmengine's property is None on all but the first process, which cannot
     # draw then; here each process draws the frames that it tests.
     @property
-    def dataset_meta(self) -> Optional[dict]:
+    def dataset_meta(self) -> dict | None:
         """Meta information of the data set: classes and palette."""
         return self._dataset_meta
 
@@ -73,7 +70,7 @@ class PanDepthVisualizer(Visualizer):
     def dataset_meta(self, dataset_meta: dict) -> None:
         self._dataset_meta = dataset_meta
 
-    def classes_and_palette(self) -> Tuple[Sequence[str], Sequence]:
+    def classes_and_palette(self) -> tuple[Sequence[str], Sequence]:
         """Class names, and one (R, G, B) a class."""
         meta = self._dataset_meta or {}
         classes = meta.get('classes') or CLASSES
@@ -82,12 +79,14 @@ class PanDepthVisualizer(Visualizer):
             palette = default_palette(classes)
         return classes, palette
 
-    def render(self,
-               image: np.ndarray,
-               data_sample: Optional[DetDataSample] = None,
-               draw_gt: bool = True,
-               draw_pred: bool = True,
-               pred_score_thr: float = 0.3) -> np.ndarray:
+    def render(
+        self,
+        image: np.ndarray,
+        data_sample: DetDataSample | None = None,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        pred_score_thr: float = 0.3,
+    ) -> np.ndarray:
         """Draw a frame and write it nowhere.
 
         Args:
@@ -126,19 +125,22 @@ class PanDepthVisualizer(Visualizer):
             depth_cmap=self.depth_cmap,
             score_thr=pred_score_thr,
             min_panel_width=self.min_panel_width,
-            max_panel_width=self.max_panel_width)
+            max_panel_width=self.max_panel_width,
+        )
 
-    def add_datasample(self,
-                       name: str,
-                       image: np.ndarray,
-                       data_sample: Optional[DetDataSample] = None,
-                       draw_gt: bool = True,
-                       draw_pred: bool = True,
-                       show: bool = False,
-                       wait_time: float = 0,
-                       out_file: Optional[str] = None,
-                       pred_score_thr: float = 0.3,
-                       step: int = 0) -> None:
+    def add_datasample(
+        self,
+        name: str,
+        image: np.ndarray,
+        data_sample: DetDataSample | None = None,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        show: bool = False,
+        wait_time: float = 0,
+        out_file: str | None = None,
+        pred_score_thr: float = 0.3,
+        step: int = 0,
+    ) -> None:
         """Draw a frame and show it, write it, or send it to the backends.
 
         With ``out_file`` every process of a distributed run writes; windows
@@ -161,8 +163,7 @@ class PanDepthVisualizer(Visualizer):
         """
         if out_file is None and not is_main_process():
             return
-        picture = self.render(image, data_sample, draw_gt, draw_pred,
-                              pred_score_thr)
+        picture = self.render(image, data_sample, draw_gt, draw_pred, pred_score_thr)
         self.set_image(picture)  # for get_image, as its siblings do
         if show:
             self.show(picture, win_name=name, wait_time=wait_time)
@@ -172,4 +173,3 @@ class PanDepthVisualizer(Visualizer):
                     raise OSError(f'cannot write {out_file}')
         elif not show:
             self.add_image(name, picture, step)
-

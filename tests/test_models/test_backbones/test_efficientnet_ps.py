@@ -35,9 +35,9 @@ def test_differs_from_mmdet_by_squeeze_excite_alone(arch, monkeypatch):
     theirs = EfficientNet(arch, out_indices=(2, 3, 4, 6)).state_dict()
     extra = set(theirs) - set(ours)
     assert extra and all('.se.' in name for name in extra)
-    assert {name: value.shape for name, value in ours.items()
-            } == {name: value.shape for name, value in theirs.items()
-                  if name not in extra}
+    assert {name: value.shape for name, value in ours.items()} == {
+        name: value.shape for name, value in theirs.items() if name not in extra
+    }
 
 
 @pytest.mark.parametrize('arch', ['b8', 'es', 'b'])
@@ -49,10 +49,12 @@ def test_other_architectures_are_refused(arch):
 def test_b5_is_the_papers():
     model = EfficientNetPS('b5').to('meta').eval()
     outs = model(torch.zeros(1, 3, 200, 1000, device='meta'))
-    assert [tuple(o.shape[1:]) for o in outs] == [(40, 50, 250),
-                                                  (64, 25, 125),
-                                                  (176, 13, 63),
-                                                  (2048, 7, 32)]
+    assert [tuple(o.shape[1:]) for o in outs] == [
+        (40, 50, 250),
+        (64, 25, 125),
+        (176, 13, 63),
+        (2048, 7, 32),
+    ]
     # facts.md, 1.1: without the classifier
     assert sum(p.numel() for p in model.parameters()) == 23148912
 
@@ -61,16 +63,18 @@ def test_b5_is_the_papers():
 def test_any_size_rounds_up(size):
     outs = small().eval()(torch.zeros(1, 3, *size))
     assert [o.shape[2:] for o in outs] == [
-        (math.ceil(size[0] / s), math.ceil(size[1] / s))
-        for s in (4, 8, 16, 32)
+        (math.ceil(size[0] / s), math.ceil(size[1] / s)) for s in (4, 8, 16, 32)
     ]
 
 
 def test_block_has_no_activation_after_the_projection():
     model = small().double().eval()
     randomise_norms(model)
-    blocks = [m for m in model.modules() if isinstance(m, InvertedResidual)
-              and m.depthwise_conv.stride == (1, 1)]
+    blocks = [
+        m
+        for m in model.modules()
+        if isinstance(m, InvertedResidual) and m.depthwise_conv.stride == (1, 1)
+    ]
     for flag in ('with_res_shortcut', 'with_expand_conv'):
         flags = [getattr(block, flag) for block in blocks]
         assert any(flags) and not all(flags)
@@ -91,9 +95,7 @@ def test_block_has_no_activation_after_the_projection():
 
 def test_every_other_layer_has_norm_and_leaky_relu():
     layers = {
-        name: m
-        for name, m in EfficientNetPS('b0').named_modules()
-        if isinstance(m, ConvModule)
+        name: m for name, m in EfficientNetPS('b0').named_modules() if isinstance(m, ConvModule)
     }
     projections = [n for n in layers if n.endswith('linear_conv')]
     assert len(projections) == 16 and len(layers) == 16 + 15 + 16 + 2
@@ -111,9 +113,7 @@ def test_every_parameter_learns():
     model = small()
     outs = model.train()(torch.randn(2, 3, 64, 64))
     sum(o.square().mean() for o in outs).backward()
-    assert all(
-        p.grad is not None and p.grad.isfinite().all()
-        for p in model.parameters())
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
 def test_train_returns_the_module():
@@ -126,9 +126,7 @@ def test_frozen_stages_and_norms():
     model = small(frozen_stages=2, norm_eval=True).train()
     for i, layer in enumerate(model.layers):
         assert all(p.requires_grad == (i >= 2) for p in layer.parameters())
-    norms = [
-        m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)
-    ]
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert norms and not any(m.training for m in norms)
     assert model.layers[3].training and not model.layers[1].training
 
@@ -162,7 +160,7 @@ def test_from_scratch(log):
 def source():
     """mmdet's own EfficientNet, squeeze-excite and 1x1 layer included."""
     torch.manual_seed(0)
-    model = EfficientNet('b0', out_indices=(6, ))
+    model = EfficientNet('b0', out_indices=(6,))
     randomise_norms(model)
     for m in model.modules():
         if isinstance(m, torch.nn.BatchNorm2d):
@@ -203,10 +201,9 @@ def test_pretrained_of_every_arch(arch, layout, tmp_path, log, monkeypatch):
     classifier ``head.fc`` beside it; a detector of mmdet's has its own
     parts there.
     """
-    for cls, method in ((ConvModule, 'init_weights'),
-                        (torch.nn.Conv2d, 'reset_parameters')):
+    for cls, method in ((ConvModule, 'init_weights'), (torch.nn.Conv2d, 'reset_parameters')):
         monkeypatch.setattr(cls, method, lambda self: None)
-    names = EfficientNet(arch, out_indices=(6, )).state_dict()
+    names = EfficientNet(arch, out_indices=(6,)).state_dict()
     # one number in memory and in the file, whatever the shape
     source = {
         name: torch.full((), i + 1, dtype=value.dtype).expand(value.shape)
@@ -215,7 +212,8 @@ def test_pretrained_of_every_arch(arch, layout, tmp_path, log, monkeypatch):
     extra = dict(
         mmpretrain=('head.fc.weight', 'head.fc.bias'),
         mmdet=('neck.lateral_convs.0.conv.weight', 'bbox_head.cls.weight'),
-        bare=())[layout]
+        bare=(),
+    )[layout]
     prefix = '' if layout == 'bare' else 'backbone.'
     content = {f'{prefix}{name}': value for name, value in source.items()}
     content.update({name: torch.zeros(2) for name in extra})
@@ -233,10 +231,7 @@ def test_pretrained_of_every_arch(arch, layout, tmp_path, log, monkeypatch):
         assert (value == source[name].flatten()[0]).all(), name
     # exactly the rest of the source is reported
     skipped = log().split('skipped: ')[1].split('.\n')[0].split(', ')
-    parts = {
-        name.split('.se.')[0] + '.se'
-        for name in source if name not in state
-    }
+    parts = {name.split('.se.')[0] + '.se' for name in source if name not in state}
     parts |= {'.'.join(name.split('.')[:2]) for name in extra}
     assert sorted(skipped) == sorted(parts)
     assert len(parts) > 15
@@ -261,7 +256,6 @@ def test_initialised_within_a_model(source, tmp_path):
     from mmengine.model import BaseModule
 
     class Model(BaseModule):
-
         def __init__(self, init_cfg):
             super().__init__()
             self.backbone = small(init_cfg=init_cfg)
@@ -273,10 +267,7 @@ def test_initialised_within_a_model(source, tmp_path):
 
 
 def test_batch_counts_may_be_missing(source, tmp_path):
-    source = {
-        k: v
-        for k, v in source.items() if not k.endswith('num_batches_tracked')
-    }
+    source = {k: v for k, v in source.items() if not k.endswith('num_batches_tracked')}
     model = small(init_cfg=save_classifier(source, tmp_path / 'b0.pth'))
     model.init_weights()
     assert model.state_dict()['layers.0.bn.num_batches_tracked'] == 0
@@ -299,12 +290,15 @@ def _add_unnumbered(state):
     state['layers.top.weight'] = torch.zeros(1)
 
 
-@pytest.mark.parametrize('change, message', [
-    (_drop, r'without backbone\.layers\.3\.0\.depthwise_conv\.bn'),
-    (_reshape, r'layers\.3\.0\.depthwise_conv\.conv\.weight \(1, 1, 5, 5\)'),
-    (_add, r'unknown keys backbone\.layers\.3\.9'),
-    (_add_unnumbered, r'unknown keys backbone\.layers\.top'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (_drop, r'without backbone\.layers\.3\.0\.depthwise_conv\.bn'),
+        (_reshape, r'layers\.3\.0\.depthwise_conv\.conv\.weight \(1, 1, 5, 5\)'),
+        (_add, r'unknown keys backbone\.layers\.3\.9'),
+        (_add_unnumbered, r'unknown keys backbone\.layers\.top'),
+    ],
+)
 def test_source_that_does_not_fit(source, tmp_path, change, message):
     change(source)
     model = small(init_cfg=save_classifier(source, tmp_path / 'b0.pth'))
@@ -325,8 +319,7 @@ def test_source_of_another_arch(source, tmp_path):
 
 def test_timms_names_are_refused(tmp_path):
     path = tmp_path / 'timm.pth'
-    names = ('conv_stem.weight', 'blocks.0.0.conv_dw.weight',
-             'classifier.weight')
+    names = ('conv_stem.weight', 'blocks.0.0.conv_dw.weight', 'classifier.weight')
     torch.save({name: torch.zeros(1) for name in names}, path)
     init_cfg = dict(type='Pretrained', checkpoint=str(path))
     with pytest.raises(InputError, match=r'without layers\.0\.conv\.weight'):

@@ -4,6 +4,7 @@ Sparse depth -> points -> neighbours -> gathered features -> fuse blocks. The
 authors' code pairs features with the coordinates of other points: its
 neighbours are 338 px away on average, where 3.6 px are meant.
 """
+
 import copy
 import math
 
@@ -14,26 +15,28 @@ from torch.nn import functional as F
 
 from pandepth_mm.registry import MODELS
 
-FOCAL = 40.
+FOCAL = 40.0
 
 
 def build(**kwargs):
     torch.manual_seed(0)
     cfg = dict(
         type='FuseBlockDepthHead',
-        max_depth=80.,
+        max_depth=80.0,
         num_classes=3,
         num_blocks=2,
         channels=6,
         sparse_channels=3,
-        image_channels=4)
+        image_channels=4,
+    )
     return MODELS.build(dict(cfg, **kwargs)).eval()
 
 
 def camera(number, height, width):
     """Another principal point for each image."""
-    cam = torch.tensor([[FOCAL, 0., width / 2], [0., FOCAL, height / 2],
-                        [0., 0., 1.]]).repeat(number, 1, 1)
+    cam = torch.tensor([[FOCAL, 0.0, width / 2], [0.0, FOCAL, height / 2], [0.0, 0.0, 1.0]]).repeat(
+        number, 1, 1
+    )
     cam[:, 0, 2] += torch.arange(number)
     return cam
 
@@ -43,8 +46,12 @@ def batch(size, number=2, density=0.1, seed=0):
     torch.manual_seed(seed)
     depth = torch.rand(number, 1, *size) * 70 + 2
     sparse = depth * (torch.rand_like(depth) < density)
-    return (torch.randn(number, 3, *size), sparse, camera(number, *size),
-            torch.randn(number, 3, *size))
+    return (
+        torch.randn(number, 3, *size),
+        sparse,
+        camera(number, *size),
+        torch.randn(number, 3, *size),
+    )
 
 
 def measured_points(sparse, cam):
@@ -53,8 +60,9 @@ def measured_points(sparse, cam):
     points = []
     for b, v, u in pixels:
         z = sparse[b, 0, v, u].item()
-        points.append([(u - cam[b, 0, 2].item()) * z / FOCAL,
-                       (v - cam[b, 1, 2].item()) * z / FOCAL, z])
+        points.append(
+            [(u - cam[b, 0, 2].item()) * z / FOCAL, (v - cam[b, 1, 2].item()) * z / FOCAL, z]
+        )
     return pixels, torch.tensor(points, dtype=torch.float64)
 
 
@@ -62,9 +70,11 @@ def nearest_points(pixels, points, k):
     """The k nearest others of the same image, by all distances."""
     rows = []
     for i, (image, _, _) in enumerate(pixels):
-        near = [(math.dist(points[i].tolist(), points[j].tolist()), j)
-                for j, other in enumerate(pixels)
-                if other[0] == image and j != i]
+        near = [
+            (math.dist(points[i].tolist(), points[j].tolist()), j)
+            for j, other in enumerate(pixels)
+            if other[0] == image and j != i
+        ]
         near = [j for _, j in sorted(near)[:k]]
         rows.append(near + [-1] * (k - len(near)))
     return torch.tensor(rows)
@@ -86,8 +96,7 @@ def plain_head(head, img, sparse, cam, logits):
     for block in head.blocks:
         x = fuse_block(block, x, pixels, points, neighbours)
     last = head.predict_depth
-    x = F.conv2d(
-        conv_norm_act(head.refine, x), last.weight, last.bias, padding=1)
+    x = F.conv2d(conv_norm_act(head.refine, x), last.weight, last.bias, padding=1)
     # a softplus, 10 times as sharp as the usual one
     return (80 * torch.log1p(torch.exp(10 * x)) / 10).clamp(1e-3, 80)
 
@@ -103,8 +112,7 @@ def test_equals_recomposition():
     # the clamp at the ends of the range hides nothing
     assert expected.min() > 0.01 and expected.max() < 80
     assert expected.std() > 3
-    torch.testing.assert_close(
-        found.double(), expected, rtol=1e-5, atol=80 * 1e-5)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=80 * 1e-5)
 
 
 class Spy:
@@ -119,7 +127,8 @@ class Spy:
         for block in head.blocks:
             block.register_forward_pre_hook(self.write_codes)
             block.point_convs[0].register_forward_pre_hook(
-                lambda module, args: self.calls.append(args))
+                lambda module, args: self.calls.append(args)
+            )
 
     @staticmethod
     def write_codes(module, args):
@@ -144,8 +153,7 @@ def test_gathered_features_belong_to_their_points(stride):
     for feats, points, _ in spy.calls:
         assert len(feats) == len(points) == len(pixels)
         seen = []
-        for code, (x, y, z) in zip(
-                feats[:, :3].long().tolist(), points.tolist(), strict=True):
+        for code, (x, y, z) in zip(feats[:, :3].long().tolist(), points.tolist(), strict=True):
             b, row, col = code
             # where these coordinates are seen in this image
             u = x / z * FOCAL + cam[b, 0, 2].item()
@@ -164,7 +172,7 @@ def test_gathered_neighbours_are_nearest_in_space(stride):
     spy = Spy(head)
     img, sparse, cam, logits = batch((15, 24), density=0.06)
     sparse[1] = 0
-    sparse[1, 0, 3, 5], sparse[1, 0, 3, 6] = 20., 30.  # fewer than k others
+    sparse[1, 0, 3, 5], sparse[1, 0, 3, 6] = 20.0, 30.0  # fewer than k others
     with torch.no_grad():
         head(img, sparse, cam, logits)
     pixels, points = measured_points(sparse, cam)
@@ -184,16 +192,14 @@ def test_gathered_neighbours_are_nearest_in_space(stride):
 def test_neighbours_on_a_surface_are_few_pixels_away():
     """5 % of the pixels of a wall: the next ones are 2 to 5 px away."""
     size = (80, 200)
-    rows, cols = torch.meshgrid(
-        torch.arange(80.), torch.arange(200.), indexing='ij')
+    rows, cols = torch.meshgrid(torch.arange(80.0), torch.arange(200.0), indexing='ij')
     wall = (20 + rows / 80 + cols / 200)[None, None]
     torch.manual_seed(0)
     sparse = wall * (torch.rand_like(wall) < 0.05)
     head = build(k=3, num_blocks=1)
     spy = Spy(head)
     with torch.no_grad():
-        head(torch.zeros(1, 3, *size), sparse, camera(1, *size),
-             torch.zeros(1, 3, *size))
+        head(torch.zeros(1, 3, *size), sparse, camera(1, *size), torch.zeros(1, 3, *size))
     feats, _, neighbours = spy.calls[0]
     places = feats[:, 1:3]
     away = (places[neighbours] - places[:, None]).norm(dim=-1)

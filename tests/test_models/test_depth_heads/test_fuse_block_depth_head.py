@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.models.depth_heads.fuse_block_depth_head import (
-    inverse_positive, positive)
+from pandepth_mm.models.depth_heads.fuse_block_depth_head import inverse_positive, positive
 from pandepth_mm.models.depth_heads.nearest_fill import nearest_fill
 from pandepth_mm.registry import MODELS
 
@@ -16,11 +15,8 @@ CLASSES = 4
 def build(**kwargs):
     torch.manual_seed(0)
     cfg = dict(
-        type='FuseBlockDepthHead',
-        max_depth=80.,
-        num_classes=CLASSES,
-        num_blocks=2,
-        channels=8)
+        type='FuseBlockDepthHead', max_depth=80.0, num_classes=CLASSES, num_blocks=2, channels=8
+    )
     return MODELS.build(dict(cfg, **kwargs))
 
 
@@ -30,25 +26,33 @@ def batch(size=(21, 35), number=2, density=0.1, seed=0):
     height, width = size
     depth = torch.rand(number, 1, height, width) * 70 + 2
     sparse = depth * (torch.rand_like(depth) < density)
-    cam = torch.tensor([[40., 0., width / 2], [0., 40., height / 2],
-                        [0., 0., 1.]]).repeat(number, 1, 1)
-    return (torch.randn(number, 3, height, width), sparse, cam,
-            torch.randn(number, CLASSES, height, width))
+    cam = torch.tensor([[40.0, 0.0, width / 2], [0.0, 40.0, height / 2], [0.0, 0.0, 1.0]]).repeat(
+        number, 1, 1
+    )
+    return (
+        torch.randn(number, 3, height, width),
+        sparse,
+        cam,
+        torch.randn(number, CLASSES, height, width),
+    )
 
 
 @pytest.mark.parametrize('size', [(20, 36), (21, 35), (7, 13)])
-@pytest.mark.parametrize('kwargs', [
-    dict(),
-    dict(stride=2),
-    dict(stride=3),
-    dict(stem_strides=(2, 1)),
-    dict(stride=2, stem_strides=(1, 1)),
-    dict(residual='nearest'),
-    dict(stride=2, residual='nearest', upsample_mode='bilinear'),
-    dict(semantics='softmax'),
-    dict(semantics=None),
-    dict(joint_neighbors=True, linear=False, k=2),
-])
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        dict(),
+        dict(stride=2),
+        dict(stride=3),
+        dict(stem_strides=(2, 1)),
+        dict(stride=2, stem_strides=(1, 1)),
+        dict(residual='nearest'),
+        dict(stride=2, residual='nearest', upsample_mode='bilinear'),
+        dict(semantics='softmax'),
+        dict(semantics=None),
+        dict(joint_neighbors=True, linear=False, k=2),
+    ],
+)
 def test_shape_and_range(size, kwargs):
     head = build(**kwargs)
     inputs = batch(size)
@@ -58,10 +62,10 @@ def test_shape_and_range(size, kwargs):
         assert depth.dtype == torch.float32
         assert depth.isfinite().all() and (depth > 0).all()
     # trained to predict beyond the range, it is clamped in evaluation only
-    nn.init.constant_(head.predict_depth.bias, 5.)
+    nn.init.constant_(head.predict_depth.bias, 5.0)
     assert head.train()(*inputs).max() > 80
     assert head.eval()(*inputs).max() <= 80
-    nn.init.constant_(head.predict_depth.bias, -50.)
+    nn.init.constant_(head.predict_depth.bias, -50.0)
     assert head.eval()(*inputs).min() > 0
 
 
@@ -91,18 +95,14 @@ def test_batch_with_an_empty_image(stride):
     head.train()(img, sparse, cam, logits).sum().backward()
 
 
-@pytest.mark.parametrize('semantics, reached', [
-    ('logits', True),
-    ('softmax', True),
-    ('detach', False),
-    (None, False),
-])
+@pytest.mark.parametrize(
+    'semantics, reached', [('logits', True), ('softmax', True), ('detach', False), (None, False)]
+)
 def test_gradient_to_the_logits(semantics, reached):
     head = build(semantics=semantics).train()
     img, sparse, cam, logits = batch()
     logits.requires_grad_()
-    loss = head.loss_by_feat(
-        head(img, sparse, cam, logits), torch.full((2, 21, 35), 12.))
+    loss = head.loss_by_feat(head(img, sparse, cam, logits), torch.full((2, 21, 35), 12.0))
     loss['loss_depth'].backward()
     if reached:
         assert logits.grad.abs().sum() > 0
@@ -110,17 +110,14 @@ def test_gradient_to_the_logits(semantics, reached):
         assert logits.grad is None
 
 
-@pytest.mark.parametrize('semantics, channels', [
-    ('logits', 3 + CLASSES),
-    ('softmax', 3 + CLASSES),
-    ('detach', 3 + CLASSES),
-    (None, 3),
-])
+@pytest.mark.parametrize(
+    'semantics, channels',
+    [('logits', 3 + CLASSES), ('softmax', 3 + CLASSES), ('detach', 3 + CLASSES), (None, 3)],
+)
 def test_what_the_stem_sees(semantics, channels):
     head = build(semantics=semantics).eval()
     seen = []
-    head.image_stem.register_forward_hook(
-        lambda module, args, out: seen.append(args[0]))
+    head.image_stem.register_forward_hook(lambda module, args, out: seen.append(args[0]))
     img, sparse, cam, logits = batch()
     head(img, sparse, cam, logits)
     assert seen[0].shape[1] == channels
@@ -141,8 +138,7 @@ def test_no_classes_needs_no_logits():
 
 
 def test_train_and_eval_are_the_same_graph():
-    """Fed with its own batch statistics, evaluation gives what training did.
-    """
+    """Fed with its own batch statistics, evaluation gives what training did."""
     head = build()
     for module in head.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -165,8 +161,9 @@ def _norm_counts(head, inputs):
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             hooks.append(
                 module.register_forward_hook(
-                    lambda m, args, out: counts.append(
-                        (m, args[0].numel() // args[0].shape[1]))))
+                    lambda m, args, out: counts.append((m, args[0].numel() // args[0].shape[1]))
+                )
+            )
     head.eval()(*inputs)
     for hook in hooks:
         hook.remove()
@@ -179,23 +176,21 @@ def test_depth_beyond_the_range_is_no_measurement():
     far = sparse.clone()
     far[0, 0, 3, 4], far[1, 0, 0, 0] = 80.5, 655.35
     far[0, 0, 5, 5], far[0, 0, 5, 6] = float('nan'), float('inf')
-    far[1, 0, 5, 5] = -3.
+    far[1, 0, 5, 5] = -3.0
     cut = sparse.clone()
     cut[0, 0, 3, 4] = cut[1, 0, 0, 0] = cut[1, 0, 5, 5] = 0
     cut[0, 0, 5, 5] = cut[0, 0, 5, 6] = 0
-    assert torch.equal(
-        head(img, far, cam, logits), head(img, cut, cam, logits))
+    assert torch.equal(head(img, far, cam, logits), head(img, cut, cam, logits))
     # the range itself belongs to it
     edge = cut.clone()
-    edge[0, 0, 3, 4] = 80.
-    assert not torch.equal(
-        head(img, edge, cam, logits), head(img, cut, cam, logits))
+    edge[0, 0, 3, 4] = 80.0
+    assert not torch.equal(head(img, edge, cam, logits), head(img, cut, cam, logits))
 
 
 def test_loss_counts_the_range_only():
     head = build()
-    pred = torch.tensor([[[[10., 20., 30., 40.]]]])
-    truth = torch.tensor([[[[12., 0., 80.5, 43.]]]])
+    pred = torch.tensor([[[[10.0, 20.0, 30.0, 40.0]]]])
+    truth = torch.tensor([[[[12.0, 0.0, 80.5, 43.0]]]])
     expected = (4 + 9) / 2
     for gt in (truth, truth[:, 0]):
         loss = head.loss_by_feat(pred, gt)
@@ -221,7 +216,7 @@ def test_float32_under_autocast():
     with torch.autocast('cpu', dtype=torch.bfloat16):
         half = [t.bfloat16() if i == 3 else t for i, t in enumerate(inputs)]
         cast = head(*half)
-        loss = head.loss_by_feat(cast, torch.full((2, 21, 35), 1.))
+        loss = head.loss_by_feat(cast, torch.full((2, 21, 35), 1.0))
     assert cast.dtype == loss['loss_depth'].dtype == torch.float32
     # only the logits lost digits
     inputs[3].copy_(inputs[3].bfloat16())
@@ -233,7 +228,7 @@ def test_untrained_head_predicts_a_sensible_depth():
     head = build().eval()
     depth = head(*batch())
     assert 12 < depth.mean() < 28
-    nn.init.constant_(head.predict_depth.bias, 3.)
+    nn.init.constant_(head.predict_depth.bias, 3.0)
     head.init_weights()
     assert 12 < head(*batch()).mean() < 28
 
@@ -243,12 +238,11 @@ def test_untrained_residual_is_the_fill(stride):
     head = build(residual='nearest', stride=stride)
     img, sparse, cam, logits = batch()
     sparse[1] = 0
-    filled = nearest_fill(sparse, default=40.)
+    filled = nearest_fill(sparse, default=40.0)
     depth = head(img, sparse, cam, logits)
     torch.testing.assert_close(depth, filled, rtol=1e-4, atol=1e-4)
     # and learns from there
-    head.loss_by_feat(depth, torch.full((2, 21, 35), 9.))[
-        'loss_depth'].backward()
+    head.loss_by_feat(depth, torch.full((2, 21, 35), 9.0))['loss_depth'].backward()
     assert head.predict_depth.weight.grad.abs().sum() > 0
 
 
@@ -256,8 +250,9 @@ def test_positive_and_its_inverse():
     y = torch.logspace(-5, 0, 50, dtype=torch.float64)
     torch.testing.assert_close(positive(inverse_positive(y)), y)
     assert inverse_positive(torch.tensor(0.5)).item() == pytest.approx(
-        math.log(math.exp(5) - 1) / 10)
-    x = torch.tensor([-0.5, 0., 0.5], requires_grad=True)
+        math.log(math.exp(5) - 1) / 10
+    )
+    x = torch.tensor([-0.5, 0.0, 0.5], requires_grad=True)
     positive(x).sum().backward()
     assert (positive(x) > 0).all() and (x.grad > 0.005).all()
 
@@ -271,7 +266,7 @@ def test_learns_a_frame(residual):
     truth = (10 + 50 * rows * cols)[None, None]
     sparse = truth * (torch.rand_like(truth) < 0.05)
     img = torch.cat([truth / 60, truth.sin(), rows.expand_as(truth)], dim=1)
-    cam = torch.tensor([[[40., 0., 20.], [0., 40., 12.], [0., 0., 1.]]])
+    cam = torch.tensor([[[40.0, 0.0, 20.0], [0.0, 40.0, 12.0], [0.0, 0.0, 1.0]]])
     head = build(num_classes=0, residual=residual).train()
     optimizer = torch.optim.Adam(head.parameters(), 5e-3)
     losses = []
@@ -288,16 +283,19 @@ def test_learns_a_frame(residual):
         assert losses[-1] < 0.5 * losses[0]
 
 
-@pytest.mark.parametrize('field, value', [
-    ('max_depth', 0.),
-    ('num_classes', -1),
-    ('semantics', 'probabilities'),
-    ('num_blocks', 0),
-    ('stride', 0),
-    ('stem_strides', (2, )),
-    ('stem_strides', (0, 1)),
-    ('residual', 'linear'),
-])
+@pytest.mark.parametrize(
+    'field, value',
+    [
+        ('max_depth', 0.0),
+        ('num_classes', -1),
+        ('semantics', 'probabilities'),
+        ('num_blocks', 0),
+        ('stride', 0),
+        ('stem_strides', (2,)),
+        ('stem_strides', (0, 1)),
+        ('residual', 'linear'),
+    ],
+)
 def test_bad_config(field, value):
     with pytest.raises(InputError, match=field):
         build(**{field: value})
@@ -305,8 +303,7 @@ def test_bad_config(field, value):
 
 def test_explicit_default_size():
     """Paper: stems of 16 and 32 channels, 12 blocks of 64."""
-    head = MODELS.build(
-        dict(type='FuseBlockDepthHead', max_depth=80., num_classes=14))
+    head = MODELS.build(dict(type='FuseBlockDepthHead', max_depth=80.0, num_classes=14))
     assert len(head.blocks) == 12
     assert head.sparse_stem[0].conv.weight.shape == (16, 1, 3, 3)
     assert head.image_stem[0].conv.weight.shape == (32, 17, 3, 3)

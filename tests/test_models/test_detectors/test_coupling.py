@@ -3,6 +3,7 @@
 What gradients do decides: which loss reaches which head is measured, and the
 refusals are compared with that.
 """
+
 from itertools import product
 from pathlib import Path
 
@@ -14,8 +15,7 @@ from random_batch import random_batch
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import MODELS
 
-MINI = (Path(__file__).parents[3] / 'configs' / 'pandepth' /
-        'pandepth_effb0_minivkitti.py')
+MINI = Path(__file__).parents[3] / 'configs' / 'pandepth' / 'pandepth_effb0_minivkitti.py'
 INSTANCES = dict(rpn_head=None, roi_head=None, panoptic_fusion=None)
 HEADS = dict(semantic='semantic_head', depth='depth_head', joint='joint_head')
 SEMANTICS = ['logits', 'softmax', 'detach', None]
@@ -37,15 +37,15 @@ def build(semantics='logits', weights=None, **changes):
 
 
 def losses_of(model):
-    data = model.data_preprocessor(
-        random_batch(size=(48, 64)), training=True)
+    data = model.data_preprocessor(random_batch(size=(48, 64)), training=True)
     return model(**data, mode='loss')
 
 
 def reaches(loss, module):
     """Whether any weight of the module gets a gradient that is not 0."""
     grads = torch.autograd.grad(
-        loss, list(module.parameters()), retain_graph=True, allow_unused=True)
+        loss, list(module.parameters()), retain_graph=True, allow_unused=True
+    )
     return any(g is not None and g.abs().max() > 0 for g in grads)
 
 
@@ -107,14 +107,17 @@ def test_each_weight_scales_its_own_loss(name):
         torch.testing.assert_close(value, factor * plain[key])
 
 
-@pytest.mark.parametrize('changes, source', [
-    (dict(), 'refined'),
-    (dict(fusion_logits='refined'), 'refined'),
-    (dict(fusion_logits='preliminary'), 'logits'),
-    (dict(joint_head=None), 'logits'),
-    (dict(joint_head=None, fusion_logits='refined'), 'logits'),
-    (dict(joint_head=None, fusion_logits='preliminary'), 'logits'),
-])
+@pytest.mark.parametrize(
+    'changes, source',
+    [
+        (dict(), 'refined'),
+        (dict(fusion_logits='refined'), 'refined'),
+        (dict(fusion_logits='preliminary'), 'logits'),
+        (dict(joint_head=None), 'logits'),
+        (dict(joint_head=None, fusion_logits='refined'), 'logits'),
+        (dict(joint_head=None, fusion_logits='preliminary'), 'logits'),
+    ],
+)
 def test_fusion_reads_the_chosen_logits(changes, source, monkeypatch):
     model = build(**changes).eval()
     fused, predict = [], model.panoptic_fusion.predict
@@ -124,15 +127,14 @@ def test_fusion_reads_the_chosen_logits(changes, source, monkeypatch):
         return predict(logits, instances)
 
     monkeypatch.setattr(model.panoptic_fusion, 'predict', spy)
-    batch = random_batch((0, ), size=(48, 64))
+    batch = random_batch((0,), size=(48, 64))
     with torch.no_grad():
         data = model.data_preprocessor(batch)
         out = model.forward_dense(data['inputs'])
-        sample, = model(**data, mode='predict')
+        (sample,) = model(**data, mode='predict')
     torch.testing.assert_close(fused[0], getattr(out, source)[0])
     best = out.logits if out.refined is None else out.refined
-    assert torch.equal(sample.pred_sem_seg.sem_seg,
-                       best[0].argmax(0, keepdim=True))
+    assert torch.equal(sample.pred_sem_seg.sem_seg, best[0].argmax(0, keepdim=True))
     if out.refined is not None:  # else the cases could not be told apart
         assert not torch.allclose(out.refined, out.logits)
 
@@ -148,16 +150,17 @@ def test_a_head_without_any_loss_is_refused(semantics, with_joint):
         names.remove('joint')
     model = build(semantics, **changes)
     losses = losses_of(model)
-    reached = {(loss, head): reaches(losses[f'loss_{loss}'],
-                                     getattr(model, HEADS[head]))
-               for loss, head in product(names, names)}
+    reached = {
+        (loss, head): reaches(losses[f'loss_{loss}'], getattr(model, HEADS[head]))
+        for loss, head in product(names, names)
+    }
     refused = 0
     for values in product((0.0, 1.0), repeat=len(names)):
         weights = dict(zip(names, values, strict=True))
         untrained = [
-            head for head in names
-            if not any(weights[loss] and reached[loss, head]
-                       for loss in names)
+            head
+            for head in names
+            if not any(weights[loss] and reached[loss, head] for loss in names)
         ]
         if not untrained:
             build(semantics, weights, **changes)
@@ -165,8 +168,9 @@ def test_a_head_without_any_loss_is_refused(semantics, with_joint):
         refused += 1
         with pytest.raises(InputError) as error:
             build(semantics, weights, **changes)
-        assert any(f'model.{HEADS[head]}.loss.loss_weight' in str(error.value)
-                   for head in untrained)
+        assert any(
+            f'model.{HEADS[head]}.loss.loss_weight' in str(error.value) for head in untrained
+        )
         assert '\n' not in str(error.value)
     # with a joint head, its weight alone decides
     attached = semantics in ('logits', 'softmax')
@@ -174,21 +178,15 @@ def test_a_head_without_any_loss_is_refused(semantics, with_joint):
 
 
 def test_single_heads_need_their_loss():
-    depth_only = dict(
-        INSTANCES, backbone=None, neck=None, semantic_head=None,
-        joint_head=None)
+    depth_only = dict(INSTANCES, backbone=None, neck=None, semantic_head=None, joint_head=None)
     with pytest.raises(InputError, match='model.depth_head.loss.loss_weight'):
         build(weights=dict(depth=0.0), **depth_only)
     semantic_only = dict(INSTANCES, depth_head=None, joint_head=None)
-    with pytest.raises(InputError,
-                       match='model.semantic_head.loss.loss_weight'):
+    with pytest.raises(InputError, match='model.semantic_head.loss.loss_weight'):
         build(weights=dict(semantic=0.0), **semantic_only)
 
 
-@pytest.mark.parametrize('changes', [
-    dict(fusion_logits='preliminary'),
-    dict(joint_head=None),
-])
+@pytest.mark.parametrize('changes', [dict(fusion_logits='preliminary'), dict(joint_head=None)])
 def test_fusion_needs_logits_that_a_semantic_loss_made(changes):
     with pytest.raises(InputError, match='panoptic fusion reads'):
         build(weights=dict(semantic=0.0), **changes)
@@ -201,10 +199,16 @@ def test_fusion_of_refined_logits_needs_no_preliminary_loss():
     assert reaches(losses['loss_joint'], model.semantic_head)
 
 
-@pytest.mark.parametrize('key', [
-    'rpn_head.loss_cls', 'rpn_head.loss_bbox', 'roi_head.bbox_head.loss_cls',
-    'roi_head.bbox_head.loss_bbox', 'roi_head.mask_head.loss_mask'
-])
+@pytest.mark.parametrize(
+    'key',
+    [
+        'rpn_head.loss_cls',
+        'rpn_head.loss_bbox',
+        'roi_head.bbox_head.loss_cls',
+        'roi_head.bbox_head.loss_bbox',
+        'roi_head.mask_head.loss_mask',
+    ],
+)
 def test_instance_losses_without_weight_are_refused(key):
     cfg = Config.fromfile(MINI)
     cfg.merge_from_dict({f'model.{key}.loss_weight': 0.0})

@@ -1,4 +1,5 @@
 """Two gloo processes give the mean of two single-sample gradients."""
+
 import socket
 from pathlib import Path
 
@@ -9,12 +10,10 @@ from random_batch import random_batch
 from torch import distributed as dist
 from torch import multiprocessing as mp
 
-from pandepth_mm.registry import MODELS
 from pandepth_mm.engine.registration import register_all_modules
+from pandepth_mm.registry import MODELS
 
-MINI = (
-    Path(__file__).parents[3] / 'configs' / 'pandepth' /
-    'pandepth_effb0_minivkitti.py')
+MINI = Path(__file__).parents[3] / 'configs' / 'pandepth' / 'pandepth_effb0_minivkitti.py'
 
 
 def build():
@@ -29,7 +28,7 @@ def build():
 
 def backward(model, run, seed):
     """Gradients of one sample; RPN and RoI samplers draw by its seed."""
-    data = model.data_preprocessor(random_batch((seed, )), training=True)
+    data = model.data_preprocessor(random_batch((seed,)), training=True)
     torch.manual_seed(seed)
     loss, _ = model.parse_losses(run(**data, mode='loss'))
     loss.backward()
@@ -38,8 +37,7 @@ def backward(model, run, seed):
 
 def worker(rank, port, out):
     model = build()
-    dist.init_process_group(
-        'gloo', f'tcp://127.0.0.1:{port}', world_size=2, rank=rank)
+    dist.init_process_group('gloo', f'tcp://127.0.0.1:{port}', world_size=2, rank=rank)
     wrapped = MMDistributedDataParallel(model, device_ids=None)
     grads = backward(model, wrapped, seed=rank)
     if rank == 0:
@@ -63,5 +61,4 @@ def test_two_processes_average_the_gradients(tmp_path):
     for name, grad in together.items():
         mean = (single[0][name] + single[1][name]) / 2
         torch.testing.assert_close(grad, mean, rtol=1e-4, atol=1e-4)
-    assert any(
-        (single[0][n] - single[1][n]).abs().max() > 1e-2 for n in together)
+    assert any((single[0][n] - single[1][n]).abs().max() > 1e-2 for n in together)

@@ -5,9 +5,9 @@ import torch
 from mmengine.config import Config
 from random_batch import random_batch
 
+from pandepth_mm.engine.registration import set_default_scope
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import MODELS
-from pandepth_mm.engine.registration import set_default_scope
 
 CONFIGS = Path(__file__).parents[3] / 'configs' / 'pandepth'
 MINI = CONFIGS / 'pandepth_effb0_minivkitti.py'
@@ -17,7 +17,8 @@ BRANCH_LOSSES = dict(
     depth=['loss_depth'],
     rpn=['loss_rpn_cls', 'loss_rpn_bbox'],
     box=['loss_cls', 'loss_bbox'],
-    mask=['loss_mask'])
+    mask=['loss_mask'],
+)
 
 
 def build(**changes):
@@ -61,18 +62,17 @@ def test_losses_are_those_of_the_paper(trained_step):
 def test_every_branch_reaches_the_backbone(trained_step, branch):
     model, losses = trained_step
     weight = next(model.backbone.parameters())
-    grad, = torch.autograd.grad(
-        total(losses, BRANCH_LOSSES[branch]), weight, retain_graph=True)
+    (grad,) = torch.autograd.grad(total(losses, BRANCH_LOSSES[branch]), weight, retain_graph=True)
     assert torch.isfinite(grad).all() and grad.abs().max() > 0
 
 
-@pytest.mark.parametrize('loss, head', [('loss_joint', 'depth_head'),
-                                        ('loss_depth', 'semantic_head')])
+@pytest.mark.parametrize(
+    'loss, head', [('loss_joint', 'depth_head'), ('loss_depth', 'semantic_head')]
+)
 def test_heads_feed_each_other(trained_step, loss, head):
     model, losses = trained_step
     weights = [p for p in getattr(model, head).parameters() if p.ndim == 4]
-    grads = torch.autograd.grad(
-        losses[loss], weights, retain_graph=True, allow_unused=True)
+    grads = torch.autograd.grad(losses[loss], weights, retain_graph=True, allow_unused=True)
     reached = [g is not None and g.abs().max() > 0 for g in grads]
     assert all(reached)
 
@@ -87,11 +87,7 @@ def test_every_parameter_gets_a_gradient():
     assert unused == []
 
 
-@pytest.mark.parametrize('kwargs', [
-    dict(num_instances=0),
-    dict(density=0.0),
-    dict(size=(63, 101)),
-])
+@pytest.mark.parametrize('kwargs', [dict(num_instances=0), dict(density=0.0), dict(size=(63, 101))])
 def test_awkward_images_train_and_predict(kwargs):
     model = build()
     data = model.data_preprocessor(random_batch(**kwargs), training=True)
@@ -112,14 +108,13 @@ def test_awkward_images_train_and_predict(kwargs):
 
 def test_images_of_two_sizes_in_a_batch():
     model = build().eval()
-    small, large = (random_batch((seed, ), size=size)
-                    for seed, size in [(0, (48, 80)), (1, (64, 96))])
+    small, large = (
+        random_batch((seed,), size=size) for seed, size in [(0, (48, 80)), (1, (64, 96))]
+    )
     both = dict(
-        inputs={
-            k: small['inputs'][k] + large['inputs'][k]
-            for k in small['inputs']
-        },
-        data_samples=small['data_samples'] + large['data_samples'])
+        inputs={k: small['inputs'][k] + large['inputs'][k] for k in small['inputs']},
+        data_samples=small['data_samples'] + large['data_samples'],
+    )
     with torch.no_grad():
         samples = model.test_step(both)
     assert samples[0].pred_depth_map.data.shape == (1, 48, 80)
@@ -128,12 +123,11 @@ def test_images_of_two_sizes_in_a_batch():
 
 def test_predictions_come_at_the_original_size():
     model = build().eval()
-    batch = random_batch((0, ), size=(48, 80))
+    batch = random_batch((0,), size=(48, 80))
     sample = batch['data_samples'][0]
-    sample.set_metainfo(
-        dict(ori_shape=(75, 120), scale_factor=(80 / 120, 48 / 75)))
+    sample.set_metainfo(dict(ori_shape=(75, 120), scale_factor=(80 / 120, 48 / 75)))
     with torch.no_grad():
-        sample, = model.test_step(batch)
+        (sample,) = model.test_step(batch)
     assert sample.pred_panoptic_seg.sem_seg.shape == (1, 75, 120)
     assert sample.pred_instances.masks.shape[1:] == (75, 120)
     assert sample.pred_depth_map.data.min() > 0
@@ -150,26 +144,40 @@ def test_channels_last_changes_the_layout_alone():
         torch.manual_seed(0)
         losses.append(model(**data, mode='loss'))
     for name in ('loss_cls', 'loss_bbox', 'loss_mask'):
-        torch.testing.assert_close(
-            losses[1][name], losses[0][name], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(losses[1][name], losses[0][name], rtol=1e-3, atol=1e-4)
 
 
 def test_panoptic_ids_follow_the_contract():
     model = build().eval()
     with torch.no_grad():
-        sample, = model.test_step(random_batch((0, )))
+        (sample,) = model.test_step(random_batch((0,)))
     ids = sample.pred_panoptic_seg.sem_seg.unique()
     assert ((ids % 1000) <= model.num_classes).all()
     stuff = ids[ids < 1000]
     assert (stuff >= model.num_things).all()  # a thing has an instance
 
 
-@pytest.mark.parametrize('removed, left', [
-    (('semantic_head', 'joint_head', 'panoptic_fusion', 'rpn_head',
-      'roi_head', 'backbone', 'neck'), {'loss_depth'}),
-    (('depth_head', 'joint_head', 'panoptic_fusion', 'rpn_head', 'roi_head'),
-     {'loss_semantic'}),
-])
+@pytest.mark.parametrize(
+    'removed, left',
+    [
+        (
+            (
+                'semantic_head',
+                'joint_head',
+                'panoptic_fusion',
+                'rpn_head',
+                'roi_head',
+                'backbone',
+                'neck',
+            ),
+            {'loss_depth'},
+        ),
+        (
+            ('depth_head', 'joint_head', 'panoptic_fusion', 'rpn_head', 'roi_head'),
+            {'loss_semantic'},
+        ),
+    ],
+)
 def test_branches_are_optional(removed, left):
     model = build(**{name: None for name in removed})
     data = model.data_preprocessor(random_batch(), training=True)
@@ -177,20 +185,32 @@ def test_branches_are_optional(removed, left):
     assert {k for k in losses if 'loss' in k} == left
     model.eval()
     with torch.no_grad():
-        sample, = model.test_step(random_batch((0, )))
+        (sample,) = model.test_step(random_batch((0,)))
     assert ('pred_depth_map' in sample) == ('loss_depth' in left)
     assert ('pred_sem_seg' in sample) == ('loss_semantic' in left)
     assert 'pred_instances' not in sample
 
 
-@pytest.mark.parametrize('removed, named', [
-    (('depth_head', ), 'model.joint_head'),
-    (('roi_head', 'rpn_head'), 'model.panoptic_fusion'),
-    (('rpn_head', ), 'model.roi_head'),
-    (('backbone', ), 'model.backbone'),
-    (('semantic_head', 'joint_head', 'panoptic_fusion', 'depth_head',
-      'rpn_head', 'roi_head'), 'no branch with a loss'),
-])
+@pytest.mark.parametrize(
+    'removed, named',
+    [
+        (('depth_head',), 'model.joint_head'),
+        (('roi_head', 'rpn_head'), 'model.panoptic_fusion'),
+        (('rpn_head',), 'model.roi_head'),
+        (('backbone',), 'model.backbone'),
+        (
+            (
+                'semantic_head',
+                'joint_head',
+                'panoptic_fusion',
+                'depth_head',
+                'rpn_head',
+                'roi_head',
+            ),
+            'no branch with a loss',
+        ),
+    ],
+)
 def test_incomplete_models_are_refused(removed, named):
     with pytest.raises(InputError, match=named):
         build(**{name: None for name in removed})

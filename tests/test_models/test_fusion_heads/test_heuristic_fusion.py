@@ -1,4 +1,5 @@
 """mmdet's heuristic fusion on the output of our heads."""
+
 from pathlib import Path
 
 import pytest
@@ -7,17 +8,15 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 from random_batch import random_batch
 
+from pandepth_mm.engine.registration import set_default_scope
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.fusion_heads import HeuristicFusion
 from pandepth_mm.registry import MODELS
-from pandepth_mm.engine.registration import set_default_scope
 
-MINI = Path(__file__).parents[3].joinpath(
-    'configs', 'pandepth', 'pandepth_effb0_minivkitti.py')
+MINI = Path(__file__).parents[3].joinpath('configs', 'pandepth', 'pandepth_effb0_minivkitti.py')
 
 
-def laid_down(sem_logits, instances, num_things, score_thr, overlap_thr,
-              stuff_area_limit):
+def laid_down(sem_logits, instances, num_things, score_thr, overlap_thr, stuff_area_limit):
     """Panoptic FPN's rule, pixel by pixel."""
     num_classes, height, width = sem_logits.shape
     owner = [[0] * width for _ in range(height)]
@@ -34,32 +33,36 @@ def laid_down(sem_logits, instances, num_things, score_thr, overlap_thr,
             owner[v][u] = owner[v][u] or len(labels)
         labels.append(int(instances.labels[i]))
     best = sem_logits.argmax(0).tolist()
-    panoptic = [[
-        labels[owner[v][u]] + 1000 * owner[v][u] if owner[v][u] else
-        (best[v][u] if best[v][u] >= num_things else num_classes)
-        for u in range(width)
-    ] for v in range(height)]
+    panoptic = [
+        [
+            labels[owner[v][u]] + 1000 * owner[v][u]
+            if owner[v][u]
+            else (best[v][u] if best[v][u] >= num_things else num_classes)
+            for u in range(width)
+        ]
+        for v in range(height)
+    ]
     area = {}
     for row in panoptic:
         for value in row:
             area[value] = area.get(value, 0) + 1
-    return [[
-        num_classes if value < 1000 and area[value] < stuff_area_limit else
-        value for value in row
-    ] for row in panoptic]
+    return [
+        [num_classes if value < 1000 and area[value] < stuff_area_limit else value for value in row]
+        for row in panoptic
+    ]
 
 
 def random_instances(generator, n, size):
     masks = torch.zeros(n, *size, dtype=torch.bool)
     for mask in masks:
-        y, x = (int(torch.randint(0, s, (1, ), generator=generator))
-                for s in size)
-        mask[y:y + 6, x:x + 9] = True
+        y, x = (int(torch.randint(0, s, (1,), generator=generator)) for s in size)
+        mask[y : y + 6, x : x + 9] = True
     return InstanceData(
         bboxes=torch.zeros(n, 4),
         scores=torch.rand(n, generator=generator),
-        labels=torch.randint(0, 2, (n, ), generator=generator),
-        masks=masks)
+        labels=torch.randint(0, 2, (n,), generator=generator),
+        masks=masks,
+    )
 
 
 def test_equals_the_rule():
@@ -75,7 +78,9 @@ def test_equals_the_rule():
                 num_stuff=3,
                 score_thr=0.3,
                 overlap_thr=0.4,
-                stuff_area_limit=35))
+                stuff_area_limit=35,
+            )
+        )
         before = logits.clone()
         got = fusion.predict(logits, instances)
         assert (logits == before).all()
@@ -89,8 +94,7 @@ def test_equals_the_rule():
 def test_without_things():
     fusion = HeuristicFusion(num_things=0, num_stuff=3, stuff_area_limit=0)
     logits = torch.randn(3, 4, 5)
-    got = fusion.predict(
-        logits, random_instances(torch.Generator(), 0, (4, 5)))
+    got = fusion.predict(logits, random_instances(torch.Generator(), 0, (4, 5)))
     assert (got == logits.argmax(0)).all()
 
 
@@ -99,10 +103,8 @@ def test_the_detector_fuses_twice():
     torch.manual_seed(0)
     cfg = Config.fromfile(MINI).model
     cfg.panoptic_baseline = dict(
-        type='HeuristicFusion',
-        score_thr=0.0,
-        overlap_thr=1.0,
-        stuff_area_limit=0)
+        type='HeuristicFusion', score_thr=0.0, overlap_thr=1.0, stuff_area_limit=0
+    )
     # untrained scores and masks are low
     cfg.test_cfg.rcnn.update(score_thr=0.0, mask_thr_binary=0.1)
     model = MODELS.build(cfg).eval()

@@ -1,4 +1,5 @@
 """Panoptic fusion against a slow loop over the pixels."""
+
 import math
 
 import pytest
@@ -25,16 +26,18 @@ def sample(mask, box, v, u):
     r, c = max(r, 0), max(c, 0)
     r1, c1 = min(r + 1, height - 1), min(c + 1, width - 1)
     fy, fx = y - r, x - c
-    return ((1 - fy) * ((1 - fx) * mask[r][c] + fx * mask[r][c1]) + fy *
-            ((1 - fx) * mask[r1][c] + fx * mask[r1][c1]))
+    return (1 - fy) * ((1 - fx) * mask[r][c] + fx * mask[r][c1]) + fy * (
+        (1 - fx) * mask[r1][c] + fx * mask[r1][c1]
+    )
 
 
 def sigmoid(x):
     return 1 / (1 + math.exp(-x))
 
 
-def slow_fusion(sem, boxes, scores, labels, masks, num_things, score_thr,
-                overlap_thr, stuff_area_limit):
+def slow_fusion(
+    sem, boxes, scores, labels, masks, num_things, score_thr, overlap_thr, stuff_area_limit
+):
     """The whole fusion on lists, pixel by pixel.
 
     Returns the map, and how many instances were kept, were kept although
@@ -85,8 +88,7 @@ def slow_fusion(sem, boxes, scores, labels, masks, num_things, score_thr,
     for p, pan in result.items():
         if pan < 1000 and area[pan] < stuff_area_limit:
             result[p] = classes
-    panoptic = torch.tensor([[result[v, u] for u in range(width)]
-                             for v in range(height)])
+    panoptic = torch.tensor([[result[v, u] for u in range(width)] for v in range(height)])
     return panoptic, torch.tensor([len(kept), overlapping, pruned])
 
 
@@ -109,7 +111,7 @@ def random_case(seed):
     side = rand(number, 2) * torch.tensor([width, height])
     if number > 2:
         side[0] = side[0] * 0.02
-        side[1, 0] = 0.
+        side[1, 0] = 0.0
         corner[2] = corner[2].round()
         side[2] = side[2].round()
     if number > 4:
@@ -119,16 +121,17 @@ def random_case(seed):
     boxes = torch.cat([corner, corner + side], dim=1)
     # few different values: ties
     scores = (rand(number) * 6).round() / 6
-    labels = torch.randint(num_things, (number, ), generator=gen)
+    labels = torch.randint(num_things, (number,), generator=gen)
     masks = rand(number, *size) * 12 - randint(2, 8)
     return sem, boxes, scores, labels, masks, num_things
 
 
 def settings(seed):
     return dict(
-        score_thr=(0., 0.3, 0.5)[seed % 3],
+        score_thr=(0.0, 0.3, 0.5)[seed % 3],
         overlap_thr=(0.5, 0.2, 1.0)[seed // 3 % 3],
-        stuff_area_limit=(0, 5, 20)[seed // 9 % 3])
+        stuff_area_limit=(0, 5, 20)[seed // 9 % 3],
+    )
 
 
 def test_equals_the_pixel_loop():
@@ -147,8 +150,16 @@ def test_equals_the_pixel_loop():
         boxes, scores = case[1:3]
         height, width = found.shape
         empty += len(boxes) == 0
-        outside += ((boxes[:, 0] >= width) | (boxes[:, 1] >= height) |
-                    (boxes[:, 2] <= 0) | (boxes[:, 3] <= 0)).any().item()
+        outside += (
+            (
+                (boxes[:, 0] >= width)
+                | (boxes[:, 1] >= height)
+                | (boxes[:, 2] <= 0)
+                | (boxes[:, 3] <= 0)
+            )
+            .any()
+            .item()
+        )
         tied += len(scores.unique()) < len(scores)
     # the cases hold enough of everything to be a test of it
     kept, overlapping, pruned = counts.tolist()
@@ -160,28 +171,50 @@ def test_equals_the_pixel_loop():
 def test_float32_and_half():
     for seed in range(20):
         sem, boxes, scores, labels, masks, num_things = random_case(seed)
-        expected, _ = slow_fusion(sem.float(), boxes.float(), scores.float(),
-                                  labels, masks.float(), num_things, 0.3,
-                                  0.5, 0)
-        found = fuse_panoptic(sem.float(), boxes.float(), scores.float(),
-                              labels, masks.float(), num_things, 0.3, 0.5, 0)
+        expected, _ = slow_fusion(
+            sem.float(),
+            boxes.float(),
+            scores.float(),
+            labels,
+            masks.float(),
+            num_things,
+            0.3,
+            0.5,
+            0,
+        )
+        found = fuse_panoptic(
+            sem.float(),
+            boxes.float(),
+            scores.float(),
+            labels,
+            masks.float(),
+            num_things,
+            0.3,
+            0.5,
+            0,
+        )
         assert torch.equal(found, expected)
-        half = fuse_panoptic(sem.half(), boxes.float(), scores.float(),
-                             labels, masks.half(), num_things, 0.3, 0.5, 0)
+        half = fuse_panoptic(
+            sem.half(), boxes.float(), scores.float(), labels, masks.half(), num_things, 0.3, 0.5, 0
+        )
         assert half.dtype == torch.long and half.shape == found.shape
 
 
-def one(box, label=0, score=0.9, value=5., size=28):
+def one(box, label=0, score=0.9, value=5.0, size=28):
     """One instance with a constant mask."""
-    return (torch.tensor([box]), torch.tensor([score]),
-            torch.tensor([label]), torch.full((1, size, size), value))
+    return (
+        torch.tensor([box]),
+        torch.tensor([score]),
+        torch.tensor([label]),
+        torch.full((1, size, size), value),
+    )
 
 
 def stack(*instances):
     return [torch.cat(parts) for parts in zip(*instances, strict=True)]
 
 
-def stuff_map(height=10, width=20, value=2.):
+def stuff_map(height=10, width=20, value=2.0):
     """2 things and 2 stuff classes; class 2 wins everywhere."""
     sem = torch.full((4, height, width), -value)
     sem[2] = value
@@ -190,10 +223,14 @@ def stuff_map(height=10, width=20, value=2.):
 
 def test_no_instance():
     sem = stuff_map()
-    sem[3, :, 10:] = 9.
-    sem[1, 0] = 20.
-    none = (torch.zeros(0, 4), torch.zeros(0), torch.zeros(
-        0, dtype=torch.long), torch.zeros(0, 28, 28))
+    sem[3, :, 10:] = 9.0
+    sem[1, 0] = 20.0
+    none = (
+        torch.zeros(0, 4),
+        torch.zeros(0),
+        torch.zeros(0, dtype=torch.long),
+        torch.zeros(0, 28, 28),
+    )
     pan = fuse_panoptic(sem, *none, num_things=2)
     # a thing without an instance is void
     assert (pan[0] == 4).all()
@@ -204,13 +241,13 @@ def test_no_instance():
     assert (pan == 4).all()
 
 
-@pytest.mark.parametrize('value', [2., -2., -50.])
+@pytest.mark.parametrize('value', [2.0, -2.0, -50.0])
 def test_nothing_leaks_outside_the_box(value):
     """Also where every stuff logit is negative (a zero would win there)."""
     sem = stuff_map()
     sem[2:] = -abs(value) * 10
     sem[3] -= 1
-    pan = fuse_panoptic(sem, *one([4., 2., 9., 7.], value=value), 2)
+    pan = fuse_panoptic(sem, *one([4.0, 2.0, 9.0, 7.0], value=value), 2)
     inside = torch.zeros(10, 20, dtype=torch.bool)
     inside[2:7, 4:9] = True
     assert not (pan[~inside] >= 1000).any()
@@ -223,49 +260,54 @@ def test_nothing_leaks_outside_the_box(value):
 
 def test_no_zeros_blended_in_at_the_edge():
     """A constant mask stays constant up to the edge of its box."""
-    for box in ([0.3, 1.2, 19.9, 8.8], [-5., -5., 30., 30.]):
+    for box in ([0.3, 1.2, 19.9, 8.8], [-5.0, -5.0, 30.0, 30.0]):
         region = box_region(box, 10, 20)
-        pasted = paste_mask(torch.full((28, 28), -7.), box, region)
-        assert pasted.shape == (region[0].stop - region[0].start,
-                                region[1].stop - region[1].start)
-        torch.testing.assert_close(pasted, torch.full_like(pasted, -7.))
+        pasted = paste_mask(torch.full((28, 28), -7.0), box, region)
+        assert pasted.shape == (region[0].stop - region[0].start, region[1].stop - region[1].start)
+        torch.testing.assert_close(pasted, torch.full_like(pasted, -7.0))
 
 
 def test_paste_is_aligned():
     """A ramp over the box is read at the pixel centres."""
-    ramp = (torch.arange(10.) + 0.5).expand(10, 10)
-    box = [2., 1., 12., 11.]
+    ramp = (torch.arange(10.0) + 0.5).expand(10, 10)
+    box = [2.0, 1.0, 12.0, 11.0]
     pasted = paste_mask(ramp, box, box_region(box, 20, 20))
     torch.testing.assert_close(pasted, ramp)
-    box = [2., 1., 22., 21.]
+    box = [2.0, 1.0, 22.0, 21.0]
     pasted = paste_mask(ramp, box, box_region(box, 30, 30))
-    inner = (torch.arange(20.) + 0.5) / 2
+    inner = (torch.arange(20.0) + 0.5) / 2
     torch.testing.assert_close(pasted[0, 1:-1], inner[1:-1])
 
 
-@pytest.mark.parametrize('box, rows, cols', [
-    ([2., 1., 5., 3.], (1, 3), (2, 5)),
-    ([2.5, 1.5, 5.5, 3.5], (1, 3), (2, 5)),
-    ([2.6, 1.6, 5.6, 3.6], (2, 4), (3, 6)),
-    ([-4., -4., 3., 2.], (0, 2), (0, 3)),
-    ([15., 8., 99., 99.], (8, 10), (15, 20)),
-])
+@pytest.mark.parametrize(
+    'box, rows, cols',
+    [
+        ([2.0, 1.0, 5.0, 3.0], (1, 3), (2, 5)),
+        ([2.5, 1.5, 5.5, 3.5], (1, 3), (2, 5)),
+        ([2.6, 1.6, 5.6, 3.6], (2, 4), (3, 6)),
+        ([-4.0, -4.0, 3.0, 2.0], (0, 2), (0, 3)),
+        ([15.0, 8.0, 99.0, 99.0], (8, 10), (15, 20)),
+    ],
+)
 def test_box_region(box, rows, cols):
     region = box_region(box, 10, 20)
     assert (region[0].start, region[0].stop) == rows
     assert (region[1].start, region[1].stop) == cols
 
 
-@pytest.mark.parametrize('box', [
-    [3., 3., 3., 8.],
-    [8., 3., 3., 8.],
-    [3.6, 3.6, 4.4, 4.4],
-    [-9., 0., -1., 8.],
-    [20., 0., 30., 8.],
-    [0., 30., 8., 40.],
-    [0., 0., float('nan'), 8.],
-    [0., 0., float('inf'), 8.],
-])
+@pytest.mark.parametrize(
+    'box',
+    [
+        [3.0, 3.0, 3.0, 8.0],
+        [8.0, 3.0, 3.0, 8.0],
+        [3.6, 3.6, 4.4, 4.4],
+        [-9.0, 0.0, -1.0, 8.0],
+        [20.0, 0.0, 30.0, 8.0],
+        [0.0, 30.0, 8.0, 40.0],
+        [0.0, 0.0, float('nan'), 8.0],
+        [0.0, 0.0, float('inf'), 8.0],
+    ],
+)
 def test_boxes_without_a_pixel(box):
     pan = fuse_panoptic(stuff_map(), *one(box), num_things=2)
     assert (pan == 2).all()
@@ -277,28 +319,26 @@ def test_logits_decide_as_the_formula_says():
     assert fused == pytest.approx(6.7346, abs=1e-4)
     for stuff, expected in ((6.73, 1001), (6.74, 2)):
         sem = stuff_map()
-        sem[1], sem[2] = 1., stuff
-        pan = fuse_panoptic(
-            sem, *one([0., 0., 20., 10.], label=1, value=3.), num_things=2)
+        sem[1], sem[2] = 1.0, stuff
+        pan = fuse_panoptic(sem, *one([0.0, 0.0, 20.0, 10.0], label=1, value=3.0), num_things=2)
         assert (pan == expected).all()
 
 
 def test_overlap_pruning():
-    first = one([0., 0., 10., 10.], label=0, score=0.9)
-    second = one([6., 0., 14., 10.], label=1, score=0.8)
+    first = one([0.0, 0.0, 10.0, 10.0], label=0, score=0.9)
+    second = one([6.0, 0.0, 14.0, 10.0], label=1, score=0.8)
     sem = stuff_map()
     # half of the second lies under the first: not more than 0.5
     pan = fuse_panoptic(sem, *stack(second, first), num_things=2)
     assert set(pan.unique().tolist()) == {2, 1000, 2001}
-    pan = fuse_panoptic(
-        sem, *stack(second, first), num_things=2, overlap_thr=0.49)
+    pan = fuse_panoptic(sem, *stack(second, first), num_things=2, overlap_thr=0.49)
     assert set(pan.unique().tolist()) == {2, 1000}
     assert (pan[:, 10:] == 2).all()
 
 
 def test_equal_scores_keep_their_order():
-    a = one([0., 0., 10., 10.], label=0, score=0.75)
-    b = one([0., 0., 10., 10.], label=1, score=0.75)
+    a = one([0.0, 0.0, 10.0, 10.0], label=0, score=0.75)
+    b = one([0.0, 0.0, 10.0, 10.0], label=1, score=0.75)
     for pair, expected in (((a, b), 1000), ((b, a), 1001)):
         pan = fuse_panoptic(stuff_map(), *stack(*pair), num_things=2)
         assert (pan[:, :10] == expected).all()
@@ -307,37 +347,35 @@ def test_equal_scores_keep_their_order():
 def test_equal_logits():
     """Stuff goes before an instance, the better instance before another."""
     sem = torch.zeros(3, 10, 20)
-    sem[0] = -1.
+    sem[0] = -1.0
     # a = 1 and b = -1: FL = 0, as large as the stuff logits
-    box = [0., 0., 20., 10.]
-    pan = fuse_panoptic(sem, *one(box, value=1.), num_things=1)
+    box = [0.0, 0.0, 20.0, 10.0]
+    pan = fuse_panoptic(sem, *one(box, value=1.0), num_things=1)
     assert (pan == 1).all()
     twice = stack(one(box, score=0.8), one(box, score=0.9))
-    pan = fuse_panoptic(sem, *twice, num_things=1, overlap_thr=1.)
+    pan = fuse_panoptic(sem, *twice, num_things=1, overlap_thr=1.0)
     assert (pan == 1000).all()
 
 
 def test_score_threshold():
     for score, expected in ((0.5, 1000), (0.499, 2)):
-        pan = fuse_panoptic(
-            stuff_map(), *one([0., 0., 20., 10.], score=score), num_things=2)
+        pan = fuse_panoptic(stuff_map(), *one([0.0, 0.0, 20.0, 10.0], score=score), num_things=2)
         assert (pan == expected).all()
 
 
 def test_small_stuff_becomes_void():
     sem = stuff_map()
-    sem[3, 0, :5] = 9.
-    none = stack(*[one([0., 0., 1., 1.], score=0.)])
+    sem[3, 0, :5] = 9.0
+    none = stack(*[one([0.0, 0.0, 1.0, 1.0], score=0.0)])
     for limit, expected in ((5, 3), (6, 4)):
-        pan = fuse_panoptic(
-            sem, *none, num_things=2, stuff_area_limit=limit)
+        pan = fuse_panoptic(sem, *none, num_things=2, stuff_area_limit=limit)
         assert (pan[0, :5] == expected).all()
         assert (pan[1:] == 2).all()
     # what an instance covers does not count as area of the stuff
-    sem[3, 0, :5] = 3.
+    sem[3, 0, :5] = 3.0
     pan = fuse_panoptic(
-        sem, *one([0., 0., 2., 1.], value=9.), num_things=2,
-        stuff_area_limit=4)
+        sem, *one([0.0, 0.0, 2.0, 1.0], value=9.0), num_things=2, stuff_area_limit=4
+    )
     assert pan[0, :6].tolist() == [1000, 1000, 4, 4, 4, 2]
 
 
@@ -350,7 +388,7 @@ def test_inputs_stay_as_they_are():
 
 
 def test_bad_instances():
-    boxes, scores, labels, masks = one([0., 0., 5., 5.])
+    boxes, scores, labels, masks = one([0.0, 0.0, 5.0, 5.0])
     with pytest.raises(ValueError, match='must be things'):
         fuse_panoptic(stuff_map(), boxes, scores, labels + 2, masks, 2)
     with pytest.raises(ValueError, match='0 masks'):
@@ -359,19 +397,14 @@ def test_bad_instances():
 
 def test_head():
     head = MODELS.build(
-        dict(
-            type='PanopticFusion',
-            num_things=2,
-            num_stuff=2,
-            score_thr=0.3,
-            stuff_area_limit=10))
+        dict(type='PanopticFusion', num_things=2, num_stuff=2, score_thr=0.3, stuff_area_limit=10)
+    )
     assert not list(head.parameters()) and not head.with_loss
     assert head.loss() == {}
-    boxes, scores, labels, masks = one([4., 2., 9., 7.], score=0.4)
-    instances = InstanceData(
-        bboxes=boxes, scores=scores, labels=labels, mask_logits=masks)
+    boxes, scores, labels, masks = one([4.0, 2.0, 9.0, 7.0], score=0.4)
+    instances = InstanceData(bboxes=boxes, scores=scores, labels=labels, mask_logits=masks)
     sem = stuff_map()
-    sem[3, 9, :9] = 9.
+    sem[3, 9, :9] = 9.0
     pan = head.predict(sem, instances)
     assert pan.shape == (10, 20)
     assert (pan[2:7, 4:9] == 1000).all() and (pan[9, :9] == 4).all()
@@ -382,5 +415,4 @@ def test_head():
 @pytest.mark.parametrize('things, stuff', [(0, 0), (-1, 5), (3, 997)])
 def test_bad_counts(things, stuff):
     with pytest.raises(InputError, match='num_things, num_stuff'):
-        MODELS.build(
-            dict(type='PanopticFusion', num_things=things, num_stuff=stuff))
+        MODELS.build(dict(type='PanopticFusion', num_things=things, num_stuff=stuff))

@@ -21,70 +21,65 @@ SCALE_FACTOR = (96 / 144, 64 / 128)
 def mask_head_of(channels=8, **kwargs):
     torch.manual_seed(0)
     head = SeparableFCNMaskHead(
-        in_channels=channels,
-        conv_out_channels=channels,
-        num_classes=3,
-        **kwargs)
+        in_channels=channels, conv_out_channels=channels, num_classes=3, **kwargs
+    )
     head.init_weights()
     return head
 
 
-def roi_head_of(score_thr=0.):
+def roi_head_of(score_thr=0.0):
     torch.manual_seed(0)
     align = dict(type='RoIAlign', sampling_ratio=0)
-    extractor = dict(
-        type='SingleRoIExtractor',
-        out_channels=8,
-        featmap_strides=[4, 8, 16, 32])
+    extractor = dict(type='SingleRoIExtractor', out_channels=8, featmap_strides=[4, 8, 16, 32])
     head = MODELS.build(
         dict(
             type='StandardRoIHead',
-            bbox_roi_extractor=dict(
-                roi_layer=dict(output_size=7, **align), **extractor),
+            bbox_roi_extractor=dict(roi_layer=dict(output_size=7, **align), **extractor),
             bbox_head=dict(
                 type='Shared2FCBBoxHead',
                 in_channels=8,
                 fc_out_channels=16,
                 roi_feat_size=7,
-                num_classes=3),
-            mask_roi_extractor=dict(
-                roi_layer=dict(output_size=14, **align), **extractor),
+                num_classes=3,
+            ),
+            mask_roi_extractor=dict(roi_layer=dict(output_size=14, **align), **extractor),
             mask_head=dict(
-                type='SeparableFCNMaskHead',
-                in_channels=8,
-                conv_out_channels=8,
-                num_classes=3),
+                type='SeparableFCNMaskHead', in_channels=8, conv_out_channels=8, num_classes=3
+            ),
             train_cfg=ConfigDict(
                 assigner=dict(
                     type='MaxIoUAssigner',
                     pos_iou_thr=0.5,
                     neg_iou_thr=0.5,
                     min_pos_iou=0.5,
-                    ignore_iof_thr=-1),
+                    ignore_iof_thr=-1,
+                ),
                 sampler=dict(
                     type='RandomSampler',
                     num=16,
                     pos_fraction=0.25,
                     neg_pos_ub=-1,
-                    add_gt_as_proposals=True),
+                    add_gt_as_proposals=True,
+                ),
                 mask_size=28,
                 pos_weight=-1,
-                debug=False),
+                debug=False,
+            ),
             test_cfg=ConfigDict(
                 score_thr=score_thr,
                 nms=dict(type='nms', iou_threshold=0.5),
                 max_per_img=6,
-                mask_thr_binary=0.5)))
+                mask_thr_binary=0.5,
+            ),
+        )
+    )
     head.init_weights()
     return head
 
 
 def feature_maps(batch=2):
     torch.manual_seed(1)
-    return [
-        torch.randn(batch, 8, SIZE[0] // s, SIZE[1] // s)
-        for s in (4, 8, 16, 32)
-    ]
+    return [torch.randn(batch, 8, SIZE[0] // s, SIZE[1] // s) for s in (4, 8, 16, 32)]
 
 
 def proposals(number, seed=2):
@@ -96,17 +91,16 @@ def proposals(number, seed=2):
 
 def sample_of(boxes):
     sample = DetDataSample(
-        metainfo=dict(
-            img_shape=SIZE,
-            ori_shape=ORI_SIZE,
-            scale_factor=SCALE_FACTOR))
+        metainfo=dict(img_shape=SIZE, ori_shape=ORI_SIZE, scale_factor=SCALE_FACTOR)
+    )
     masks = torch.zeros(len(boxes), *SIZE, dtype=torch.uint8).numpy()
     for mask, (x1, y1, x2, y2) in zip(masks, boxes, strict=True):
         mask[y1:y2, x1:x2] = 1
     sample.gt_instances = InstanceData(
         bboxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
         labels=torch.arange(len(boxes)) % 3,
-        masks=BitmapMasks(masks, *SIZE))
+        masks=BitmapMasks(masks, *SIZE),
+    )
     return sample
 
 
@@ -126,7 +120,8 @@ def test_equals_recomposition():
     x = x + bias[:, None, None]
     norm = head.relu[0]
     x = (x - norm.running_mean[:, None, None]) / torch.sqrt(
-        norm.running_var[:, None, None] + norm.eps)
+        norm.running_var[:, None, None] + norm.eps
+    )
     x = x * norm.weight[:, None, None] + norm.bias[:, None, None]
     x = torch.where(x > 0, x, 0.01 * x)
     x = torch.einsum('oc,bchw->bohw', head.conv_logits.weight[:, :, 0, 0], x)
@@ -151,9 +146,7 @@ def test_no_roi_in_training():
     out = head(torch.zeros(0, 8, 14, 14))
     assert out.shape == (0, 3, 28, 28)
     out.sum().backward()
-    assert all(
-        p.grad is not None and p.grad.abs().max() == 0
-        for p in head.parameters())
+    assert all(p.grad is not None and p.grad.abs().max() == 0 for p in head.parameters())
     for name, value in head.state_dict().items():
         if not name.endswith('num_batches_tracked'):
             assert torch.equal(value, before[name]), name
@@ -162,16 +155,14 @@ def test_no_roi_in_training():
 # ---- training, through mmdet's RoI head
 
 
-@pytest.mark.parametrize('boxes', [
-    ([[4, 4, 30, 40], [50, 10, 90, 60]], [[8, 20, 40, 50]]),
-    ([[4, 4, 30, 40]], []),
-    ([], []),
-])
+@pytest.mark.parametrize(
+    'boxes',
+    [([[4, 4, 30, 40], [50, 10, 90, 60]], [[8, 20, 40, 50]]), ([[4, 4, 30, 40]], []), ([], [])],
+)
 def test_losses(boxes):
     head = roi_head_of().train()
     feats = [x.requires_grad_() for x in feature_maps()]
-    losses = head.loss(feats, [proposals(20), proposals(20, seed=3)],
-                       [sample_of(b) for b in boxes])
+    losses = head.loss(feats, [proposals(20), proposals(20, seed=3)], [sample_of(b) for b in boxes])
     assert set(losses) == {'loss_cls', 'acc', 'loss_bbox', 'loss_mask'}
     total = losses['loss_cls'] + losses['loss_bbox'] + losses['loss_mask']
     assert total.isfinite() and losses['loss_cls'] > 0
@@ -192,22 +183,23 @@ def predict(head, numbers, rescale):
     head.eval()
     with torch.no_grad():
         return head.predict(
-            feature_maps(), [proposals(n) for n in numbers],
+            feature_maps(),
+            [proposals(n) for n in numbers],
             [sample_of([]) for _ in numbers],
-            rescale=rescale)
+            rescale=rescale,
+        )
 
 
 def test_mask_logits_are_the_raw_ones_of_the_predicted_class():
     head = roi_head_of()
     results = predict(head, (20, 12), rescale=False)
     with torch.no_grad():
-        raw = head._mask_forward(feature_maps(),
-                                 bbox2roi([r.bboxes for r in results
-                                           ]))['mask_preds']
+        raw = head._mask_forward(feature_maps(), bbox2roi([r.bboxes for r in results]))[
+            'mask_preds'
+        ]
     labels = torch.cat([r.labels for r in results])
     assert len(labels) > 2 and len(labels.unique()) > 1
-    expected = torch.stack(
-        [masks[label] for masks, label in zip(raw, labels, strict=True)])
+    expected = torch.stack([masks[label] for masks, label in zip(raw, labels, strict=True)])
     logits = torch.cat([r.mask_logits for r in results])
     assert torch.equal(logits, expected)
     assert logits.min() < 0
@@ -230,18 +222,15 @@ def test_rescale():
 def test_masks_are_the_pasted_logits():
     for results in predict(roi_head_of(), (20, 12), rescale=True):
         for box, logits, mask in zip(
-                results.bboxes, results.mask_logits, results.masks,
-                strict=True):
+            results.bboxes, results.mask_logits, results.masks, strict=True
+        ):
             x1, y1, x2, y2 = box.tolist()
             rows = (torch.arange(ORI_SIZE[0]) + 0.5 - y1) / (y2 - y1) * 2 - 1
             cols = (torch.arange(ORI_SIZE[1]) + 0.5 - x1) / (x2 - x1) * 2 - 1
-            grid = torch.stack([
-                cols.expand(ORI_SIZE),
-                rows[:, None].expand(ORI_SIZE),
-            ], -1)
-            pasted = F.grid_sample(
-                logits.sigmoid()[None, None], grid[None],
-                align_corners=False)[0, 0]
+            grid = torch.stack([cols.expand(ORI_SIZE), rows[:, None].expand(ORI_SIZE)], -1)
+            pasted = F.grid_sample(logits.sigmoid()[None, None], grid[None], align_corners=False)[
+                0, 0
+            ]
             clear = (pasted - 0.5).abs() > 1e-4
             assert torch.equal(mask[clear], (pasted > 0.5)[clear])
 
@@ -259,9 +248,9 @@ def test_class_agnostic():
     preds = head(torch.randn(2, 8, 14, 14)).detach()
     assert preds.shape[1] == 1
     results = InstanceData(
-        bboxes=torch.tensor([[2., 2., 20., 30.], [40., 5., 60., 50.]]),
-        labels=torch.tensor([2, 1]))
-    meta = dict(ori_shape=SIZE, scale_factor=(1., 1.))
-    [results] = head.predict_by_feat([preds], [results], [meta],
-                                     ConfigDict(mask_thr_binary=0.5))
+        bboxes=torch.tensor([[2.0, 2.0, 20.0, 30.0], [40.0, 5.0, 60.0, 50.0]]),
+        labels=torch.tensor([2, 1]),
+    )
+    meta = dict(ori_shape=SIZE, scale_factor=(1.0, 1.0))
+    [results] = head.predict_by_feat([preds], [results], [meta], ConfigDict(mask_thr_binary=0.5))
     assert torch.equal(results.mask_logits, preds[:, 0])

@@ -6,8 +6,7 @@ from plain_layers import randomise_norms, separable
 from pandepth_mm.registry import MODELS
 
 STRIDES = (4, 8, 16, 32)
-METAS = [dict(img_shape=(64, 96), pad_shape=(64, 96), batch_input_shape=(64,
-                                                                         96))]
+METAS = [dict(img_shape=(64, 96), pad_shape=(64, 96), batch_input_shape=(64, 96))]
 
 
 def head_of(channels=8, num_convs=1, **kwargs):
@@ -19,27 +18,30 @@ def head_of(channels=8, num_convs=1, **kwargs):
             feat_channels=channels,
             num_convs=num_convs,
             anchor_generator=dict(
-                type='AnchorGenerator',
-                scales=[8],
-                ratios=[0.5, 1.0, 2.0],
-                strides=STRIDES),
+                type='AnchorGenerator', scales=[8], ratios=[0.5, 1.0, 2.0], strides=STRIDES
+            ),
             train_cfg=dict(
                 assigner=dict(
                     type='MaxIoUAssigner',
                     pos_iou_thr=0.7,
                     neg_iou_thr=0.3,
                     min_pos_iou=0.3,
-                    ignore_iof_thr=-1),
+                    ignore_iof_thr=-1,
+                ),
                 sampler=dict(
                     type='RandomSampler',
                     num=32,
                     pos_fraction=0.5,
                     neg_pos_ub=-1,
-                    add_gt_as_proposals=False),
+                    add_gt_as_proposals=False,
+                ),
                 allowed_border=-1,
                 pos_weight=-1,
-                debug=False),
-            **kwargs))
+                debug=False,
+            ),
+            **kwargs,
+        )
+    )
 
 
 def feature_maps(channels=8, batch=1):
@@ -55,8 +57,7 @@ def test_equals_recomposition(num_convs):
     for x, score, delta in zip(feats, scores, deltas, strict=True):
         for module in head.rpn_conv:
             x = separable(module, x)
-        for layer, out, channels in ((head.rpn_cls, score, 3),
-                                     (head.rpn_reg, delta, 12)):
+        for layer, out, channels in ((head.rpn_cls, score, 3), (head.rpn_reg, delta, 12)):
             weight, bias = layer.weight[:, :, 0, 0], layer.bias
             expected = torch.einsum('oc,bchw->bohw', weight, x)
             expected = expected + bias[:, None, None]
@@ -64,13 +65,13 @@ def test_equals_recomposition(num_convs):
             assert torch.allclose(out, expected, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize('boxes', [[[8., 8., 60., 50.]], []])
+@pytest.mark.parametrize('boxes', [[[8.0, 8.0, 60.0, 50.0]], []])
 def test_losses(boxes):
     head = head_of().train()
     feats = [x.requires_grad_() for x in feature_maps()]
     truth = InstanceData(
-        bboxes=torch.tensor(boxes).reshape(-1, 4),
-        labels=torch.zeros(len(boxes), dtype=torch.long))
+        bboxes=torch.tensor(boxes).reshape(-1, 4), labels=torch.zeros(len(boxes), dtype=torch.long)
+    )
     losses = head.loss_by_feat(*head(feats), [truth], METAS)
     assert set(losses) == {'loss_rpn_cls', 'loss_rpn_bbox'}
     total = sum(sum(values) for values in losses.values())
@@ -78,9 +79,7 @@ def test_losses(boxes):
     box_loss = sum(losses['loss_rpn_bbox'])
     assert (box_loss > 0) == bool(boxes)
     total.backward()
-    assert all(
-        p.grad is not None and p.grad.isfinite().all()
-        for p in head.parameters())
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
     assert feats[0].grad.abs().max() > 0
 
 
@@ -92,7 +91,7 @@ def test_initialisation():
         assert layer.bias.abs().max() == 0
     # those of 0.01 would leave little to the norms after them
     conv = head.rpn_conv[0].pointwise_conv.conv
-    assert conv.weight.std().item() == pytest.approx((2 / 64)**0.5, rel=0.2)
+    assert conv.weight.std().item() == pytest.approx((2 / 64) ** 0.5, rel=0.2)
 
 
 def test_number_of_parameters():

@@ -1,4 +1,5 @@
 """Continuous convolution against a loop over points and neighbours."""
+
 import pytest
 import torch
 from plain_layers import continuous_conv, randomise_norms
@@ -20,8 +21,7 @@ def make(num=40, k=3, in_channels=6, out_channels=5, seed=0, **kwargs):
 @pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize('norm_cfg', [dict(type='BN'), None])
 def test_equals_the_loop(training, norm_cfg):
-    conv, feats, points, neighbours = make(
-        norm_cfg=norm_cfg, offset_scale=2.5)
+    conv, feats, points, neighbours = make(norm_cfg=norm_cfg, offset_scale=2.5)
     neighbours[3, 2] = -1
     neighbours[7] = -1
     conv.train(training)
@@ -35,22 +35,22 @@ def test_float32_equals_the_loop():
     conv, feats, points, neighbours = make()
     expected = continuous_conv(conv, feats, points, neighbours)
     found = conv.float()(feats.float(), points.float(), neighbours)
-    torch.testing.assert_close(
-        found.double(), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_joint_mlp_equals_the_loop():
     """The option that Table 2 needs, missing neighbours included."""
     conv, feats, points, neighbours = make(
-        num=20, in_channels=4, out_channels=4, joint_neighbors=True,
-        linear=False)
+        num=20, in_channels=4, out_channels=4, joint_neighbors=True, linear=False
+    )
     neighbours[2, 1:] = -1
     with torch.no_grad():
         torch.testing.assert_close(
             conv.eval()(feats, points, neighbours),
             continuous_conv(conv, feats, points, neighbours),
             rtol=1e-10,
-            atol=1e-10)
+            atol=1e-10,
+        )
 
 
 def test_order_of_neighbours_does_not_matter():
@@ -58,8 +58,7 @@ def test_order_of_neighbours_does_not_matter():
     neighbours[0, 1] = -1
     expected = conv(feats, points, neighbours)
     shuffled = neighbours[:, torch.tensor([2, 0, 3, 1])]
-    torch.testing.assert_close(
-        conv(feats, points, shuffled), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(conv(feats, points, shuffled), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize('training', [True, False])
@@ -72,17 +71,14 @@ def test_equivariant_to_the_order_of_points(training):
     place[order] = torch.arange(len(order))
     moved = place[neighbours[order]]
     torch.testing.assert_close(
-        conv(feats[order], points[order], moved),
-        expected[order],
-        rtol=1e-10,
-        atol=1e-10)
+        conv(feats[order], points[order], moved), expected[order], rtol=1e-10, atol=1e-10
+    )
 
 
 def test_train_and_eval_differ_by_the_statistics_only():
     conv, feats, points, neighbours = make()
     before = []
-    conv.norm.register_forward_hook(
-        lambda module, args, out: before.append(args[0]))
+    conv.norm.register_forward_hook(lambda module, args, out: before.append(args[0]))
     conv.train()(feats, points, neighbours)
     conv.eval()(feats, points, neighbours)
     assert torch.equal(before[0], before[1])
@@ -99,7 +95,8 @@ def test_other_numbers_of_points_and_neighbours():
                 conv(feats, points, neighbours),
                 continuous_conv(conv, feats, points, neighbours),
                 rtol=1e-10,
-                atol=1e-10)
+                atol=1e-10,
+            )
 
 
 @pytest.mark.parametrize('num', [0, 1])
@@ -137,15 +134,14 @@ def test_joint_mlp_parameters_and_missing_neighbours():
         out_channels=channels,
         joint_neighbors=True,
         linear=False,
-        norm_cfg=None)
+        norm_cfg=None,
+    )
     count = sum(p.numel() for p in conv.parameters())
     hidden = channels // 2 * k
-    assert count == (3 * k * hidden + hidden) + (
-        hidden * channels * k + channels * k)
+    assert count == (3 * k * hidden + hidden) + (hidden * channels * k + channels * k)
     expected = conv(feats, points, neighbours)
     order = [1, 2, 0]
-    assert not torch.allclose(
-        conv(feats, points, neighbours[:, order]), expected)
+    assert not torch.allclose(conv(feats, points, neighbours[:, order]), expected)
     # a neighbour that is missing adds nothing, whatever the features
     neighbours[:, 1:] = -1
     out = conv(feats, points, neighbours)
@@ -158,10 +154,13 @@ def test_joint_mlp_parameters_and_missing_neighbours():
         conv(feats, points, neighbours[:, :2])
 
 
-@pytest.mark.parametrize('kwargs, match', [
-    (dict(in_channels=4, out_channels=5, linear=False), 'channels'),
-    (dict(in_channels=4, out_channels=4, offset_scale=0.), 'offset_scale'),
-])
+@pytest.mark.parametrize(
+    'kwargs, match',
+    [
+        (dict(in_channels=4, out_channels=5, linear=False), 'channels'),
+        (dict(in_channels=4, out_channels=4, offset_scale=0.0), 'offset_scale'),
+    ],
+)
 def test_bad_arguments(kwargs, match):
     with pytest.raises(ValueError, match=match):
         ContinuousConv(**kwargs)

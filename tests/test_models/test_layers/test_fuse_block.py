@@ -1,14 +1,14 @@
 """Fuse block: gathered features belong to the points they are given to."""
+
 import pytest
 import torch
 from plain_layers import fuse_block, randomise_norms
 from torch import nn
 
 from pandepth_mm.geometry.camera import PointGraph, build_point_graph
-from pandepth_mm.models.layers import (FuseBlock, gather_points,
-                                       scatter_points)
+from pandepth_mm.models.layers import FuseBlock, gather_points, scatter_points
 
-CAM = torch.tensor([[40., 0., 15.], [0., 40., 7.], [0., 0., 1.]])
+CAM = torch.tensor([[40.0, 0.0, 15.0], [0.0, 40.0, 7.0], [0.0, 0.0, 1.0]])
 
 
 def sparse_depth(batch=2, height=15, width=31, density=0.1, seed=0):
@@ -25,10 +25,8 @@ def graph_of(depth, k=3):
 def pixel_codes(batch, height, width):
     """A map whose channels are image, row and column of each pixel."""
     axes = torch.meshgrid(
-        torch.arange(batch),
-        torch.arange(height),
-        torch.arange(width),
-        indexing='ij')
+        torch.arange(batch), torch.arange(height), torch.arange(width), indexing='ij'
+    )
     return torch.stack(axes, dim=1).float()
 
 
@@ -50,8 +48,7 @@ def test_gathered_features_belong_to_their_points():
 def test_gathered_neighbours_are_those_of_3d_space():
     depth = sparse_depth()
     graph = graph_of(depth)
-    neighbours = gather_points(pixel_codes(2, 15, 31),
-                               graph)[graph.knn_indices]
+    neighbours = gather_points(pixel_codes(2, 15, 31), graph)[graph.knn_indices]
     own = gather_points(pixel_codes(2, 15, 31), graph)
     for n in range(len(own)):
         b = int(own[n, 0])
@@ -71,10 +68,10 @@ def test_hand_placed_neighbour():
     # pixel neighbours (2, 3) and (2, 4) are 40 m apart, the point at
     # (2, 20) is near to the latter in depth, and nearest to it in space
     depth = torch.zeros(1, 1, 15, 31)
-    depth[0, 0, 2, 3] = 50.
-    depth[0, 0, 2, 4] = 10.
-    depth[0, 0, 2, 20] = 10.
-    depth[0, 0, 14, 3] = 50.
+    depth[0, 0, 2, 3] = 50.0
+    depth[0, 0, 2, 4] = 10.0
+    depth[0, 0, 2, 20] = 10.0
+    depth[0, 0, 14, 3] = 50.0
     graph = graph_of(depth, k=1)
     # raster order: (2, 3), (2, 4), (2, 20), (14, 3)
     assert graph.knn_indices.flatten().tolist() == [3, 2, 1, 0]
@@ -84,10 +81,7 @@ def test_hand_placed_neighbour():
     x = torch.randn(1, 4, 15, 31)
     changed = x.clone()
     changed[0, :, 2, 20] += 1
-    out = [
-        conv(gather_points(m, graph), graph.points, graph.knn_indices)
-        for m in (x, changed)
-    ]
+    out = [conv(gather_points(m, graph), graph.points, graph.knn_indices) for m in (x, changed)]
     differs = (out[0] != out[1]).any(dim=1).tolist()
     assert differs == [False, True, False, False]
 
@@ -96,8 +90,8 @@ def test_features_travel_along_hand_placed_neighbours():
     """Two continuous convolutions that only copy: two steps in space."""
     # a chain in depth: nearest to 10 m is 12 m, to 12 m and 13 m each other
     depth = torch.zeros(1, 1, 15, 31)
-    depth[0, 0, 7, 14], depth[0, 0, 7, 15] = 10., 60.
-    depth[0, 0, 7, 16], depth[0, 0, 8, 15] = 12., 13.
+    depth[0, 0, 7, 14], depth[0, 0, 7, 15] = 10.0, 60.0
+    depth[0, 0, 7, 16], depth[0, 0, 8, 15] = 12.0, 13.0
     graph = graph_of(depth, k=1)
     # raster order: 10 m, 60 m, 12 m, 13 m
     assert graph.knn_indices.flatten().tolist() == [2, 3, 3, 2]
@@ -120,7 +114,7 @@ def test_equals_recomposition(size, out_channels):
     """The whole block, layers and points written out."""
     depth = sparse_depth(2, *size, density=0.15)
     depth[1] = 0
-    depth[1, 0, 3, 4] = 5.  # a point alone has no neighbour
+    depth[1, 0, 3, 4] = 5.0  # a point alone has no neighbour
     graph = graph_of(depth)
     assert (graph.knn_indices[-1] == -1).all()
     torch.manual_seed(0)
@@ -134,7 +128,8 @@ def test_equals_recomposition(size, out_channels):
             block(x, graph),
             fuse_block(block, x, pixels, graph.points, graph.knn_indices),
             rtol=1e-10,
-            atol=1e-10)
+            atol=1e-10,
+        )
 
 
 def test_scatter_is_the_reverse_of_gather():
@@ -150,7 +145,7 @@ def test_scatter_averages_the_points_of_a_cell():
     col = torch.tensor([1, 1, 0])
     zero = torch.zeros(3, dtype=torch.long)
     graph = PointGraph(zero, row, col, torch.zeros(3, 3), zero[:, None] - 1)
-    feats = torch.tensor([[1., 10.], [3., 30.], [7., 70.]])
+    feats = torch.tensor([[1.0, 10.0], [3.0, 30.0], [7.0, 70.0]])
     grid = scatter_points(feats, graph, 1, (2, 2))
     assert grid[0, 0].tolist() == [[0, 2], [7, 0]]
     assert grid[0, 1].tolist() == [[0, 20], [70, 0]]
@@ -190,8 +185,8 @@ def test_images_do_not_see_each_other():
     x = torch.randn(2, 6, 15, 31)
     both = block(x, graph_of(depth))
     for i in range(2):
-        alone = block(x[i:i + 1], graph_of(depth[i:i + 1]))
-        torch.testing.assert_close(both[i:i + 1], alone)
+        alone = block(x[i : i + 1], graph_of(depth[i : i + 1]))
+        torch.testing.assert_close(both[i : i + 1], alone)
 
 
 def test_without_points_all_parameters_have_gradients():
@@ -211,11 +206,8 @@ def test_parameters_of_the_joint_option():
     """
 
     def count(in_channels):
-        block = FuseBlock(
-            in_channels, 64, k=3, joint_neighbors=True, linear=False)
-        norms = sum(
-            p.numel() for conv in block.point_convs
-            for p in conv.norm.parameters())
+        block = FuseBlock(in_channels, 64, k=3, joint_neighbors=True, linear=False)
+        norms = sum(p.numel() for conv in block.point_convs for p in conv.norm.parameters())
         return sum(p.numel() for p in block.parameters()) - norms
 
     assert count(64) == 91_392 - (6 * 64 + 64)

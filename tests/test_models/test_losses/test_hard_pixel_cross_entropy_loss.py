@@ -17,11 +17,10 @@ def by_sorting(logits, target, fraction):
                 if label == 255:
                     continue
                 scores = image[:, row, col].tolist()
-                losses.append(
-                    math.log(sum(math.exp(s) for s in scores)) - scores[label])
+                losses.append(math.log(sum(math.exp(s) for s in scores)) - scores[label])
         losses.sort(reverse=True)
-        worst = losses[:math.ceil(len(losses) * fraction)]
-        images.append(sum(worst) / len(worst) if worst else 0.)
+        worst = losses[: math.ceil(len(losses) * fraction)]
+        images.append(sum(worst) / len(worst) if worst else 0.0)
     return sum(images) / len(images)
 
 
@@ -39,8 +38,7 @@ def random_batch(size=(3, 5, 7, 9), void=0.3, seed=0):
 def test_equals_sorting(fraction, seed):
     logits, target = random_batch(seed=seed)
     loss = HardPixelCrossEntropyLoss(fraction=fraction)(logits, target)
-    assert loss.item() == pytest.approx(
-        by_sorting(logits, target, fraction), abs=1e-10)
+    assert loss.item() == pytest.approx(by_sorting(logits, target, fraction), abs=1e-10)
 
 
 @pytest.mark.parametrize('seed', range(3))
@@ -49,8 +47,7 @@ def test_float32_equals_sorting(seed):
     logits = logits.detach().float()
     loss = HardPixelCrossEntropyLoss()(logits, target)
     assert loss.dtype == torch.float32
-    assert loss.item() == pytest.approx(
-        by_sorting(logits, target, 0.25), rel=1e-5, abs=1e-5)
+    assert loss.item() == pytest.approx(by_sorting(logits, target, 0.25), rel=1e-5, abs=1e-5)
 
 
 def test_probabilities_are_equation_2():
@@ -58,10 +55,9 @@ def test_probabilities_are_equation_2():
     scores, label = [2.0, -1.0, 0.5], 1
     exps = [math.exp(s) for s in scores]
     expected = -math.log(exps[label] / sum(exps))
-    for shift in (0., 3000., -3000.):
+    for shift in (0.0, 3000.0, -3000.0):
         logits = torch.tensor(scores, dtype=torch.float64) + shift
-        loss = HardPixelCrossEntropyLoss()(
-            logits.reshape(1, 3, 1, 1), torch.tensor([[[label]]]))
+        loss = HardPixelCrossEntropyLoss()(logits.reshape(1, 3, 1, 1), torch.tensor([[[label]]]))
         assert loss.item() == pytest.approx(expected, abs=1e-10)
 
 
@@ -131,7 +127,7 @@ def test_loss_weight():
     assert torch.allclose(weighted, 0.4 * loss)
 
 
-@pytest.mark.parametrize('fraction', [0., 1.5, -1.])
+@pytest.mark.parametrize('fraction', [0.0, 1.5, -1.0])
 def test_bad_fraction(fraction):
     with pytest.raises(ValueError, match='fraction'):
         HardPixelCrossEntropyLoss(fraction=fraction)

@@ -7,9 +7,11 @@ from pandepth_mm.models.losses import MaskedMSELoss
 def by_loop(pred, target, reduction):
     sums, counts = [], []
     for image, truth in zip(pred, target, strict=True):
-        errors = [(p - t)**2 for p, t in zip(
-            image.flatten().tolist(), truth.flatten().tolist(), strict=True)
-                  if t > 0]
+        errors = [
+            (p - t) ** 2
+            for p, t in zip(image.flatten().tolist(), truth.flatten().tolist(), strict=True)
+            if t > 0
+        ]
         sums.append(sum(errors))
         counts.append(len(errors))
     if reduction == 'batch':
@@ -22,8 +24,7 @@ def random_depth(seed=0, batch=3):
     generator = torch.Generator().manual_seed(seed)
     shape = (batch, 1, 6, 7)
     target = 80 * torch.rand(shape, generator=generator, dtype=torch.float64)
-    pred = target + torch.randn(
-        shape, generator=generator, dtype=torch.float64)
+    pred = target + torch.randn(shape, generator=generator, dtype=torch.float64)
     # another share of measured pixels in each image
     share = torch.linspace(0.1, 0.9, batch).reshape(-1, 1, 1, 1)
     target[torch.rand(shape, generator=generator) > share] = 0
@@ -35,8 +36,7 @@ def random_depth(seed=0, batch=3):
 def test_equals_loop(reduction, seed):
     pred, target = random_depth(seed)
     loss = MaskedMSELoss(reduction=reduction)(pred, target)
-    assert loss.item() == pytest.approx(
-        by_loop(pred, target, reduction), abs=1e-10)
+    assert loss.item() == pytest.approx(by_loop(pred, target, reduction), abs=1e-10)
 
 
 @pytest.mark.parametrize('reduction', ['batch', 'image'])
@@ -44,8 +44,7 @@ def test_float32_equals_loop(reduction):
     pred, target = (x.detach().float() for x in random_depth())
     loss = MaskedMSELoss(reduction=reduction)(pred, target)
     assert loss.dtype == torch.float32
-    assert loss.item() == pytest.approx(
-        by_loop(pred, target, reduction), rel=1e-5, abs=1e-5)
+    assert loss.item() == pytest.approx(by_loop(pred, target, reduction), rel=1e-5, abs=1e-5)
 
 
 def test_reductions_differ():
@@ -57,8 +56,8 @@ def test_reductions_differ():
 
 def test_by_hand():
     # errors 1, 2 and one pixel without a measurement
-    pred = torch.tensor([[[[3., 8., 50.]]]])
-    target = torch.tensor([[[[2., 10., 0.]]]])
+    pred = torch.tensor([[[[3.0, 8.0, 50.0]]]])
+    target = torch.tensor([[[[2.0, 10.0, 0.0]]]])
     assert MaskedMSELoss()(pred, target).item() == 2.5
 
 
@@ -101,17 +100,17 @@ def test_without_measurement(reduction):
 
 
 def test_half_precision_does_not_overflow():
-    pred = torch.full((1, 1, 2, 2), 1., dtype=torch.float16)
-    loss = MaskedMSELoss()(pred, torch.full((1, 1, 2, 2), 655.))
+    pred = torch.full((1, 1, 2, 2), 1.0, dtype=torch.float16)
+    loss = MaskedMSELoss()(pred, torch.full((1, 1, 2, 2), 655.0))
     assert loss.dtype == torch.float32
-    assert loss.item() == 654.**2
+    assert loss.item() == 654.0**2
 
 
 def test_loss_weight():
     pred, target = random_depth()
     assert torch.allclose(
-        MaskedMSELoss(loss_weight=0.1)(pred, target),
-        0.1 * MaskedMSELoss()(pred, target))
+        MaskedMSELoss(loss_weight=0.1)(pred, target), 0.1 * MaskedMSELoss()(pred, target)
+    )
 
 
 def test_bad_reduction():

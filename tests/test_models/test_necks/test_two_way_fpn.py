@@ -19,21 +19,19 @@ def feature_maps(height, width, batch=2):
 def recomposed(neck, feats):
     """The two paths written out, level by level."""
     t4, t8, t16, t32 = (
-        conv_norm_act(m, x)
-        for m, x in zip(neck.top_down_laterals, feats, strict=True))
+        conv_norm_act(m, x) for m, x in zip(neck.top_down_laterals, feats, strict=True)
+    )
     t16 = t16 + nearest(t32, t16.shape[-2:])
     t8 = t8 + nearest(t16, t8.shape[-2:])
     t4 = t4 + nearest(t8, t4.shape[-2:])
     b4, b8, b16, b32 = (
-        conv_norm_act(m, x)
-        for m, x in zip(neck.bottom_up_laterals, feats, strict=True))
+        conv_norm_act(m, x) for m, x in zip(neck.bottom_up_laterals, feats, strict=True)
+    )
     b8 = b8 + nearest(b4, b8.shape[-2:])
     b16 = b16 + nearest(b8, b16.shape[-2:])
     b32 = b32 + nearest(b16, b32.shape[-2:])
     sums = (t4 + b4, t8 + b8, t16 + b16, t32 + b32)
-    return [
-        separable(m, x) for m, x in zip(neck.output_convs, sums, strict=True)
-    ]
+    return [separable(m, x) for m, x in zip(neck.output_convs, sums, strict=True)]
 
 
 @pytest.mark.parametrize('size', [(64, 96), (50, 77)])
@@ -42,8 +40,7 @@ def test_equals_recomposition(size):
     randomise_norms(neck)
     feats = [x.double() for x in feature_maps(*size)]
     with torch.no_grad():
-        for out, expected in zip(
-                neck(feats), recomposed(neck, feats), strict=True):
+        for out, expected in zip(neck(feats), recomposed(neck, feats), strict=True):
             assert torch.allclose(out, expected, rtol=0, atol=1e-10)
 
 
@@ -60,8 +57,7 @@ def test_every_level_reaches_every_other():
     feats = [x.requires_grad_() for x in feature_maps(64, 96)]
     outs = neck(feats)
     for out in outs:
-        grads = torch.autograd.grad(
-            out.square().sum(), feats, retain_graph=True)
+        grads = torch.autograd.grad(out.square().sum(), feats, retain_graph=True)
         assert all(g.abs().max() > 0 for g in grads)
     sum(o.square().sum() for o in outs).backward()
     assert all(p.grad is not None for p in neck.parameters())

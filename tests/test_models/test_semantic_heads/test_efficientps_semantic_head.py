@@ -9,16 +9,12 @@ from pandepth_mm.models.semantic_heads import EfficientPSSemanticHead
 def feature_maps(height, width, channels=6, batch=2):
     """Maps of strides 4 to 32, each size rounded up."""
     torch.manual_seed(0)
-    return [
-        torch.randn(batch, channels, -(-height // s), -(-width // s))
-        for s in (4, 8, 16, 32)
-    ]
+    return [torch.randn(batch, channels, -(-height // s), -(-width // s)) for s in (4, 8, 16, 32)]
 
 
 def head_of(num_classes=5, **kwargs):
     torch.manual_seed(1)
-    return EfficientPSSemanticHead(
-        num_classes, in_channels=6, channels=4, **kwargs)
+    return EfficientPSSemanticHead(num_classes, in_channels=6, channels=4, **kwargs)
 
 
 def lsfe(module, x):
@@ -29,21 +25,17 @@ def dpc(module, x):
     first = separable(module.first, x)
     second, third, fourth = (separable(m, first) for m in module.parallel)
     fifth = separable(module.last, fourth)
-    return conv_norm_act(
-        module.reduce, torch.cat([first, second, third, fourth, fifth], 1))
+    return conv_norm_act(module.reduce, torch.cat([first, second, third, fourth, fifth], 1))
 
 
 def recomposed(head, feats, out_size):
     """EfficientPS's figure of the semantic head, written out."""
-    x4, x8 = lsfe(head.extractors[0], feats[0]), lsfe(head.extractors[1],
-                                                      feats[1])
-    x16, x32 = dpc(head.extractors[2], feats[2]), dpc(head.extractors[3],
-                                                      feats[3])
+    x4, x8 = lsfe(head.extractors[0], feats[0]), lsfe(head.extractors[1], feats[1])
+    x16, x32 = dpc(head.extractors[2], feats[2]), dpc(head.extractors[3], feats[3])
     x16 = x16 + bilinear(x32, x16.shape[-2:])
     x8 = x8 + bilinear(lsfe(head.corrections[1].convs, x16), x8.shape[-2:])
     x4 = x4 + bilinear(lsfe(head.corrections[0].convs, x8), x4.shape[-2:])
-    x = torch.cat([x4] + [bilinear(x, x4.shape[-2:]) for x in (x8, x16, x32)],
-                  1)
+    x = torch.cat([x4] + [bilinear(x, x4.shape[-2:]) for x in (x8, x16, x32)], 1)
     weight, bias = head.classifier.weight[:, :, 0, 0], head.classifier.bias
     x = torch.einsum('oc,bchw->bohw', weight, x) + bias[:, None, None]
     return bilinear(x, out_size)
@@ -63,8 +55,7 @@ def test_equals_recomposition(size):
 def test_dilations():
     cell = head_of().extractors[3]
     convs = [cell.first, *cell.parallel, cell.last]
-    assert [m.depthwise_conv.dilation for m in convs
-            ] == [(1, 6), (1, 1), (6, 21), (18, 15), (6, 3)]
+    assert [m.depthwise_conv.dilation for m in convs] == [(1, 6), (1, 1), (6, 21), (18, 15), (6, 3)]
 
 
 @pytest.mark.parametrize('size', [(200, 1000), (375, 1242), (33, 65)])
@@ -80,17 +71,13 @@ def test_every_scale_and_parameter_learns():
     losses = head.loss_by_feat(head(feats, (64, 96)), target)
     losses['loss_semantic'].backward()
     assert all(x.grad.abs().max() > 0 for x in feats)
-    assert all(
-        p.grad is not None and p.grad.isfinite().all()
-        for p in head.parameters())
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
 
 
 def test_loss():
     head = head_of(
-        loss=dict(
-            type='pandepth_mm.HardPixelCrossEntropyLoss',
-            fraction=0.5,
-            loss_weight=0.3))
+        loss=dict(type='pandepth_mm.HardPixelCrossEntropyLoss', fraction=0.5, loss_weight=0.3)
+    )
     logits = torch.randn(2, 5, 8, 9)
     target = torch.randint(5, (2, 8, 9))
     target[:, :3] = 255

@@ -7,7 +7,7 @@ from pandepth_mm.models.losses import HardPixelCrossEntropyLoss
 from pandepth_mm.models.semantic_heads import JointHead
 
 
-def head_of(num_classes=5, max_depth=80., **kwargs):
+def head_of(num_classes=5, max_depth=80.0, **kwargs):
     torch.manual_seed(0)
     return JointHead(num_classes, max_depth, channels=8, **kwargs)
 
@@ -27,8 +27,7 @@ def test_equals_recomposition(last_kernel):
         assert module.conv.kernel_size == (3, 3)
         x = conv_norm_act(module, x)
     last = head.convs[3]
-    expected = F.conv2d(
-        x, last.weight, last.bias, padding=last_kernel // 2)
+    expected = F.conv2d(x, last.weight, last.bias, padding=last_kernel // 2)
     out = head(logits, depth)
     assert out.shape == logits.shape
     assert torch.allclose(out, expected, rtol=0, atol=1e-10)
@@ -51,19 +50,17 @@ def test_nothing_shifts():
         moved = logits.clone()
         moved[0, :, row, col] += 1
         rows, cols = torch.nonzero(
-            (head(moved, depth) - head(logits, depth))[0].abs().sum(0),
-            as_tuple=True)
+            (head(moved, depth) - head(logits, depth))[0].abs().sum(0), as_tuple=True
+        )
         assert (rows.min(), rows.max()) == (row - 4, row + 4)
         assert (cols.min(), cols.max()) == (col - 4, col + 4)
 
 
 def test_depth_is_relative_to_its_range():
-    near, far = head_of(max_depth=40.).eval(), head_of(max_depth=80.).eval()
+    near, far = head_of(max_depth=40.0).eval(), head_of(max_depth=80.0).eval()
     logits, depth = random_inputs()
-    assert torch.allclose(
-        near(logits, depth / 2), far(logits, depth), atol=1e-6)
-    assert not torch.allclose(
-        near(logits, depth), far(logits, depth), atol=1e-3)
+    assert torch.allclose(near(logits, depth / 2), far(logits, depth), atol=1e-6)
+    assert not torch.allclose(near(logits, depth), far(logits, depth), atol=1e-3)
 
 
 @pytest.mark.parametrize('num_convs', [1, 2, 4])
@@ -81,19 +78,18 @@ def test_loss_reaches_logits_depth_and_parameters(num_convs):
 
 
 def test_loss_weight():
-    head = head_of(
-        loss=dict(
-            type='pandepth_mm.HardPixelCrossEntropyLoss', loss_weight=0.3))
+    head = head_of(loss=dict(type='pandepth_mm.HardPixelCrossEntropyLoss', loss_weight=0.3))
     logits, _ = random_inputs()
     target = torch.randint(5, (2, 9, 13))
     assert torch.allclose(
         head.loss_by_feat(logits, target)['loss_joint'],
-        0.3 * HardPixelCrossEntropyLoss()(logits, target))
+        0.3 * HardPixelCrossEntropyLoss()(logits, target),
+    )
 
 
 def test_number_of_parameters():
     def count(num_classes, **kwargs):
-        head = JointHead(num_classes, 80., **kwargs)
+        head = JointHead(num_classes, 80.0, **kwargs)
         return sum(p.numel() for p in head.parameters())
 
     # Table 2: 1.2 M with a last 1x1. The authors' 1,222,701 has a norm of
@@ -103,11 +99,7 @@ def test_number_of_parameters():
     assert count(14) == 1248014
 
 
-@pytest.mark.parametrize('kwargs', [
-    dict(num_convs=0),
-    dict(last_kernel=2),
-    dict(max_depth=0.),
-])
+@pytest.mark.parametrize('kwargs', [dict(num_convs=0), dict(last_kernel=2), dict(max_depth=0.0)])
 def test_bad_arguments(kwargs):
     with pytest.raises(ValueError, match='must be'):
         head_of(**kwargs)

@@ -1,4 +1,5 @@
 """A real browser without a network, for the tests of pages."""
+
 import contextlib
 import io
 import os
@@ -9,16 +10,19 @@ import pytest
 from PIL import Image
 
 # software WebGL, as a machine without a GPU has
-FLAGS = ('--no-sandbox', '--disable-background-networking', '--use-gl=angle',
-         '--use-angle=swiftshader', '--enable-unsafe-swiftshader')
+FLAGS = (
+    '--no-sandbox',
+    '--disable-background-networking',
+    '--use-gl=angle',
+    '--use-angle=swiftshader',
+    '--enable-unsafe-swiftshader',
+)
 
 
 def find_browser():
     """Path of Chromium or Chrome, or None."""
-    names = (os.environ.get('CHROMIUM'), 'chromium', 'chromium-browser',
-             'google-chrome')
-    return next((p for p in map(shutil.which, filter(None, names)) if p),
-                None)
+    names = (os.environ.get('CHROMIUM'), 'chromium', 'chromium-browser', 'google-chrome')
+    return next((p for p in map(shutil.which, filter(None, names)) if p), None)
 
 
 @contextlib.contextmanager
@@ -28,9 +32,9 @@ def launch_browser():
     if executable is None:
         pytest.skip('no Chromium: apt install chromium')
     from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=executable, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
         yield browser
         browser.close()
 
@@ -38,15 +42,15 @@ def launch_browser():
 @contextlib.contextmanager
 def open_page(browser, path, width=1280, height=800, touch=False):
     """A page of a local file; fails on any error and any other request."""
-    context = browser.new_context(
-        viewport=dict(width=width, height=height), has_touch=touch)
+    context = browser.new_context(viewport=dict(width=width, height=height), has_touch=touch)
     context.set_offline(True)
     page = context.new_page()
     requests, errors = [], []
     page.on('request', lambda request: requests.append(request.url))
     page.on('pageerror', lambda error: errors.append(str(error)))
-    page.on('console', lambda message: errors.append(message.text)
-            if message.type == 'error' else None)
+    page.on(
+        'console', lambda message: errors.append(message.text) if message.type == 'error' else None
+    )
     page.goto(path.as_uri())
     wait_until_idle(page)
     yield page
@@ -58,15 +62,13 @@ def open_page(browser, path, width=1280, height=800, touch=False):
 def wait_until_idle(page):
     """Wait until the page has done all changes that were asked for."""
     page.wait_for_selector('#legend', state='attached')
-    page.wait_for_function('!("busy" in document.body.dataset)',
-                           timeout=120_000)
+    page.wait_for_function('!("busy" in document.body.dataset)', timeout=120_000)
 
 
 def plot_picture(page):
     """The plot as it is seen, uint8 (H, W, 3), once it stands still."""
     wait_until_idle(page)
-    page.evaluate('new Promise((done) => requestAnimationFrame('
-                  '() => requestAnimationFrame(done)))')
+    page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))')
     before, same = None, 0
     for _ in range(100):
         shot = page.screenshot(clip=page.locator('#plot').bounding_box())

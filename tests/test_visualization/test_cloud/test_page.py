@@ -1,18 +1,17 @@
 """The page of a cloud, in a real browser without a network."""
+
 import json
 import re
 
 import numpy as np
 import pytest
-from cloud_browser import (count_color, launch_browser, open_page,
-                           plot_picture, where_color)
-from cloud_samples import (BLUE, BLUE_DEPTH, CLASSES, PALETTE, RED, RED_DEPTH,
-                           make_cloud)
+from cloud_browser import count_color, launch_browser, open_page, plot_picture, where_color
+from cloud_samples import BLUE, BLUE_DEPTH, CLASSES, PALETTE, RED, RED_DEPTH, make_cloud
 
 from pandepth_mm.errors import InputError
+from pandepth_mm.structures.panoptic_cloud import PanopticCloud
 from pandepth_mm.visualization.cloud.page import write_cloud_page
 from pandepth_mm.visualization.frame.colors import colour_depth
-from pandepth_mm.structures.panoptic_cloud import PanopticCloud
 
 YELLOW, GREEN = PALETTE
 MANY = 500  # pixels that a block covers at least, seen from its side too
@@ -46,8 +45,7 @@ def wait_for_centre(page, color, target, atol=2):
     for _ in range(20):
         picture = plot_picture(page)[:600]  # above the bar
         there = np.argwhere(where_color(picture, color))
-        if len(there) > MANY and np.abs(
-                there.mean(axis=0) - target).max() <= atol:
+        if len(there) > MANY and np.abs(there.mean(axis=0) - target).max() <= atol:
             return
         page.wait_for_timeout(250)
     np.testing.assert_allclose(centre(picture, color), target, atol=atol)
@@ -58,9 +56,7 @@ def test_first_view_shows_the_cloud_as_the_camera_saw_it(browser, page_file):
         picture = plot_picture(page)
         assert page.title() == 'Two blocks'
         assert page.inner_text('#points') == '4,004 points'
-        assert page.locator('#legend button').all_text_contents() == [
-            'Road', 'Car', 'void'
-        ]
+        assert page.locator('#legend button').all_text_contents() == ['Road', 'Car', 'void']
         assert not page.is_visible('#bar')
     height, width = picture.shape[:2]
     for color, side in ((RED, 0), (BLUE, width / 2)):
@@ -73,20 +69,21 @@ def test_first_view_shows_the_cloud_as_the_camera_saw_it(browser, page_file):
 
 
 def test_buttons_switch_the_colours(browser, page_file):
-    near, far = colour_depth(
-        np.array([[RED_DEPTH, BLUE_DEPTH]]), 0, BLUE_DEPTH)[0]
+    near, far = colour_depth(np.array([[RED_DEPTH, BLUE_DEPTH]]), 0, BLUE_DEPTH)[0]
     # blue is dark: 255 * 0.114 of 256 brightnesses
     grey = (49, 49, 49)
     with open_page(browser, page_file) as page:
         first = plot_picture(page)
-        for mode, left, right in (('class', GREEN, YELLOW),
-                                  ('instance', GREEN, grey),
-                                  ('depth', near, far), ('rgb', RED, BLUE)):
+        for mode, left, right in (
+            ('class', GREEN, YELLOW),
+            ('instance', GREEN, grey),
+            ('depth', near, far),
+            ('rgb', RED, BLUE),
+        ):
             page.click(f'#modes button[data-mode={mode}]')
             wait_for_centre(page, left, centre(first, RED))
             wait_for_centre(page, right, centre(first, BLUE))
-            assert page.get_attribute(f'[data-mode={mode}]',
-                                      'aria-pressed') == 'true'
+            assert page.get_attribute(f'[data-mode={mode}]', 'aria-pressed') == 'true'
             assert page.locator('#modes [aria-pressed=true]').count() == 1
             assert page.is_visible('#bar') == (mode == 'depth')
             if mode == 'depth':
@@ -137,19 +134,25 @@ def test_drag_turns_and_the_view_stays_in_other_colours(browser, page_file):
         wait_for_centre(page, RED, centre(first, RED))
         page.click('[data-zoom="1.25"]')
         smaller = plot_picture(page)
-        assert np.ptp(np.nonzero(where_color(smaller, RED))[0]) < \
-            0.9 * np.ptp(np.nonzero(where_color(first, RED))[0])
+        assert np.ptp(np.nonzero(where_color(smaller, RED))[0]) < 0.9 * np.ptp(
+            np.nonzero(where_color(first, RED))[0]
+        )
 
 
 def test_finger_turns_and_the_view_stays(browser, page_file):
     with open_page(browser, page_file, touch=True) as page:
         first = plot_picture(page)
         session = page.context.new_cdp_session(page)
-        for kind, x in (('touchStart', 600), ('touchMove', 615),
-                        ('touchMove', 630), ('touchEnd', None)):
-            session.send('Input.dispatchTouchEvent', dict(
-                type=kind,
-                touchPoints=[dict(x=x, y=400)] if x is not None else []))
+        for kind, x in (
+            ('touchStart', 600),
+            ('touchMove', 615),
+            ('touchMove', 630),
+            ('touchEnd', None),
+        ):
+            session.send(
+                'Input.dispatchTouchEvent',
+                dict(type=kind, touchPoints=[dict(x=x, y=400)] if x is not None else []),
+            )
             page.wait_for_timeout(100)
         turned = plot_picture(page)
         moved = abs(centre(turned, RED) - centre(first, RED)).max()
@@ -163,8 +166,7 @@ def test_hover_tells_class_instance_and_depth(browser, page_file):
     with open_page(browser, page_file) as page:
         picture = plot_picture(page)
         box = page.locator('#plot').bounding_box()
-        for color, text in ((RED, 'Car 3depth 5.0 m'),
-                            (BLUE, 'Roaddepth 8.0 m')):
+        for color, text in ((RED, 'Car 3depth 5.0 m'), (BLUE, 'Roaddepth 8.0 m')):
             row, col = centre(picture, color)
             page.mouse.move(box['x'] + col, box['y'] + row)
             page.locator('.hovertext', has_text=text).wait_for()
@@ -192,12 +194,9 @@ def test_names_are_text_and_an_empty_cloud_is_a_page(browser, tmp_path):
             page.click(f'[data-mode={mode}]')
         assert len(np.unique(plot_picture(page)[:300], axis=None)) == 3
 
-    write_cloud_page(tmp_path / 'evil.html', make_cloud(), (evil, '100%'),
-                     PALETTE)
+    write_cloud_page(tmp_path / 'evil.html', make_cloud(), (evil, '100%'), PALETTE)
     with open_page(browser, tmp_path / 'evil.html') as page:
-        assert page.locator('#legend button').all_text_contents() == [
-            evil, '100%', 'void'
-        ]
+        assert page.locator('#legend button').all_text_contents() == [evil, '100%', 'void']
 
 
 def page_data(path):
@@ -225,7 +224,8 @@ def test_300_instances_have_300_codes(tmp_path):
         rgb=np.zeros((count, 3), np.uint8),
         labels=np.ones(count, np.int32),
         instances=np.arange(1, count + 1, dtype=np.int32),
-        pixels=np.zeros((count, 2), np.int32))
+        pixels=np.zeros((count, 2), np.int32),
+    )
     write_cloud_page(tmp_path / 'a.html', cloud, CLASSES, PALETTE)
     mode = page_data(tmp_path / 'a.html')['modes']['instance']
     assert mode['colors'][0]['dtype'] == 'u2'
@@ -239,8 +239,7 @@ def test_bad_input_is_named(tmp_path):
     with pytest.raises(InputError, match='^palette: found 1 colours'):
         write_cloud_page(tmp_path / 'a.html', cloud, CLASSES, PALETTE[:1])
     with pytest.raises(InputError, match='^max_points: found 0'):
-        write_cloud_page(tmp_path / 'a.html', cloud, CLASSES, PALETTE,
-                         max_points=0)
+        write_cloud_page(tmp_path / 'a.html', cloud, CLASSES, PALETTE, max_points=0)
     with pytest.raises(InputError, match='cannot be written'):
         write_cloud_page(tmp_path, cloud, CLASSES, PALETTE)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,5 @@
 """The PLY file, as other programs read it."""
+
 import numpy as np
 import pytest
 import trimesh
@@ -25,13 +26,21 @@ def test_header_and_labels(tmp_path):
     write_ply(tmp_path / 'cloud.ply', cloud, ('Road', 'Straße\n2'))
     head = (tmp_path / 'cloud.ply').read_bytes().split(b'end_header\n')[0]
     assert head.decode('ascii').splitlines() == [
-        'ply', 'format binary_little_endian 1.0',
+        'ply',
+        'format binary_little_endian 1.0',
         'comment metres, camera frame: x right, y down, z forward',
-        'comment class 0 Road', r'comment class 1 Stra\xdfe\n2',
-        'comment class 2 void', f'element vertex {len(cloud.xyz)}',
-        'property float x', 'property float y', 'property float z',
-        'property uchar red', 'property uchar green', 'property uchar blue',
-        'property int class', 'property int instance'
+        'comment class 0 Road',
+        r'comment class 1 Stra\xdfe\n2',
+        'comment class 2 void',
+        f'element vertex {len(cloud.xyz)}',
+        'property float x',
+        'property float y',
+        'property float z',
+        'property uchar red',
+        'property uchar green',
+        'property uchar blue',
+        'property int class',
+        'property int instance',
     ]
     vertex = PlyData.read(tmp_path / 'cloud.ply')['vertex']
     np.testing.assert_array_equal(vertex['class'], cloud.labels)
@@ -41,8 +50,7 @@ def test_header_and_labels(tmp_path):
 
 def test_empty_cloud_is_a_file_of_no_points(tmp_path):
     cloud = make_cloud()
-    write_ply(tmp_path / 'cloud.ply', type(cloud)(*(c[:0] for c in cloud)),
-              CLASSES)
+    write_ply(tmp_path / 'cloud.ply', type(cloud)(*(c[:0] for c in cloud)), CLASSES)
     assert PlyData.read(tmp_path / 'cloud.ply')['vertex'].count == 0
 
 

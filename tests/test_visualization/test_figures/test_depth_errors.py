@@ -1,4 +1,5 @@
 """The figure of depth errors."""
+
 import cv2
 import numpy as np
 import pytest
@@ -14,24 +15,30 @@ def family(**mae):
     return {
         name.replace('_', ' '): dict(
             n_pixels=0 if value is None else 100,
-            model=dict(mae=value), nearest_fill=dict(mae=value))
+            model=dict(mae=value),
+            nearest_fill=dict(mae=value),
+        )
         for name, value in mae.items()
     }
 
 
 def make_details():
-    thing = dict(n_instances=3, model=dict(median_error=250.0),
-                 nearest_fill=dict(median_error=500.0))
+    thing = dict(
+        n_instances=3, model=dict(median_error=250.0), nearest_fill=dict(median_error=500.0)
+    )
     breakdown = {
         'range': family(near=100.0, far=4000.0, none=None),
         'input_distance': family(given=0.0, far=2000.0),
         'edge': family(elsewhere=100.0, at_edges=2000.0),
         'class': family(Car=700.0, Road=300.0, Sky=None),
-        'instance': dict(Car=thing)
+        'instance': dict(Car=thing),
     }
     return dict(
-        model=dict(per_image_mean={}), nearest_fill=dict(per_image_mean={}),
-        breakdown=breakdown, n_instances_without_gt=0)
+        model=dict(per_image_mean={}),
+        nearest_fill=dict(per_image_mean={}),
+        breakdown=breakdown,
+        n_instances_without_gt=0,
+    )
 
 
 @pytest.fixture
@@ -57,16 +64,20 @@ def test_bars_are_the_numbers_in_metres(tmp_path, drawn):
     assert len(axes) == 5
     heights = [[bar.get_height() for bar in axis.patches] for axis in axes]
     # model, then fill; what has no pixel is left out
-    assert heights == [[0.1, 4, 0.1, 4], [0, 2, 0, 2], [0.1, 2, 0.1, 2],
-                       [0.7, 0.3, 0.7, 0.3], [0.25, 0.5]]
+    assert heights == [
+        [0.1, 4, 0.1, 4],
+        [0, 2, 0, 2],
+        [0.1, 2, 0.1, 2],
+        [0.7, 0.3, 0.7, 0.3],
+        [0.25, 0.5],
+    ]
     assert all(' m' in axis.get_ylabel() for axis in axes)
     labels = [label.get_text() for label in axes[0].get_xticklabels()]
     assert labels == ['near\n50 %', 'far\n50 %']
     assert not plt.fignum_exists(drawn[0].number)
 
 
-@pytest.mark.parametrize('names', [('range', ), ('instance', ),
-                                   ('edge', 'class')])
+@pytest.mark.parametrize('names', [('range',), ('instance',), ('edge', 'class')])
 def test_draws_what_is_there(tmp_path, drawn, names):
     details = make_details()
     details['breakdown'] = {n: details['breakdown'][n] for n in names}

@@ -1,4 +1,5 @@
 """Colours of labels and depth at known pixels."""
+
 import numpy as np
 import pytest
 
@@ -78,8 +79,7 @@ def test_a_label_without_a_colour_is_an_input_error():
 
 def test_panoptic_from_parts():
     labels = np.array([[0, 0, 2, 255], [0, 1, 2, 2]])
-    masks = np.array([[[1, 0, 0, 0], [1, 0, 0, 0]],
-                      [[0, 1, 0, 0], [0, 0, 0, 0]]])
+    masks = np.array([[[1, 0, 0, 0], [1, 0, 0, 0]], [[0, 1, 0, 0], [0, 0, 0, 0]]])
     ids = colors.panoptic_from_parts(labels, masks, [0, 0], num_classes=3)
     # worked by hand; pixel (1, 1) is a thing's without a mask
     assert ids.tolist() == [[1000, 2000, 2, 3], [1000, 1, 2, 2]]
@@ -116,11 +116,16 @@ def test_depth_range_ignores_what_is_no_measurement_and_a_few_far_points():
         colors.depth_range([depth], max_depth=-1)
 
 
-@pytest.mark.parametrize('vmin, vmax, expected',
-                         [(0, 80, [0, 20, 40, 60, 80]),
-                          (0, 50, [0, 10, 20, 30, 40, 50]),
-                          (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
-                          (3, 21, [5, 10, 15, 20]), (0, 7, [0, 2, 4, 6])])
+@pytest.mark.parametrize(
+    'vmin, vmax, expected',
+    [
+        (0, 80, [0, 20, 40, 60, 80]),
+        (0, 50, [0, 10, 20, 30, 40, 50]),
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (3, 21, [5, 10, 15, 20]),
+        (0, 7, [0, 2, 4, 6]),
+    ],
+)
 def test_depth_ticks(vmin, vmax, expected):
     assert colors.depth_ticks(vmin, vmax) == pytest.approx(expected)
 
@@ -135,9 +140,7 @@ def test_splat_keeps_every_point_at_its_place_and_makes_dots():
     assert (out > 0).sum() > 4 * (depth > 0).sum()
     assert np.isin(out[out > 0], depth).all()
     # centre (u + .5) * 2 - .5 lies between two pixels
-    near = np.stack([
-        out[2 * rows + i, 2 * cols + j] for i in (0, 1) for j in (0, 1)
-    ])
+    near = np.stack([out[2 * rows + i, 2 * cols + j] for i in (0, 1) for j in (0, 1)])
     seen = (near == depth[rows, cols]).any(0)
     covered = ((near > 0) & (near < depth[rows, cols])).any(0)
     assert (seen | covered).all() and seen.mean() > 0.8

@@ -1,4 +1,5 @@
 """Layout, title lines, colour bars, legends and the instance panel."""
+
 import numpy as np
 import pytest
 
@@ -12,8 +13,7 @@ GREEN = (10, 200, 30)
 
 def make_panels(count, height, width):
     return [
-        Panel(f'P{i}', np.full((height, width, 3), GREEN, dtype=np.uint8))
-        for i in range(count)
+        Panel(f'P{i}', np.full((height, width, 3), GREEN, dtype=np.uint8)) for i in range(count)
     ]
 
 
@@ -21,14 +21,13 @@ def has_color(picture, color):
     return (picture == np.array(color)).all(-1)
 
 
-@pytest.mark.parametrize('height, width, shape', [(200, 1000, (6, 1)),
-                                                  (375, 1242, (3, 2)),
-                                                  (480, 640, (2, 3))])
+@pytest.mark.parametrize(
+    'height, width, shape', [(200, 1000, (6, 1)), (375, 1242, (3, 2)), (480, 640, (2, 3))]
+)
 def test_grid_follows_the_aspect_of_the_image(height, width, shape):
     grid = panels.arrange(make_panels(6, height, width))
     assert (len(grid), len(grid[0])) == shape
-    assert [p.title for row in grid for p in row] == \
-        [f'P{i}' for i in range(6)]
+    assert [p.title for row in grid for p in row] == [f'P{i}' for i in range(6)]
 
 
 def test_last_row_is_filled_up():
@@ -40,8 +39,7 @@ def test_last_row_is_filled_up():
 def test_pairs_stand_side_by_side_or_one_above_the_other():
     wide = make_panels(10, 375, 1242)
     grid = panels.arrange_pairs(list(zip(wide[::2], wide[1::2], strict=True)))
-    assert [[p.title for p in row] for row in grid[:2]] == [['P0', 'P1'],
-                                                            ['P2', 'P3']]
+    assert [[p.title for p in row] for row in grid[:2]] == [['P0', 'P1'], ['P2', 'P3']]
     square = make_panels(10, 480, 640)
     pairs = list(zip(square[::2], square[1::2], strict=True))
     grid = panels.arrange_pairs(pairs)
@@ -61,7 +59,7 @@ def test_compose_shows_every_pixel_of_every_panel(height, width):
 def test_compose_leaves_empty_cells_white_and_repeats_itself():
     grid = [[make_panels(1, 60, 200)[0], None]]
     picture = panels.compose_panels(grid)
-    right = picture[:, picture.shape[1] // 2 + 5:]
+    right = picture[:, picture.shape[1] // 2 + 5 :]
     assert (right == 255).all()
     assert np.array_equal(picture, panels.compose_panels(grid))
 
@@ -100,8 +98,7 @@ def test_tick_labels():
 def test_title_line_holds_the_whole_colour_bar(width, title):
     panel = make_panels(1, 150, width)[0]._replace(title=title)
     plain = panels.compose_panels([[panel]])
-    picture = panels.compose_panels(
-        [[panel._replace(colorbar=ColorBar(0, 80, 'viridis'))]])
+    picture = panels.compose_panels([[panel._replace(colorbar=ColorBar(0, 80, 'viridis'))]])
     assert picture.shape == plain.shape
     assert has_color(picture, GREEN).sum() == 150 * width
     lut = depth_lut('viridis')
@@ -117,10 +114,16 @@ def test_title_line_holds_the_whole_colour_bar(width, title):
 
 def draw(bboxes, labels, scores, masks, thr=0.5, size=(100, 200)):
     image = np.full((*size, 3), 100, dtype=np.uint8)
-    return instances.draw_instances(image, np.array(bboxes, float),
-                                    np.array(labels), scores, masks,
-                                    ['Truck', 'Car'],
-                                    [(160, 60, 60), (255, 127, 80)], thr)
+    return instances.draw_instances(
+        image,
+        np.array(bboxes, float),
+        np.array(labels),
+        scores,
+        masks,
+        ['Truck', 'Car'],
+        [(160, 60, 60), (255, 127, 80)],
+        thr,
+    )
 
 
 def test_no_instances_gives_the_dimmed_image():
@@ -134,8 +137,7 @@ def test_instance_mask_box_and_threshold():
     masks = np.zeros((2, 100, 200), dtype=bool)
     masks[0, 40:80, 50:90] = True
     masks[1, 40:80, 120:160] = True
-    picture = draw([[50, 40, 90, 80], [120, 40, 160, 80]], [1, 1],
-                   np.array([0.9, 0.4]), masks)
+    picture = draw([[50, 40, 90, 80], [120, 40, 160, 80]], [1, 1], np.array([0.9, 0.4]), masks)
     dim, alpha = round(100 * instances.DIM), instances.MASK_ALPHA
     expected = [round((1 - alpha) * dim + alpha * c) for c in (255, 127, 80)]
     assert picture[60, 70].tolist() == expected
@@ -157,21 +159,23 @@ def test_masks_are_brought_to_the_size_of_the_panel():
     masks = np.zeros((1, 50, 100), dtype=bool)
     masks[0, 20:40, 25:45] = True
     small = draw([[50, 40, 90, 80]], [0], None, masks)
-    large = draw([[50, 40, 90, 80]], [0], None,
-                 masks.repeat(2, 1).repeat(2, 2))
+    large = draw([[50, 40, 90, 80]], [0], None, masks.repeat(2, 1).repeat(2, 2))
     assert np.array_equal(small, large)
 
 
 def test_texts_do_not_cover_each_other():
     taken = []
     for _ in range(6):
-        place = instances._free_place((50, 40, 90, 60), (60, 12), (200, 100),
-                                      taken)
+        place = instances._free_place((50, 40, 90, 60), (60, 12), (200, 100), taken)
         if place is None:
             break
         for other in taken:
-            assert place[2] <= other[0] or other[2] <= place[0] or \
-                place[3] <= other[1] or other[3] <= place[1]
+            assert (
+                place[2] <= other[0]
+                or other[2] <= place[0]
+                or place[3] <= other[1]
+                or other[3] <= place[1]
+            )
         assert 0 <= place[0] < place[2] <= 200
         assert 0 <= place[1] < place[3] <= 100
         taken.append(place)
@@ -179,7 +183,6 @@ def test_texts_do_not_cover_each_other():
 
 
 def test_box_beyond_the_image_and_text_wider_than_it():
-    picture = draw([[-30, -20, 500, 400]], [0], np.array([0.99]), None,
-                   size=(8, 12))
+    picture = draw([[-30, -20, 500, 400]], [0], np.array([0.99]), None, size=(8, 12))
     assert picture.shape == (8, 12, 3)
     assert tuple(picture[0, 0]) == (160, 60, 60)

@@ -1,4 +1,5 @@
 """Videos, read back with OpenCV and Pillow."""
+
 import cv2
 import numpy as np
 import pytest
@@ -6,8 +7,7 @@ from PIL import Image
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.structures.palette import DRAW_COLORS
-from pandepth_mm.visualization.frame.video import (MAX_GIF_WIDTH, read_pictures,
-                                             write_video)
+from pandepth_mm.visualization.frame.video import MAX_GIF_WIDTH, read_pictures, write_video
 
 COLORS = [(220, 40, 30), (20, 160, 60), (30, 60, 200), (240, 220, 10)]
 
@@ -17,7 +17,7 @@ def make_pictures(height=48, width=64, count=4):
     twice."""
     for i in range(count):
         picture = np.full((height, width, 3), 255, dtype=np.uint8)
-        picture[:height // 2] = COLORS[i]
+        picture[: height // 2] = COLORS[i]
         yield picture
 
 
@@ -56,8 +56,8 @@ def assert_colors(frames, tolerance):
     for frame, color in zip(frames, COLORS, strict=True):
         height, width = frame.shape[:2]
         # away from the edge, where codecs smear
-        top = frame[4:height // 2 - 4].astype(int)
-        bottom = frame[height // 2 + 4:].astype(int)
+        top = frame[4 : height // 2 - 4].astype(int)
+        bottom = frame[height // 2 + 4 :].astype(int)
         assert abs(top - color).max() <= tolerance
         assert abs(bottom - 255).max() <= tolerance
 
@@ -117,11 +117,11 @@ def test_gif_keeps_the_colours_of_the_legend(tmp_path):
     """Swatches of the legend's size among the many colours of an image."""
     picture = make_dull_image()
     for i, color in enumerate(DRAW_COLORS.values()):
-        picture[150:163, 20 * i:20 * i + 19] = color
+        picture[150:163, 20 * i : 20 * i + 19] = color
     write_video(tmp_path / 'a.gif', [picture])
-    (frame, ), _ = read_gif(tmp_path / 'a.gif')
+    (frame,), _ = read_gif(tmp_path / 'a.gif')
     for i, color in enumerate(DRAW_COLORS.values()):
-        found = frame[150:163, 20 * i:20 * i + 19].astype(int)
+        found = frame[150:163, 20 * i : 20 * i + 19].astype(int)
         assert abs(found - color).max() <= 4
 
 
@@ -182,11 +182,14 @@ def test_pictures_of_one_width_get_white_below(tmp_path):
     assert (pictures[1] == (10, 20, 30)).all()
 
 
-@pytest.mark.parametrize('name, message', [
-    ('wide.png', 'wide.png: found a width of 9 pixels; expected 7'),
-    ('text.png', 'text.png: found a file that cannot be decoded'),
-    ('none.png', 'none.png: found no such file'),
-])
+@pytest.mark.parametrize(
+    'name, message',
+    [
+        ('wide.png', 'wide.png: found a width of 9 pixels; expected 7'),
+        ('text.png', 'text.png: found a file that cannot be decoded'),
+        ('none.png', 'none.png: found no such file'),
+    ],
+)
 def test_pictures_are_checked_before_the_first(tmp_path, name, message):
     Image.new('RGB', (7, 5)).save(tmp_path / 'first.png')
     Image.new('RGB', (9, 5)).save(tmp_path / 'wide.png')

@@ -1,12 +1,12 @@
 """The visualizer on whole, single-task, empty and wrong samples."""
+
 import cv2
 import numpy as np
 import pytest
 import torch
 from mmengine.structures import PixelData
 from mmengine.visualization import Visualizer
-from visual_samples import (CAR, META, PREDICTIONS, ROAD, SKY, VOID,
-                            make_image, make_sample)
+from visual_samples import CAR, META, PREDICTIONS, ROAD, SKY, VOID, make_image, make_sample
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import VISUALIZERS
@@ -40,8 +40,7 @@ def composed(monkeypatch):
 
 def pixel(panel, row, col, scale=2):
     """The pixel of the enlarged panel at a pixel of the frame."""
-    return tuple(
-        int(c) for c in panel.image[row * scale + 1, col * scale + 1])
+    return tuple(int(c) for c in panel.image[row * scale + 1, col * scale + 1])
 
 
 def test_predictions_beside_ground_truth(visualizer, composed):
@@ -60,15 +59,13 @@ def test_predictions_beside_ground_truth(visualizer, composed):
 def test_class_colours_are_the_same_in_each_panel(visualizer, composed):
     visualizer.render(make_image(), make_sample())
     panels, palette = composed['panels'], META['palette']
-    for title in ('Semantic', 'Semantic, ground truth', 'Panoptic',
-                  'Panoptic, ground truth'):
+    for title in ('Semantic', 'Semantic, ground truth', 'Panoptic', 'Panoptic, ground truth'):
         assert pixel(panels[title], 30, 300) == palette[SKY], title
         assert pixel(panels[title], 120, 300) == palette[ROAD], title
         assert pixel(panels[title], 70, 80) == palette[CAR], title
     # the second car: missed in the prediction, a shade in the truth
     assert pixel(panels['Panoptic'], 70, 250) == palette[ROAD]
-    assert pixel(panels['Panoptic, ground truth'], 70, 250) == \
-        instance_shade(palette[CAR], 1)
+    assert pixel(panels['Panoptic, ground truth'], 70, 250) == instance_shade(palette[CAR], 1)
     # void differs: predicted top left, true bottom right
     assert pixel(panels['Panoptic'], 1, 1) not in palette
     assert pixel(panels['Panoptic, ground truth'], 126, 414) not in palette
@@ -79,7 +76,7 @@ def test_one_depth_scale_for_all_panels(visualizer, composed):
     panels = composed['panels']
     depth_panels = [p for t, p in panels.items() if 'epth' in t]
     assert len(depth_panels) == 3
-    bar, = {p.colorbar for p in depth_panels}
+    (bar,) = {p.colorbar for p in depth_panels}
     # measured depths are 12 m; the prediction's 30 m do not widen the scale
     assert (bar.vmin, bar.vmax, bar.clipped) == (0, 15, True)
     expected = colour_depth(np.array([[12.0, 30.0]]), 0, 15)
@@ -91,10 +88,15 @@ def test_one_depth_scale_for_all_panels(visualizer, composed):
     assert composed['panels']['Depth'].colorbar.vmax == 80
 
 
-@pytest.mark.parametrize('field, title', [('pred_sem_seg', 'Semantic'),
-                                          ('pred_instances', 'Instances'),
-                                          ('pred_panoptic_seg', 'Panoptic'),
-                                          ('pred_depth_map', 'Depth')])
+@pytest.mark.parametrize(
+    'field, title',
+    [
+        ('pred_sem_seg', 'Semantic'),
+        ('pred_instances', 'Instances'),
+        ('pred_panoptic_seg', 'Panoptic'),
+        ('pred_depth_map', 'Depth'),
+    ],
+)
 @pytest.mark.parametrize('truth', [True, False])
 def test_single_task_samples(visualizer, composed, field, title, truth):
     sample = make_sample(keep=[field], truth=truth)
@@ -106,8 +108,8 @@ def test_single_task_samples(visualizer, composed, field, title, truth):
     assert titles == expected
     # a truth that is not drawn is not in the legend
     assert ('void' in composed['legend']) == (
-        field == 'pred_panoptic_seg' or
-        (truth and field == 'pred_sem_seg'))
+        field == 'pred_panoptic_seg' or (truth and field == 'pred_sem_seg')
+    )
 
 
 def test_switches(visualizer, composed):
@@ -116,8 +118,9 @@ def test_switches(visualizer, composed):
     assert len(composed['panels']) == 6
     visualizer.render(make_image(), sample, draw_pred=False)
     assert len(composed['panels']) == 6
-    assert pixel(composed['panels']['Panoptic, ground truth'], 70, 250) == \
-        instance_shade(META['palette'][CAR], 1)
+    assert pixel(composed['panels']['Panoptic, ground truth'], 70, 250) == instance_shade(
+        META['palette'][CAR], 1
+    )
     visualizer.render(make_image(), None)
     assert list(composed['panels']) == ['Image']
 
@@ -148,12 +151,11 @@ def test_instances_below_the_threshold_are_left_out(visualizer, composed):
     assert 'Car' in composed['legend']
 
 
-@pytest.mark.parametrize('height, width', [(64, 320), (128, 416), (375, 1242),
-                                           (240, 320), (20, 30),
-                                           (400, 3000)])
+@pytest.mark.parametrize(
+    'height, width', [(64, 320), (128, 416), (375, 1242), (240, 320), (20, 30), (400, 3000)]
+)
 def test_sizes(visualizer, composed, height, width):
-    picture = visualizer.render(
-        make_image(height, width), make_sample(height, width))
+    picture = visualizer.render(make_image(height, width), make_sample(height, width))
     assert picture.dtype == np.uint8 and picture.ndim == 3
     assert 600 <= picture.shape[1] < 7500
     assert 150 <= picture.shape[0] < 4000
@@ -174,16 +176,14 @@ def test_rendering_is_deterministic_and_leaves_the_sample_alone(visualizer):
     assert np.array_equal(before[1], image)
 
 
-@pytest.mark.parametrize('field', PREDICTIONS + ('gt_sem_seg', 'gt_instances',
-                                                 'gt_depth_map'))
+@pytest.mark.parametrize('field', PREDICTIONS + ('gt_sem_seg', 'gt_instances', 'gt_depth_map'))
 def test_maps_of_another_size_are_an_input_error(visualizer, tmp_path, field):
     sample = make_sample()
     smaller = make_sample(64, 208)
     sample.set_field(smaller.get(field), field)
     out_file = tmp_path / 'a.png'
     with pytest.raises(InputError, match=f'a/b.png: {field}: .*128, 416'):
-        visualizer.add_datasample(
-            'a', make_image(), sample, out_file=str(out_file))
+        visualizer.add_datasample('a', make_image(), sample, out_file=str(out_file))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -214,8 +214,7 @@ def test_classes_of_other_data_sets(composed):
 
 def test_out_file_is_the_rendered_picture(visualizer, tmp_path):
     out_file = tmp_path / 'sub' / 'a.png'
-    visualizer.add_datasample(
-        'a', make_image(), make_sample(), out_file=str(out_file))
+    visualizer.add_datasample('a', make_image(), make_sample(), out_file=str(out_file))
     written = cv2.imread(str(out_file))[..., ::-1]
     expected = visualizer.render(make_image(), make_sample())
     assert np.array_equal(written, expected)
@@ -228,27 +227,27 @@ def test_backends_get_the_picture(tmp_path):
             type='PanDepthVisualizer',
             name='test_backends',
             vis_backends=[dict(type='LocalVisBackend')],
-            save_dir=str(tmp_path)))
+            save_dir=str(tmp_path),
+        )
+    )
     assert isinstance(vis, PanDepthVisualizer)
     assert Visualizer.get_current_instance() is vis
     vis.add_datasample('val_x', make_image(), make_sample(), step=30)
-    image, = tmp_path.rglob('*.png')
+    (image,) = tmp_path.rglob('*.png')
     assert image.name == 'val_x_30.png'
     assert np.array_equal(
-        cv2.imread(str(image))[..., ::-1],
-        vis.render(make_image(), make_sample()))
+        cv2.imread(str(image))[..., ::-1], vis.render(make_image(), make_sample())
+    )
     # with a file of its own the backends get nothing
-    vis.add_datasample(
-        'y', make_image(), make_sample(), out_file=str(tmp_path / 'y.png'))
+    vis.add_datasample('y', make_image(), make_sample(), out_file=str(tmp_path / 'y.png'))
     assert len(list(tmp_path.rglob('*.png'))) == 2
 
 
 def test_show_opens_a_window_and_stores_nothing(visualizer, monkeypatch):
     shown = []
     monkeypatch.setattr(
-        visualizer, 'show', lambda image, **kwargs: shown.append(
-            (image.shape, kwargs)))
+        visualizer, 'show', lambda image, **kwargs: shown.append((image.shape, kwargs))
+    )
     monkeypatch.setattr(visualizer, 'add_image', lambda *args: 1 / 0)
-    visualizer.add_datasample(
-        'a', make_image(), make_sample(), show=True, wait_time=2)
+    visualizer.add_datasample('a', make_image(), make_sample(), show=True, wait_time=2)
     assert shown[0][1] == dict(win_name='a', wait_time=2)
