@@ -51,7 +51,7 @@ def bilinear(x, size):
     return x
 
 
-def continuous_conv(conv, feats, points, neighbours):
+def continuous_conv(conv, feats, points, neighbors):
     """A ContinuousConv, one number at a time: float64 (N, out_channels).
 
     The shared MLP, or the one over all neighbours together; -1 stands for a
@@ -60,7 +60,7 @@ def continuous_conv(conv, feats, points, neighbours):
     hidden, _, last = conv.mlp
     channels = feats.shape[1]
     rows = []
-    for i, row in enumerate(neighbours.tolist()):
+    for i, row in enumerate(neighbors.tolist()):
         offsets = [
             [
                 (points[i, a] - points[n, a]).item() / conv.offset_scale if n >= 0 else 0.0
@@ -105,7 +105,7 @@ def mlp(hidden, last, values):
     return affine(last, middle)
 
 
-def fuse_block(block, x, pixels, points, neighbours):
+def fuse_block(block, x, pixels, points, neighbors):
     """A FuseBlock in eval mode with the paper's nearest upsampling.
 
     ``pixels`` holds (image, row, column) of each point, in their order.
@@ -113,7 +113,7 @@ def fuse_block(block, x, pixels, points, neighbours):
     coarse = separable(block.coarse[1], separable(block.coarse[0], x))
     feats = torch.stack([x[b, :, v, u] for b, v, u in pixels])
     for conv in block.point_convs:
-        feats = continuous_conv(conv, feats, points, neighbours)
+        feats = continuous_conv(conv, feats, points, neighbors)
     grid = torch.zeros_like(x)
     for (b, v, u), feat in zip(pixels, feats, strict=True):
         grid[b, :, v, u] = feat
@@ -121,7 +121,7 @@ def fuse_block(block, x, pixels, points, neighbours):
     return out + x if out.shape[1] == x.shape[1] else out
 
 
-def randomise_norms(module):
+def randomize_norms(module):
     """Give batch norms statistics and weights that are not the default."""
     for m in module.modules():
         if isinstance(m, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):

@@ -85,7 +85,7 @@ def predict(sample, rng):
     sample.pred_depth_map = plane(depth.clip(1).astype(np.float32), key='data')
 
 
-def quantise(depth):
+def quantize(depth):
     return (torch.round(depth * 256) / 256).float()
 
 

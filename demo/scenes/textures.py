@@ -139,10 +139,10 @@ def _asphalt(h: Hits):
     lanes = h.q > 0.5
     white = np.where(lanes, _line(np.abs(lat) - (h.p - 0.35), 0.14, fp), white)
     dash = _fade(fp, 4) * (np.mod(s, 9.0) < 4.0) + 0.44 * (1 - _fade(fp, 4))
-    centre = _line(lat, 0.14, fp)
+    center = _line(lat, 0.14, fp)
     double = np.maximum(_line(lat - 0.13, 0.11, fp), _line(lat + 0.13, 0.11, fp))
     wide = h.p > 6
-    white = np.where(lanes & ~wide, np.maximum(white, centre * dash), white)
+    white = np.where(lanes & ~wide, np.maximum(white, center * dash), white)
     white = np.where(lanes & wide, np.maximum(white, double), white)
     white = np.where(
         lanes & wide, np.maximum(white, _line(np.abs(lat) - h.p / 2, 0.14, fp) * dash), white

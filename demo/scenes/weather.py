@@ -175,8 +175,8 @@ def develop(w: Weather, image: np.ndarray, rng) -> np.ndarray:
     # a film-like curve (Hable's form): soft shoulder, firm shadows
     x = np.maximum(image, 0) * w.exposure * 0.82
     image = x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14)
-    grey = image.mean(-1, keepdims=True)
-    image = grey + (image - grey) * 1.15
+    gray = image.mean(-1, keepdims=True)
+    image = gray + (image - gray) * 1.15
     image = np.clip(image, 0, 1) ** (1 / 2.2) * 255
     noise_ = rng.normal(0, w.grain, image.shape).astype(np.float32)
     noise_ += rng.normal(0, 0.6 * w.grain, (height, width, 1)).astype(np.float32)

@@ -87,7 +87,7 @@ class DensePath(nn.Module):
             As ``output_names``: logits (1, num_classes, H, W), the joint
             head's if there is one, and depth (1, 1, H, W), metres.
         """
-        img = self._normalise(img)
+        img = self._normalize(img)
         logits = depth = None
         if self.semantic_head is not None:
             feats = self.backbone(img)
@@ -104,7 +104,7 @@ class DensePath(nn.Module):
             logits = self.joint_head(logits, depth)
         return tuple(out for out in (logits, depth) if out is not None)
 
-    def _normalise(self, img: Tensor) -> Tensor:
+    def _normalize(self, img: Tensor) -> Tensor:
         """What the data preprocessor makes of an image, RGB to begin with."""
         if not self.preprocessor._channel_conversion:
             img = img.flip(1)  # a model of BGR

@@ -77,17 +77,17 @@ def export_inputs(
     used = len(found)
     pixels = np.full((num_points, 2), PAD, np.int64)
     points = np.zeros((num_points, 3), np.float32)
-    neighbours = np.full((num_points, k), PAD, np.int64)
+    neighbors = np.full((num_points, k), PAD, np.int64)
     pixels[:used] = found
     points[:used] = _back_project(depth, found, cam2img)
     others = _nearest_others(points[:used], k)
-    neighbours[:used, : others.shape[1]] = others
+    neighbors[:used, : others.shape[1]] = others
     inputs = dict(
         img=image.astype(np.float32).transpose(2, 0, 1)[None],
         sparse_depth=depth[None, None],
         points=points,
         pixels=pixels,
-        knn_indices=neighbours,
+        knn_indices=neighbors,
     )
     if residual is not None:
         inputs['fill'] = _nearest_fill(depth, max_depth / 2)[None, None]

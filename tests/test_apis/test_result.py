@@ -85,7 +85,7 @@ def test_ply_lies_in_the_image_again(saved, result):
     assert np.array_equal(vertex['instance'], numbers[result.panoptic][kept])
 
 
-def test_panels_hold_the_colours_of_the_classes(saved, result):
+def test_panels_hold_the_colors_of_the_classes(saved, result):
     picture = np.array(Image.open(saved['panels']).convert('RGB'))
     assert np.array_equal(picture, result.picture())
     colors = {tuple(c) for c in picture[::3, ::3].reshape(-1, 3).tolist()}

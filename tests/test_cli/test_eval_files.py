@@ -25,7 +25,7 @@ from prediction_run import (
     compare,
     metrics_of,
     plane,
-    quantise,
+    quantize,
     write,
 )
 from pycocotools.coco import COCO
@@ -43,7 +43,7 @@ def test_every_number_is_that_of_the_run(run, run_tool, tmp_path):
     """With depths that the PNG can hold; else see the next test."""
     gt, samples, meta = run
     for sample in samples:
-        sample.pred_depth_map.data = quantise(sample.pred_depth_map.data)
+        sample.pred_depth_map.data = quantize(sample.pred_depth_map.data)
     write(samples, meta, tmp_path / 'pred')
     code, out, err = run_tool('eval_files', gt, tmp_path / 'pred', '--out', tmp_path / 'm.json')
     assert code == 0, err
@@ -121,7 +121,7 @@ def test_depth_is_off_by_half_a_step_at_most(run, run_tool, tmp_path):
 
     # and exactly the numbers of the depth rounded
     for sample in samples:
-        sample.pred_depth_map.data = quantise(sample.pred_depth_map.data)
+        sample.pred_depth_map.data = quantize(sample.pred_depth_map.data)
     compare(got, metrics_of(samples, meta, METRICS))
 
 
@@ -139,7 +139,7 @@ def test_dpq_is_that_of_the_rounded_depth(run, run_tool, tmp_path):
     got = json.loads((tmp_path / 'm.json').read_text())
     before = metrics_of(samples, meta, cfgs)
     for sample in samples:
-        sample.pred_depth_map.data = quantise(sample.pred_depth_map.data)
+        sample.pred_depth_map.data = quantize(sample.pred_depth_map.data)
     compare(got, metrics_of(samples, meta, cfgs))
     assert abs(got['panoptic/DPQ'] - before['panoptic/DPQ']) > 0.01
     assert got['panoptic/PQ'] == before['panoptic/PQ']
@@ -149,7 +149,7 @@ def test_depths_that_are_none(run, run_tool, tmp_path):
     gt, samples, meta = run
     cfgs = [DEPTH]
     for sample in samples:
-        depth = quantise(sample.pred_depth_map.data)
+        depth = quantize(sample.pred_depth_map.data)
         pixels = torch.nonzero(sample.gt_depth_map.data > 0)[:6]
         for (_, v, u), value in zip(
             pixels.tolist(), (0, -3, math.nan, math.inf, 0.003, 0.004), strict=True
@@ -202,7 +202,7 @@ def test_branches_that_are_missing(run, run_tool, tmp_path, kept, cfgs, kinds):
             if key.startswith('pred_') and key not in kept:
                 delattr(sample, key)
         if 'pred_depth_map' in kept:
-            sample.pred_depth_map.data = quantise(sample.pred_depth_map.data)
+            sample.pred_depth_map.data = quantize(sample.pred_depth_map.data)
     out = tmp_path / 'pred'
     write(samples, meta, out, cfgs)
     assert read_json(out / 'info.json')['predictions'] == kinds
@@ -299,7 +299,7 @@ def test_frames_of_one_basename(tmp_path, run_tool):
         write_json(path, data)
     samples, meta = all_frames(root)
     for sample in samples:
-        sample.pred_depth_map.data = quantise(sample.pred_depth_map.data)
+        sample.pred_depth_map.data = quantize(sample.pred_depth_map.data)
     write(samples, meta, tmp_path / 'pred')
     assert sorted(p.name for p in (tmp_path / 'pred/depth').iterdir()) == [
         'rgb_0_id1.png',

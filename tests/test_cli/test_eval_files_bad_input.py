@@ -73,7 +73,7 @@ def resize(folder):
     write_depth_png(folder / first_png('depth'), np.ones((48, 95)))
 
 
-def grey(folder):
+def gray(folder):
     write_label_png(folder / first_png('panoptic'), np.zeros(SHAPE, np.uint8))
 
 
@@ -100,7 +100,7 @@ BAD = {
         f'1 files missing, the first is */{first_png("semantic")}',
     ),
     'wrong size': (resize, f'{first_png("depth")}: found size'),
-    'grey': (grey, f'{first_png("panoptic")}: found uint8'),
+    'grey': (gray, f'{first_png("panoptic")}: found uint8'),
     'version': (edit('info.json', lambda d: d.update(format='v9')), "format: found 'v9'"),
     'kind': (
         edit('info.json', lambda d: d['predictions'].append('flow')),

@@ -46,7 +46,7 @@ def missing_modality(root):
     return ['Scene01/clone/frames/depth/Camera_0', 'no such folder']
 
 
-def unknown_colour(root):
+def unknown_color(root):
     image = class_image()
     image[4, 2] = (1, 2, 3)
     save(source(root, 'classes', number=1), image)
@@ -65,7 +65,7 @@ def eight_bit_depth(root):
     return ['depth_00000.png', '8-bit grey', '16-bit grey']
 
 
-def colour_depth(root):
+def color_depth(root):
     save(source(root, 'depth'), np.ones((6, 8, 3), np.uint8))
     return ['depth_00000.png', '8-bit RGB', '16-bit grey']
 
@@ -129,7 +129,7 @@ def intrinsics_short(root):
     return ['intrinsic.txt', 'frame 1 camera 0', 'no such row']
 
 
-CONTENT_ERRORS = (unknown_colour, classless, depth_cut_off, classes_cut_off)
+CONTENT_ERRORS = (unknown_color, classless, depth_cut_off, classes_cut_off)
 
 
 @pytest.mark.parametrize(
@@ -140,10 +140,10 @@ CONTENT_ERRORS = (unknown_colour, classless, depth_cut_off, classes_cut_off)
         missing_png,
         missing_two,
         missing_modality,
-        unknown_colour,
+        unknown_color,
         classless,
         eight_bit_depth,
-        colour_depth,
+        color_depth,
         depth_of_other_size,
         depth_cut_off,
         classes_cut_off,

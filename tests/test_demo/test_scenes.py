@@ -375,7 +375,7 @@ def test_objects_hide_each_other(full_set):
     assert pairs > 20
 
 
-def test_colour_and_row_do_not_tell_the_classes(full_set):
+def test_color_and_row_do_not_tell_the_classes(full_set):
     """A per-pixel classifier on RGB and row stays under 0.35 mIoU."""
     forest = pytest.importorskip('sklearn.ensemble')
     rng = np.random.default_rng(0)

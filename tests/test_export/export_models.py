@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from plain_layers import randomise_norms
+from plain_layers import randomize_norms
 
 from pandepth_mm.engine.checkpoint import read_checkpoint
 from pandepth_mm.engine.registration import set_default_scope
@@ -42,7 +42,7 @@ def small_model(without=(), depth_head=None, **changes):
     if depth_head is not None:
         cfg.depth_head.update(depth_head)
     model = MODELS.build(cfg)
-    randomise_norms(model)
+    randomize_norms(model)
     if model.depth_head is not None:
         torch.nn.init.normal_(model.depth_head.predict_depth.weight, std=0.001)
     return model.eval()

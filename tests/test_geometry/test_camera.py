@@ -118,7 +118,7 @@ def test_fold_projection_on_real_calibration():
     assert np.median(off) > 2
 
 
-def test_fold_projection_normalises_scale():
+def test_fold_projection_normalizes_scale():
     p = np.c_[VKITTI_K, [45.0, -3, 0.005]]
     cam2img, shift = fold_projection(2 * p)
     np.testing.assert_allclose(cam2img, VKITTI_K)
@@ -134,18 +134,18 @@ def test_fold_projection_refuses_what_is_no_camera(bad):
 @pytest.mark.parametrize(
     'source, target', [(375, 200), (1242, 1000), (7, 3), (3, 7), (5, 10), (10, 5), (4, 4)]
 )
-def test_nearest_takes_the_pixel_whose_centre_is_nearest(source, target):
-    centres = (np.arange(target) + 0.5) * source / target - 0.5
+def test_nearest_takes_the_pixel_whose_center_is_nearest(source, target):
+    centers = (np.arange(target) + 0.5) * source / target - 0.5
     taken = nearest_indices(source, target)
-    distance = np.abs(centres[:, None] - np.arange(source))
-    np.testing.assert_allclose(np.abs(centres - taken), distance.min(axis=1), atol=1e-9)
+    distance = np.abs(centers[:, None] - np.arange(source))
+    np.testing.assert_allclose(np.abs(centers - taken), distance.min(axis=1), atol=1e-9)
     # as cv2's exact one, which works in fixed point: 1/100 pixel beside it
     row = np.arange(source, dtype=np.float32)[None]
     exact = cv2.resize(row, (target, 1), interpolation=cv2.INTER_NEAREST_EXACT)[0]
-    np.testing.assert_allclose(np.abs(centres - exact), distance.min(axis=1), atol=0.01)
+    np.testing.assert_allclose(np.abs(centers - exact), distance.min(axis=1), atol=0.01)
 
 
-def test_cv2_default_nearest_is_not_centre_aligned():
+def test_cv2_default_nearest_is_not_center_aligned():
     """The reason for `nearest_indices`."""
     row = np.arange(375, dtype=np.float32)[None]
     corner = cv2.resize(row, (200, 1), interpolation=cv2.INTER_NEAREST)[0]
@@ -252,7 +252,7 @@ def test_no_points_at_all():
 
 
 @pytest.mark.parametrize('search', ['_knn_tree', '_knn_cdist'])
-def test_coinciding_points_are_not_their_own_neighbours(search):
+def test_coinciding_points_are_not_their_own_neighbors(search):
     cloud = torch.zeros(6, 3)
     others = getattr(geometry, search)(cloud, 3)
     assert others.shape == (6, 3)

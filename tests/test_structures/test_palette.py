@@ -51,7 +51,7 @@ def smallest_distance(colors, vision='normal', beside=()):
     return distance.min()
 
 
-def test_lab_of_known_colours():
+def test_lab_of_known_colors():
     """Red, green, blue, white and a grey; figures of many a reference."""
     assert to_lab(
         [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (119, 119, 119)]
@@ -80,7 +80,7 @@ def test_classes_can_be_told_apart(vision, own):
     assert smallest_distance(before, vision, DRAWN_TOO) < own
 
 
-def test_colours_keep_their_meaning():
+def test_colors_keep_their_meaning():
     lab = dict(zip(CLASSES, to_lab(default_palette(CLASSES)), strict=True))
     assert set(DRAW_COLORS) == set(CLASSES)
     assert lab['Road'][0] < 30  # dark
@@ -92,7 +92,7 @@ def test_colours_keep_their_meaning():
     assert np.abs(lab['Building'][1:]).max() < 10  # grey
 
 
-def test_a_class_keeps_its_colour_in_other_data_sets():
+def test_a_class_keeps_its_color_in_other_data_sets():
     names = ['Person', 'Sky', 'Wall', 'Car', 'Road']
     palette = default_palette(names)
     for name in ('Sky', 'Car', 'Road'):

@@ -114,7 +114,7 @@ def test_share_of_flying_pixels_found_on_a_rendered_frame(tmp_path):
     assert flying_pixels(exact)[~sky].mean() < 0.01
 
 
-def test_points_have_the_pixels_colours_and_labels():
+def test_points_have_the_pixels_colors_and_labels():
     depth, image, panoptic = make_frame()
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, image.shape, dtype=np.uint8)

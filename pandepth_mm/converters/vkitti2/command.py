@@ -141,7 +141,7 @@ def _bar(**kwargs) -> tqdm:
     return tqdm(unit='frame', mininterval=0.2 if sys.stderr.isatty() else 10, **kwargs)
 
 
-def _summarise(frames: dict[str, list[Frame]], results: dict[str, dict], reused: int) -> Summary:
+def _summarize(frames: dict[str, list[Frame]], results: dict[str, dict], reused: int) -> Summary:
     totals = dict(orphan_pixels=0, mixed_tracks=0, classless_tracks=0)
     without_things, densities = 0, [0.0, 0.0]
     everything = [f for split in frames.values() for f in split]
@@ -268,7 +268,7 @@ def convert(
         )
         for kind, path in zip(ANNOTATION_KINDS, annotation_files(out, split), strict=True):
             write_json(path, contents[kind])
-    return _summarise(frames, results, total - len(todo))
+    return _summarize(frames, results, total - len(todo))
 
 
 def _scene(name: str) -> str:

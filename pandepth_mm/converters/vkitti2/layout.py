@@ -271,8 +271,8 @@ def _png_header(path: Path) -> tuple[int, int, int, int]:
         head = f.read(26)
     if len(head) < 26 or head[:8] != b'\x89PNG\r\n\x1a\n' or head[12:16] != b'IHDR':
         raise InputError(path, 'a file that is not a PNG', 'a PNG')
-    width, height, bits, colour_type = struct.unpack('>IIBB', head[16:26])
-    return height, width, bits, colour_type
+    width, height, bits, color_type = struct.unpack('>IIBB', head[16:26])
+    return height, width, bits, color_type
 
 
 def inspect(frame: Frame, root: Path) -> Frame:
@@ -293,10 +293,10 @@ def inspect(frame: Frame, root: Path) -> Frame:
         raise InputError(path, f'a file that cannot be read ({e})', 'an RGB image') from None
     for key, (kinds, expected) in _PNG_KINDS.items():
         path = root / frame.files[key]
-        *size, bits, colour_type = _png_header(path)
-        if (bits, colour_type) not in kinds:
+        *size, bits, color_type = _png_header(path)
+        if (bits, color_type) not in kinds:
             kind = {0: 'grey', 2: 'RGB', 3: 'palette', 4: 'grey + alpha', 6: 'RGBA'}.get(
-                colour_type, '?'
+                color_type, '?'
             )
             raise InputError(path, f'a PNG of {bits}-bit {kind}', f'a PNG of {expected}')
         if size != [height, width]:

@@ -29,7 +29,7 @@ BACKGROUND = '#14171b'
 MODES = (('rgb', 'RGB'), ('class', 'Class'), ('instance', 'Instance'), ('depth', 'Depth'))
 POINT_SIZE = 2  # pixels
 # What is no instance stays visible as a dim grey picture behind them.
-_GREYS = np.repeat(np.linspace(40, 140, 32).astype(np.uint8)[:, None], 3, 1)
+_GRAYS = np.repeat(np.linspace(40, 140, 32).astype(np.uint8)[:, None], 3, 1)
 
 # One colour an index: codes (N,) and colours (n, 3) of a cloud.
 Coded = tuple[np.ndarray, np.ndarray]
@@ -163,13 +163,13 @@ def _image_codes(cloud: PanopticCloud) -> Coded:
 def _instance_codes(cloud: PanopticCloud, palette: np.ndarray) -> Coded:
     """Instances in shades of their class, the rest in greys of the image."""
     brightness = cloud.rgb @ np.array([0.299, 0.587, 0.114])
-    code = (brightness / 256 * len(_GREYS)).astype(np.uint16)
+    code = (brightness / 256 * len(_GRAYS)).astype(np.uint16)
     has = cloud.instances > 0
     keys, first, inverse = np.unique(cloud.instances[has], return_index=True, return_inverse=True)
     shades = instance_shades(cloud.labels[has][first], palette)
-    code[has] = len(_GREYS) + inverse
-    small = len(_GREYS) + len(keys) <= 256
-    return (code.astype(np.uint8 if small else np.uint16), np.concatenate([_GREYS, shades]))
+    code[has] = len(_GRAYS) + inverse
+    small = len(_GRAYS) + len(keys) <= 256
+    return (code.astype(np.uint8 if small else np.uint16), np.concatenate([_GRAYS, shades]))
 
 
 def _bounds(xyz: np.ndarray) -> np.ndarray:

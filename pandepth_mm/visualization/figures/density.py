@@ -40,7 +40,7 @@ def draw_density_curves(results: dict[str, dict], title: str, path: str) -> None
             if not points:
                 continue
             x, y, value = zip(*points, strict=True)
-            labelled = kind == 'lines' and name == 'model'
+            labeled = kind == 'lines' and name == 'model'
             axis.plot(
                 x,
                 y,
@@ -50,9 +50,9 @@ def draw_density_curves(results: dict[str, dict], title: str, path: str) -> None
                 markerfacecolor=color if kind == 'random' else 'white',
                 linewidth=1.4,
                 zorder=3 if name == 'model' else 2,
-                label=f'{name}, {pattern}{_BEAMS if labelled else ""}',
+                label=f'{name}, {pattern}{_BEAMS if labeled else ""}',
             )
-            if labelled:
+            if labeled:
                 for where, lines in zip(points, value, strict=True):
                     axis.annotate(
                         f'{lines}',

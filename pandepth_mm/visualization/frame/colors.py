@@ -59,7 +59,7 @@ def _hatch_void(colored: np.ndarray, void: np.ndarray) -> np.ndarray:
     return colored
 
 
-def colour_semantic(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
+def color_semantic(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
     """Colour a semantic map.
 
     Args:
@@ -120,7 +120,7 @@ def instance_shades(labels: Sequence[int], palette: Sequence[Sequence[int]]) -> 
     return shades
 
 
-def colour_panoptic(
+def color_panoptic(
     ids: np.ndarray, palette: Sequence[Sequence[int]], boundary: bool = True
 ) -> np.ndarray:
     """Colour a panoptic map.
@@ -199,7 +199,7 @@ def depth_lut(cmap: str = DEPTH_CMAP) -> np.ndarray:
     return np.rint(rgba[:, :3] * 255).astype(np.uint8)
 
 
-def colour_depth(depth: np.ndarray, vmin: float, vmax: float, cmap: str = DEPTH_CMAP) -> np.ndarray:
+def color_depth(depth: np.ndarray, vmin: float, vmax: float, cmap: str = DEPTH_CMAP) -> np.ndarray:
     """Colour a depth map.
 
     Args:
@@ -243,8 +243,8 @@ def splat_depth(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     rows, cols = np.nonzero(valid)
     if len(rows) == 0:
         return np.zeros(size, dtype=np.float32)
-    neighbours = valid[:-1, :-1] & valid[1:, :-1] & valid[:-1, 1:]
-    if neighbours.sum() > 0.5 * valid[:-1, :-1].sum():
+    neighbors = valid[:-1, :-1] & valid[1:, :-1] & valid[:-1, 1:]
+    if neighbors.sum() > 0.5 * valid[:-1, :-1].sum():
         return cv2.resize(
             np.where(valid, depth, 0), (width, height), interpolation=cv2.INTER_NEAREST
         )

@@ -24,9 +24,9 @@ def dim_image(image: np.ndarray, factor: float = DIM) -> np.ndarray:
     Returns:
         uint8 (H, W, 3), grey.
     """
-    grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
-    grey = np.rint(grey * factor).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
+    gray = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    gray = np.rint(gray * factor).astype(np.uint8)
+    return np.repeat(gray[..., None], 3, axis=2)
 
 
 def draw_instances(

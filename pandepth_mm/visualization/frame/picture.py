@@ -12,9 +12,9 @@ from pandepth_mm.structures.frame_maps import FrameMaps
 from pandepth_mm.visualization.frame.colors import (
     DEPTH_CMAP,
     as_palette,
-    colour_depth,
-    colour_panoptic,
-    colour_semantic,
+    color_depth,
+    color_panoptic,
+    color_semantic,
     depth_range,
     splat_depth,
 )
@@ -184,7 +184,7 @@ def _sparse_panel(sparse: np.ndarray, style: _Style) -> Panel:
     share = 100.0 * np.count_nonzero(sparse > 0) / sparse.size
     return Panel(
         f'Sparse depth, {share:.1f} %',
-        colour_depth(splat_depth(sparse, style.image.shape[:2]), *style.colorbar[:3]),
+        color_depth(splat_depth(sparse, style.image.shape[:2]), *style.colorbar[:3]),
         style.colorbar,
     )
 
@@ -205,7 +205,7 @@ def _draw_maps(maps: FrameMaps, scale: float, style: _Style, is_truth: bool = Fa
     panels = {}
     if maps.semantic is not None:
         labels = _resize(maps.semantic.astype(np.int32), scale)
-        panels['semantic'] = colour_semantic(labels, style.palette)
+        panels['semantic'] = color_semantic(labels, style.palette)
     if maps.instances is not None:
         found = maps.instances
         panels['instances'] = draw_instances(
@@ -220,11 +220,11 @@ def _draw_maps(maps: FrameMaps, scale: float, style: _Style, is_truth: bool = Fa
         )
     if maps.panoptic is not None:
         ids = _resize(maps.panoptic.astype(np.int32), scale)
-        panels['panoptic'] = colour_panoptic(ids, style.palette)
+        panels['panoptic'] = color_panoptic(ids, style.palette)
     if maps.depth is not None:
         depth = maps.depth.astype(np.float32)
         depth = splat_depth(depth, style.image.shape[:2]) if is_truth else _resize(depth, scale)
-        panels['depth'] = colour_depth(depth, *style.colorbar[:3])
+        panels['depth'] = color_depth(depth, *style.colorbar[:3])
     return {
         key: Panel(
             TITLES[key] + (', ground truth' if is_truth else ''),

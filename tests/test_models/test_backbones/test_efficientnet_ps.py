@@ -6,7 +6,7 @@ from mmcv.cnn import ConvModule
 from mmdet.models.backbones import EfficientNet
 from mmdet.models.layers import InvertedResidual
 from mmengine.logging import MMLogger
-from plain_layers import conv_norm_act, randomise_norms
+from plain_layers import conv_norm_act, randomize_norms
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.backbones import EfficientNetPS
@@ -69,7 +69,7 @@ def test_any_size_rounds_up(size):
 
 def test_block_has_no_activation_after_the_projection():
     model = small().double().eval()
-    randomise_norms(model)
+    randomize_norms(model)
     blocks = [
         m
         for m in model.modules()
@@ -161,7 +161,7 @@ def source():
     """mmdet's own EfficientNet, squeeze-excite and 1x1 layer included."""
     torch.manual_seed(0)
     model = EfficientNet('b0', out_indices=(6,))
-    randomise_norms(model)
+    randomize_norms(model)
     for m in model.modules():
         if isinstance(m, torch.nn.BatchNorm2d):
             m.num_batches_tracked += 7
@@ -252,7 +252,7 @@ def test_prefix(source, tmp_path, prefix):
     assert torch.equal(model.state_dict()[name], source[name])
 
 
-def test_initialised_within_a_model(source, tmp_path):
+def test_initialized_within_a_model(source, tmp_path):
     from mmengine.model import BaseModule
 
     class Model(BaseModule):

@@ -10,7 +10,7 @@ import math
 
 import pytest
 import torch
-from plain_layers import conv_norm_act, fuse_block, randomise_norms
+from plain_layers import conv_norm_act, fuse_block, randomize_norms
 from torch.nn import functional as F
 
 from pandepth_mm.registry import MODELS
@@ -85,7 +85,7 @@ def plain_head(head, img, sparse, cam, logits):
     head = copy.deepcopy(head).double()
     img, logits = img.double(), logits.double()
     pixels, points = measured_points(sparse, cam)
-    neighbours = nearest_points(pixels, points, head.k)
+    neighbors = nearest_points(pixels, points, head.k)
     x = sparse.double() / 80
     for layer in head.sparse_stem:
         x = conv_norm_act(layer, x)
@@ -94,7 +94,7 @@ def plain_head(head, img, sparse, cam, logits):
         y = conv_norm_act(layer, y)
     x = torch.cat([x, y], 1)
     for block in head.blocks:
-        x = fuse_block(block, x, pixels, points, neighbours)
+        x = fuse_block(block, x, pixels, points, neighbors)
     last = head.predict_depth
     x = F.conv2d(conv_norm_act(head.refine, x), last.weight, last.bias, padding=1)
     # a softplus, 10 times as sharp as the usual one
@@ -104,7 +104,7 @@ def plain_head(head, img, sparse, cam, logits):
 def test_equals_recomposition():
     """Float32, as the head always is: within 1e-5 of the depth range."""
     head = build()
-    randomise_norms(head)
+    randomize_norms(head)
     torch.nn.init.normal_(head.predict_depth.weight, std=0.005)
     inputs = batch((9, 14))
     with torch.no_grad():
@@ -167,7 +167,7 @@ def test_gathered_features_belong_to_their_points(stride):
 
 
 @pytest.mark.parametrize('stride', [1, 2])
-def test_gathered_neighbours_are_nearest_in_space(stride):
+def test_gathered_neighbors_are_nearest_in_space(stride):
     head = build(stride=stride, k=4)
     spy = Spy(head)
     img, sparse, cam, logits = batch((15, 24), density=0.06)
@@ -180,16 +180,16 @@ def test_gathered_neighbours_are_nearest_in_space(stride):
     assert (expected == -1).sum() == 6 and len(pixels) > 15
     cells = [(b, v // stride, u // stride) for b, v, u in pixels]
     index = {pixel[2]: i for i, pixel in enumerate(points.tolist())}
-    for feats, coords, neighbours in spy.calls:
+    for feats, coords, neighbors in spy.calls:
         codes = [tuple(c) for c in feats[:, :3].long().tolist()]
-        for n, row in enumerate(neighbours.tolist()):
+        for n, row in enumerate(neighbors.tolist()):
             i = index[coords[n, 2].item()]  # depths are all different
             found = sorted(codes[j] for j in row if j >= 0)
             wanted = [j for j in expected[i].tolist() if j >= 0]
             assert found == sorted(cells[j] for j in wanted)
 
 
-def test_neighbours_on_a_surface_are_few_pixels_away():
+def test_neighbors_on_a_surface_are_few_pixels_away():
     """5 % of the pixels of a wall: the next ones are 2 to 5 px away."""
     size = (80, 200)
     rows, cols = torch.meshgrid(torch.arange(80.0), torch.arange(200.0), indexing='ij')
@@ -200,10 +200,10 @@ def test_neighbours_on_a_surface_are_few_pixels_away():
     spy = Spy(head)
     with torch.no_grad():
         head(torch.zeros(1, 3, *size), sparse, camera(1, *size), torch.zeros(1, 3, *size))
-    feats, _, neighbours = spy.calls[0]
+    feats, _, neighbors = spy.calls[0]
     places = feats[:, 1:3]
-    away = (places[neighbours] - places[:, None]).norm(dim=-1)
-    assert len(places) > 700 and (neighbours >= 0).all()
+    away = (places[neighbors] - places[:, None]).norm(dim=-1)
+    assert len(places) > 700 and (neighbors >= 0).all()
     assert 1 < away.mean() < 5
     shuffled = places[torch.randperm(len(places))]
-    assert (shuffled[neighbours] - places[:, None]).norm(dim=-1).mean() > 50
+    assert (shuffled[neighbors] - places[:, None]).norm(dim=-1).mean() > 50

@@ -7,7 +7,7 @@ from mmdet.structures.bbox import bbox2roi
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
-from plain_layers import randomise_norms, separable
+from plain_layers import randomize_norms, separable
 from torch.nn import functional as F
 
 from pandepth_mm.models.instance_heads import SeparableFCNMaskHead
@@ -109,7 +109,7 @@ def sample_of(boxes):
 
 def test_equals_recomposition():
     head = mask_head_of().double().eval()
-    randomise_norms(head)
+    randomize_norms(head)
     x = torch.randn(3, 8, 14, 14, dtype=torch.float64)
     out = head(x)
     for module in head.convs:
@@ -141,7 +141,7 @@ def test_number_of_parameters():
 
 def test_no_roi_in_training():
     head = mask_head_of().train()
-    randomise_norms(head)
+    randomize_norms(head)
     before = copy.deepcopy(head.state_dict())
     out = head(torch.zeros(0, 8, 14, 14))
     assert out.shape == (0, 3, 28, 28)

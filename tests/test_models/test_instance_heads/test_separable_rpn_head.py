@@ -1,7 +1,7 @@
 import pytest
 import torch
 from mmengine.structures import InstanceData
-from plain_layers import randomise_norms, separable
+from plain_layers import randomize_norms, separable
 
 from pandepth_mm.registry import MODELS
 
@@ -51,7 +51,7 @@ def feature_maps(channels=8, batch=1):
 @pytest.mark.parametrize('num_convs', [1, 2])
 def test_equals_recomposition(num_convs):
     head = head_of(num_convs=num_convs).double().eval()
-    randomise_norms(head)
+    randomize_norms(head)
     feats = [x.double() for x in feature_maps()]
     scores, deltas = head(feats)
     for x, score, delta in zip(feats, scores, deltas, strict=True):
@@ -83,7 +83,7 @@ def test_losses(boxes):
     assert feats[0].grad.abs().max() > 0
 
 
-def test_initialisation():
+def test_initialization():
     head = head_of(channels=64)
     head.init_weights()
     for layer in (head.rpn_cls, head.rpn_reg):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from plain_layers import continuous_conv, randomise_norms
+from plain_layers import continuous_conv, randomize_norms
 
 from pandepth_mm.geometry.camera import knn
 from pandepth_mm.models.layers import ContinuousConv
@@ -12,7 +12,7 @@ def make(num=40, k=3, in_channels=6, out_channels=5, seed=0, **kwargs):
     """A float64 layer with random weights, features, points, neighbours."""
     torch.manual_seed(seed)
     conv = ContinuousConv(in_channels, out_channels, k=k, **kwargs).double()
-    randomise_norms(conv)
+    randomize_norms(conv)
     feats = torch.randn(num, in_channels, dtype=torch.float64)
     points = torch.randn(num, 3, dtype=torch.float64) * 5
     return conv, feats, points, knn(points, k)
@@ -21,79 +21,79 @@ def make(num=40, k=3, in_channels=6, out_channels=5, seed=0, **kwargs):
 @pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize('norm_cfg', [dict(type='BN'), None])
 def test_equals_the_loop(training, norm_cfg):
-    conv, feats, points, neighbours = make(norm_cfg=norm_cfg, offset_scale=2.5)
-    neighbours[3, 2] = -1
-    neighbours[7] = -1
+    conv, feats, points, neighbors = make(norm_cfg=norm_cfg, offset_scale=2.5)
+    neighbors[3, 2] = -1
+    neighbors[7] = -1
     conv.train(training)
     with torch.no_grad():
-        expected = continuous_conv(conv, feats, points, neighbours)
-        found = conv(feats, points, neighbours)
+        expected = continuous_conv(conv, feats, points, neighbors)
+        found = conv(feats, points, neighbors)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
 def test_float32_equals_the_loop():
-    conv, feats, points, neighbours = make()
-    expected = continuous_conv(conv, feats, points, neighbours)
-    found = conv.float()(feats.float(), points.float(), neighbours)
+    conv, feats, points, neighbors = make()
+    expected = continuous_conv(conv, feats, points, neighbors)
+    found = conv.float()(feats.float(), points.float(), neighbors)
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_joint_mlp_equals_the_loop():
     """The option that Table 2 needs, missing neighbours included."""
-    conv, feats, points, neighbours = make(
+    conv, feats, points, neighbors = make(
         num=20, in_channels=4, out_channels=4, joint_neighbors=True, linear=False
     )
-    neighbours[2, 1:] = -1
+    neighbors[2, 1:] = -1
     with torch.no_grad():
         torch.testing.assert_close(
-            conv.eval()(feats, points, neighbours),
-            continuous_conv(conv, feats, points, neighbours),
+            conv.eval()(feats, points, neighbors),
+            continuous_conv(conv, feats, points, neighbors),
             rtol=1e-10,
             atol=1e-10,
         )
 
 
-def test_order_of_neighbours_does_not_matter():
-    conv, feats, points, neighbours = make(k=4)
-    neighbours[0, 1] = -1
-    expected = conv(feats, points, neighbours)
-    shuffled = neighbours[:, torch.tensor([2, 0, 3, 1])]
+def test_order_of_neighbors_does_not_matter():
+    conv, feats, points, neighbors = make(k=4)
+    neighbors[0, 1] = -1
+    expected = conv(feats, points, neighbors)
+    shuffled = neighbors[:, torch.tensor([2, 0, 3, 1])]
     torch.testing.assert_close(conv(feats, points, shuffled), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize('training', [True, False])
 def test_equivariant_to_the_order_of_points(training):
-    conv, feats, points, neighbours = make()
+    conv, feats, points, neighbors = make()
     conv.train(training)
-    expected = conv(feats, points, neighbours)
+    expected = conv(feats, points, neighbors)
     order = torch.randperm(len(points))
     place = torch.empty_like(order)
     place[order] = torch.arange(len(order))
-    moved = place[neighbours[order]]
+    moved = place[neighbors[order]]
     torch.testing.assert_close(
         conv(feats[order], points[order], moved), expected[order], rtol=1e-10, atol=1e-10
     )
 
 
 def test_train_and_eval_differ_by_the_statistics_only():
-    conv, feats, points, neighbours = make()
+    conv, feats, points, neighbors = make()
     before = []
     conv.norm.register_forward_hook(lambda module, args, out: before.append(args[0]))
-    conv.train()(feats, points, neighbours)
-    conv.eval()(feats, points, neighbours)
+    conv.train()(feats, points, neighbors)
+    conv.eval()(feats, points, neighbors)
     assert torch.equal(before[0], before[1])
 
 
-def test_other_numbers_of_points_and_neighbours():
+def test_other_numbers_of_points_and_neighbors():
     conv, _, _, _ = make(num=40, k=3)
     for num, k in ((17, 3), (4, 9), (60, 1)):
         feats = torch.randn(num, 6, dtype=torch.float64)
         points = torch.randn(num, 3, dtype=torch.float64)
-        neighbours = knn(points, k)
+        neighbors = knn(points, k)
         with torch.no_grad():
             torch.testing.assert_close(
-                conv(feats, points, neighbours),
-                continuous_conv(conv, feats, points, neighbours),
+                conv(feats, points, neighbors),
+                continuous_conv(conv, feats, points, neighbors),
                 rtol=1e-10,
                 atol=1e-10,
             )
@@ -102,16 +102,16 @@ def test_other_numbers_of_points_and_neighbours():
 @pytest.mark.parametrize('num', [0, 1])
 @pytest.mark.parametrize('training', [True, False])
 def test_no_point_or_one(num, training):
-    conv, feats, points, neighbours = make(num=num)
+    conv, feats, points, neighbors = make(num=num)
     conv.train(training)
     mean = conv.norm.running_mean.clone()
-    out = conv(feats, points, neighbours)
+    out = conv(feats, points, neighbors)
     assert out.shape == (num, 5)
     assert out.isfinite().all()
     # one row has no variance: the running statistics stay as they were
     assert torch.equal(conv.norm.running_mean, mean)
     if num:
-        expected = continuous_conv(conv.eval(), feats, points, neighbours)
+        expected = continuous_conv(conv.eval(), feats, points, neighbors)
         torch.testing.assert_close(out, expected)
     out.sum().backward()
     for name, param in conv.named_parameters():
@@ -119,17 +119,17 @@ def test_no_point_or_one(num, training):
         assert param.grad.isfinite().all(), name
 
 
-def test_gradient_reaches_the_neighbours_features_only():
-    conv, feats, points, neighbours = make(norm_cfg=None)
+def test_gradient_reaches_the_neighbors_features_only():
+    conv, feats, points, neighbors = make(norm_cfg=None)
     feats.requires_grad_()
-    conv(feats, points, neighbours)[5].sum().backward()
+    conv(feats, points, neighbors)[5].sum().backward()
     touched = feats.grad.abs().sum(1).nonzero().flatten().tolist()
-    assert sorted(neighbours[5].tolist()) == touched
+    assert sorted(neighbors[5].tolist()) == touched
 
 
-def test_joint_mlp_parameters_and_missing_neighbours():
+def test_joint_mlp_parameters_and_missing_neighbors():
     channels, k = 8, 3
-    conv, feats, points, neighbours = make(
+    conv, feats, points, neighbors = make(
         in_channels=channels,
         out_channels=channels,
         joint_neighbors=True,
@@ -139,19 +139,19 @@ def test_joint_mlp_parameters_and_missing_neighbours():
     count = sum(p.numel() for p in conv.parameters())
     hidden = channels // 2 * k
     assert count == (3 * k * hidden + hidden) + (hidden * channels * k + channels * k)
-    expected = conv(feats, points, neighbours)
+    expected = conv(feats, points, neighbors)
     order = [1, 2, 0]
-    assert not torch.allclose(conv(feats, points, neighbours[:, order]), expected)
+    assert not torch.allclose(conv(feats, points, neighbors[:, order]), expected)
     # a neighbour that is missing adds nothing, whatever the features
-    neighbours[:, 1:] = -1
-    out = conv(feats, points, neighbours)
+    neighbors[:, 1:] = -1
+    out = conv(feats, points, neighbors)
     offsets = torch.zeros(len(points), 3 * k, dtype=torch.float64)
-    offsets[:, :3] = points - points[neighbours[:, 0]]
+    offsets[:, :3] = points - points[neighbors[:, 0]]
     weights = conv.mlp(offsets)[:, :channels]
-    expected = conv.activate(weights * feats[neighbours[:, 0]])
+    expected = conv.activate(weights * feats[neighbors[:, 0]])
     torch.testing.assert_close(out, expected)
     with pytest.raises(ValueError, match='3 neighbours'):
-        conv(feats, points, neighbours[:, :2])
+        conv(feats, points, neighbors[:, :2])
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from plain_layers import fuse_block, randomise_norms
+from plain_layers import fuse_block, randomize_norms
 from torch import nn
 
 from pandepth_mm.geometry.camera import PointGraph, build_point_graph
@@ -45,10 +45,10 @@ def test_gathered_features_belong_to_their_points():
         assert y / z * 40 + 7 == pytest.approx(v, abs=1e-4)
 
 
-def test_gathered_neighbours_are_those_of_3d_space():
+def test_gathered_neighbors_are_those_of_3d_space():
     depth = sparse_depth()
     graph = graph_of(depth)
-    neighbours = gather_points(pixel_codes(2, 15, 31), graph)[graph.knn_indices]
+    neighbors = gather_points(pixel_codes(2, 15, 31), graph)[graph.knn_indices]
     own = gather_points(pixel_codes(2, 15, 31), graph)
     for n in range(len(own)):
         b = int(own[n, 0])
@@ -60,10 +60,10 @@ def test_gathered_neighbours_are_those_of_3d_space():
         dist[here] = float('inf')
         nearest = dist.topk(3, largest=False)[1].tolist()
         expected = {(b, v[m].item(), u[m].item()) for m in nearest}
-        assert {tuple(map(int, c)) for c in neighbours[n].tolist()} == expected
+        assert {tuple(map(int, c)) for c in neighbors[n].tolist()} == expected
 
 
-def test_hand_placed_neighbour():
+def test_hand_placed_neighbor():
     """One point's change is seen at the points beside it in space only."""
     # pixel neighbours (2, 3) and (2, 4) are 40 m apart, the point at
     # (2, 20) is near to the latter in depth, and nearest to it in space
@@ -86,7 +86,7 @@ def test_hand_placed_neighbour():
     assert differs == [False, True, False, False]
 
 
-def test_features_travel_along_hand_placed_neighbours():
+def test_features_travel_along_hand_placed_neighbors():
     """Two continuous convolutions that only copy: two steps in space."""
     # a chain in depth: nearest to 10 m is 12 m, to 12 m and 13 m each other
     depth = torch.zeros(1, 1, 15, 31)
@@ -119,7 +119,7 @@ def test_equals_recomposition(size, out_channels):
     assert (graph.knn_indices[-1] == -1).all()
     torch.manual_seed(0)
     block = FuseBlock(4, out_channels).double().eval()
-    randomise_norms(block)
+    randomize_norms(block)
     graph = graph._replace(points=graph.points.double())
     x = torch.randn(2, 4, *size, dtype=torch.float64)
     pixels = (depth[:, 0] > 0).nonzero().tolist()

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from plain_layers import conv_norm_act, nearest, randomise_norms, separable
+from plain_layers import conv_norm_act, nearest, randomize_norms, separable
 
 from pandepth_mm.models.necks import TwoWayFPN
 
@@ -37,7 +37,7 @@ def recomposed(neck, feats):
 @pytest.mark.parametrize('size', [(64, 96), (50, 77)])
 def test_equals_recomposition(size):
     neck = TwoWayFPN(CHANNELS, out_channels=4).double().eval()
-    randomise_norms(neck)
+    randomize_norms(neck)
     feats = [x.double() for x in feature_maps(*size)]
     with torch.no_grad():
         for out, expected in zip(neck(feats), recomposed(neck, feats), strict=True):

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from plain_layers import bilinear, conv_norm_act, randomise_norms, separable
+from plain_layers import bilinear, conv_norm_act, randomize_norms, separable
 
 from pandepth_mm.models.losses import HardPixelCrossEntropyLoss
 from pandepth_mm.models.semantic_heads import EfficientPSSemanticHead
@@ -44,7 +44,7 @@ def recomposed(head, feats, out_size):
 @pytest.mark.parametrize('size', [(64, 96), (50, 77)])
 def test_equals_recomposition(size):
     head = head_of().double().eval()
-    randomise_norms(head)
+    randomize_norms(head)
     feats = [x.double() for x in feature_maps(*size)]
     with torch.no_grad():
         out, expected = head(feats, size), recomposed(head, feats, size)

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from plain_layers import conv_norm_act, randomise_norms
+from plain_layers import conv_norm_act, randomize_norms
 from torch.nn import functional as F
 
 from pandepth_mm.models.losses import HardPixelCrossEntropyLoss
@@ -20,7 +20,7 @@ def random_inputs(size=(9, 13), batch=2):
 @pytest.mark.parametrize('last_kernel', [1, 3])
 def test_equals_recomposition(last_kernel):
     head = head_of(last_kernel=last_kernel).double().eval()
-    randomise_norms(head)
+    randomize_norms(head)
     logits, depth = (x.double() for x in random_inputs())
     x = torch.cat([logits, depth / 80], 1)
     for module in head.convs[:3]:

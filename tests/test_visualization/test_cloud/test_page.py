@@ -11,7 +11,7 @@ from cloud_samples import BLUE, BLUE_DEPTH, CLASSES, PALETTE, RED, RED_DEPTH, ma
 from pandepth_mm.errors import InputError
 from pandepth_mm.structures.panoptic_cloud import PanopticCloud
 from pandepth_mm.visualization.cloud.page import write_cloud_page
-from pandepth_mm.visualization.frame.colors import colour_depth
+from pandepth_mm.visualization.frame.colors import color_depth
 
 YELLOW, GREEN = PALETTE
 MANY = 500  # pixels that a block covers at least, seen from its side too
@@ -30,14 +30,14 @@ def page_file(tmp_path_factory):
     return path
 
 
-def centre(picture, color):
+def center(picture, color):
     """Mean row and column of a colour, which must be there."""
     there = np.argwhere(where_color(picture, color))
     assert len(there) > MANY
     return there.mean(axis=0)
 
 
-def wait_for_centre(page, color, target, atol=2):
+def wait_for_center(page, color, target, atol=2):
     """Wait until the centre of a colour is where it should be.
 
     The plot is drawn a moment after the page has done its part.
@@ -48,7 +48,7 @@ def wait_for_centre(page, color, target, atol=2):
         if len(there) > MANY and np.abs(there.mean(axis=0) - target).max() <= atol:
             return
         page.wait_for_timeout(250)
-    np.testing.assert_allclose(centre(picture, color), target, atol=atol)
+    np.testing.assert_allclose(center(picture, color), target, atol=atol)
 
 
 def test_first_view_shows_the_cloud_as_the_camera_saw_it(browser, page_file):
@@ -60,7 +60,7 @@ def test_first_view_shows_the_cloud_as_the_camera_saw_it(browser, page_file):
         assert not page.is_visible('#bar')
     height, width = picture.shape[:2]
     for color, side in ((RED, 0), (BLUE, width / 2)):
-        row, col = centre(picture, color)
+        row, col = center(picture, color)
         assert side < col < side + width / 2
         assert height / 4 < row < height * 3 / 4
     # z is up: the red block, 4 m wide and high, is seen from the front
@@ -68,21 +68,21 @@ def test_first_view_shows_the_cloud_as_the_camera_saw_it(browser, page_file):
     assert np.ptp(cols) == pytest.approx(np.ptp(rows) * 5 / 4, rel=0.1)
 
 
-def test_buttons_switch_the_colours(browser, page_file):
-    near, far = colour_depth(np.array([[RED_DEPTH, BLUE_DEPTH]]), 0, BLUE_DEPTH)[0]
+def test_buttons_switch_the_colors(browser, page_file):
+    near, far = color_depth(np.array([[RED_DEPTH, BLUE_DEPTH]]), 0, BLUE_DEPTH)[0]
     # blue is dark: 255 * 0.114 of 256 brightnesses
-    grey = (49, 49, 49)
+    gray = (49, 49, 49)
     with open_page(browser, page_file) as page:
         first = plot_picture(page)
         for mode, left, right in (
             ('class', GREEN, YELLOW),
-            ('instance', GREEN, grey),
+            ('instance', GREEN, gray),
             ('depth', near, far),
             ('rgb', RED, BLUE),
         ):
             page.click(f'#modes button[data-mode={mode}]')
-            wait_for_centre(page, left, centre(first, RED))
-            wait_for_centre(page, right, centre(first, BLUE))
+            wait_for_center(page, left, center(first, RED))
+            wait_for_center(page, right, center(first, BLUE))
             assert page.get_attribute(f'[data-mode={mode}]', 'aria-pressed') == 'true'
             assert page.locator('#modes [aria-pressed=true]').count() == 1
             assert page.is_visible('#bar') == (mode == 'depth')
@@ -96,23 +96,23 @@ def test_legend_hides_classes_in_every_mode(browser, page_file):
         car.click()
         picture = plot_picture(page)
         assert count_color(picture, RED) == 0
-        centre(picture, BLUE)
+        center(picture, BLUE)
         page.click('[data-mode=class]')
         picture = plot_picture(page)
         assert count_color(picture, GREEN) == 0
-        centre(picture, YELLOW)
+        center(picture, YELLOW)
         car.click()
         picture = plot_picture(page)
-        centre(picture, GREEN)
+        center(picture, GREEN)
         car.dblclick()
         picture = plot_picture(page)
-        centre(picture, GREEN)
+        center(picture, GREEN)
         assert count_color(picture, YELLOW) == 0
         car.dblclick()
-        centre(plot_picture(page), YELLOW)
+        center(plot_picture(page), YELLOW)
 
 
-def test_drag_turns_and_the_view_stays_in_other_colours(browser, page_file):
+def test_drag_turns_and_the_view_stays_in_other_colors(browser, page_file):
     with open_page(browser, page_file) as page:
         first = plot_picture(page)
         box = page.locator('#plot').bounding_box()
@@ -124,14 +124,14 @@ def test_drag_turns_and_the_view_stays_in_other_colours(browser, page_file):
             page.wait_for_timeout(100)
         page.mouse.up()
         turned = plot_picture(page)
-        moved = abs(centre(turned, RED) - centre(first, RED)).max()
+        moved = abs(center(turned, RED) - center(first, RED)).max()
         assert moved > 15
         page.click('[data-mode=class]')
         # kept, but for what a busy machine had not drawn yet
-        wait_for_centre(page, GREEN, centre(turned, RED), atol=moved / 2)
+        wait_for_center(page, GREEN, center(turned, RED), atol=moved / 2)
         page.click('[data-mode=rgb]')
         page.click('#reset')
-        wait_for_centre(page, RED, centre(first, RED))
+        wait_for_center(page, RED, center(first, RED))
         page.click('[data-zoom="1.25"]')
         smaller = plot_picture(page)
         assert np.ptp(np.nonzero(where_color(smaller, RED))[0]) < 0.9 * np.ptp(
@@ -155,11 +155,11 @@ def test_finger_turns_and_the_view_stays(browser, page_file):
             )
             page.wait_for_timeout(100)
         turned = plot_picture(page)
-        moved = abs(centre(turned, RED) - centre(first, RED)).max()
+        moved = abs(center(turned, RED) - center(first, RED)).max()
         assert moved > 15
         page.click('[data-mode=class]')
         # kept, but for what a busy machine had not drawn yet
-        wait_for_centre(page, GREEN, centre(turned, RED), atol=moved / 2)
+        wait_for_center(page, GREEN, center(turned, RED), atol=moved / 2)
 
 
 def test_hover_tells_class_instance_and_depth(browser, page_file):
@@ -167,7 +167,7 @@ def test_hover_tells_class_instance_and_depth(browser, page_file):
         picture = plot_picture(page)
         box = page.locator('#plot').bounding_box()
         for color, text in ((RED, 'Car 3depth 5.0 m'), (BLUE, 'Roaddepth 8.0 m')):
-            row, col = centre(picture, color)
+            row, col = center(picture, color)
             page.mouse.move(box['x'] + col, box['y'] + row)
             page.locator('.hovertext', has_text=text).wait_for()
 

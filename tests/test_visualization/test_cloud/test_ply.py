@@ -11,7 +11,7 @@ from pandepth_mm.geometry.camera import project
 from pandepth_mm.visualization.cloud.ply import write_ply
 
 
-def test_trimesh_reads_positions_and_colours(tmp_path):
+def test_trimesh_reads_positions_and_colors(tmp_path):
     cloud = make_cloud()
     write_ply(tmp_path / 'new' / 'cloud.ply', cloud, CLASSES)
     read = trimesh.load(tmp_path / 'new' / 'cloud.ply')

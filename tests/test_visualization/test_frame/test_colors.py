@@ -9,9 +9,9 @@ from pandepth_mm.visualization.frame import colors
 PALETTE = [(160, 60, 60), (255, 127, 80), (0, 139, 139)]
 
 
-def test_semantic_has_the_class_colours_and_hatches_void():
+def test_semantic_has_the_class_colors_and_hatches_void():
     labels = np.array([[0, 1, 2], [255, 3, -1]])
-    picture = colors.colour_semantic(labels, PALETTE)
+    picture = colors.color_semantic(labels, PALETTE)
     assert picture.dtype == np.uint8
     assert picture[0].tolist() == [list(c) for c in PALETTE]
     hatch = colors.void_hatch(2, 3)
@@ -29,16 +29,16 @@ def test_hatch_has_both_stripes_in_each_row():
 
 @pytest.mark.parametrize('void', [3, 255, 3 + 1000, -1])
 def test_all_void_panoptic_map(void):
-    picture = colors.colour_panoptic(np.full((20, 30), void), PALETTE)
+    picture = colors.color_panoptic(np.full((20, 30), void), PALETTE)
     assert np.array_equal(picture, colors.void_hatch(20, 30))
 
 
-def test_panoptic_colours():
+def test_panoptic_colors():
     ids = np.full((20, 40), 2)  # stuff
     ids[:10, :10] = 1001  # label 1, instance 1
     ids[:10, 20:30] = 5001  # label 1, instance 5
     ids[12:14, :4] = 2000  # label 0, small: no boundary
-    picture = colors.colour_panoptic(ids, PALETTE)
+    picture = colors.color_panoptic(ids, PALETTE)
     assert tuple(picture[15, 35]) == PALETTE[2]
     assert tuple(picture[5, 5]) == PALETTE[1]
     assert tuple(picture[5, 25]) == colors.instance_shade(PALETTE[1], 1)
@@ -49,17 +49,17 @@ def test_panoptic_colours():
     assert tuple(picture[5, 10]) == PALETTE[2]
     assert tuple(picture[9, 3]) == colors.BOUNDARY_COLOR
     assert tuple(picture[5, 0]) == PALETTE[1]
-    plain = colors.colour_panoptic(ids, PALETTE, boundary=False)
+    plain = colors.color_panoptic(ids, PALETTE, boundary=False)
     assert not (plain == colors.BOUNDARY_COLOR).all(-1).any()
 
 
 def test_stuff_has_no_boundary():
     ids = np.repeat([[0, 1]], 20, axis=0).repeat(20, axis=1)
-    picture = colors.colour_panoptic(ids, PALETTE)
-    assert np.array_equal(picture, colors.colour_semantic(ids, PALETTE))
+    picture = colors.color_panoptic(ids, PALETTE)
+    assert np.array_equal(picture, colors.color_semantic(ids, PALETTE))
 
 
-def test_shades_differ_and_begin_with_the_class_colour():
+def test_shades_differ_and_begin_with_the_class_color():
     for color in PALETTE:
         shades = [colors.instance_shade(color, i) for i in range(11)]
         assert shades[0] == color
@@ -70,11 +70,11 @@ def test_shades_differ_and_begin_with_the_class_colour():
     assert tuple(counted[2]) == colors.instance_shade(PALETTE[0], 1)
 
 
-def test_a_label_without_a_colour_is_an_input_error():
+def test_a_label_without_a_color_is_an_input_error():
     with pytest.raises(InputError, match='instance labels.*0 to 2'):
         colors.instance_shades([0, 3], PALETTE)
     with pytest.raises(InputError, match='palette'):
-        colors.colour_semantic(np.zeros((2, 2)), [(0, 0), (1, 1)])
+        colors.color_semantic(np.zeros((2, 2)), [(0, 0), (1, 1)])
 
 
 def test_panoptic_from_parts():
@@ -85,19 +85,19 @@ def test_panoptic_from_parts():
     assert ids.tolist() == [[1000, 2000, 2, 3], [1000, 1, 2, 2]]
 
 
-def test_depth_colours():
+def test_depth_colors():
     depth = np.array([[0, -1, np.nan, np.inf], [1e-3, 40, 80, 500]])
     lut = colors.depth_lut('viridis')
-    picture = colors.colour_depth(depth, 0, 80, 'viridis')
+    picture = colors.color_depth(depth, 0, 80, 'viridis')
     assert (picture[0] == colors.NO_DEPTH_COLOR).all()
     assert picture[1].tolist() == lut[[0, 128, 255, 255]].tolist()
     with pytest.raises(InputError, match='vmin < vmax'):
-        colors.colour_depth(depth, 5, 5)
+        colors.color_depth(depth, 5, 5)
     with pytest.raises(InputError, match='no_such_map'):
-        colors.colour_depth(depth, 0, 80, 'no_such_map')
+        colors.color_depth(depth, 0, 80, 'no_such_map')
 
 
-def test_default_depth_colours_darken_evenly_with_distance():
+def test_default_depth_colors_darken_evenly_with_distance():
     red, green, blue = colors.depth_lut().astype(float).T
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     steps = np.diff(luma[::5])  # of single ones, 8 bits hide the sign

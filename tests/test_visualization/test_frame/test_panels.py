@@ -95,7 +95,7 @@ def test_tick_labels():
 
 @pytest.mark.parametrize('title', ['Depth', 'Depth, ground truth'])
 @pytest.mark.parametrize('width', [624, 1242])
-def test_title_line_holds_the_whole_colour_bar(width, title):
+def test_title_line_holds_the_whole_color_bar(width, title):
     panel = make_panels(1, 150, width)[0]._replace(title=title)
     plain = panels.compose_panels([[panel]])
     picture = panels.compose_panels([[panel._replace(colorbar=ColorBar(0, 80, 'viridis'))]])

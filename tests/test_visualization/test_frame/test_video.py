@@ -113,7 +113,7 @@ def test_gif_is_no_wider_than_stated_nor_faster_than_players(tmp_path):
     assert seconds == [0.02] * 4
 
 
-def test_gif_keeps_the_colours_of_the_legend(tmp_path):
+def test_gif_keeps_the_colors_of_the_legend(tmp_path):
     """Swatches of the legend's size among the many colours of an image."""
     picture = make_dull_image()
     for i, color in enumerate(DRAW_COLORS.values()):

@@ -12,7 +12,7 @@ from pandepth_mm.errors import InputError
 from pandepth_mm.registry import VISUALIZERS
 from pandepth_mm.visualization.frame import PanDepthVisualizer
 from pandepth_mm.visualization.frame import picture as module
-from pandepth_mm.visualization.frame.colors import colour_depth, instance_shade
+from pandepth_mm.visualization.frame.colors import color_depth, instance_shade
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_predictions_beside_ground_truth(visualizer, composed):
     assert composed['legend'] == ['Car', 'Sky', 'Road', 'void', 'no depth']
 
 
-def test_class_colours_are_the_same_in_each_panel(visualizer, composed):
+def test_class_colors_are_the_same_in_each_panel(visualizer, composed):
     visualizer.render(make_image(), make_sample())
     panels, palette = composed['panels'], META['palette']
     for title in ('Semantic', 'Semantic, ground truth', 'Panoptic', 'Panoptic, ground truth'):
@@ -79,7 +79,7 @@ def test_one_depth_scale_for_all_panels(visualizer, composed):
     (bar,) = {p.colorbar for p in depth_panels}
     # measured depths are 12 m; the prediction's 30 m do not widen the scale
     assert (bar.vmin, bar.vmax, bar.clipped) == (0, 15, True)
-    expected = colour_depth(np.array([[12.0, 30.0]]), 0, 15)
+    expected = color_depth(np.array([[12.0, 30.0]]), 0, 15)
     truth, pred = panels['Depth, ground truth'], panels['Depth']
     assert pixel(truth, 120, 300) == tuple(expected[0, 0].tolist())
     assert pixel(pred, 120, 300) == tuple(expected[0, 1].tolist())
