@@ -31,6 +31,7 @@ test: setup
 	$(PY) -m pytest $(ARGS)
 
 lint: setup
+	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m codespell_lib pandepth_mm data_converters configs demo tools tests docs README.md
 

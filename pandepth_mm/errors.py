@@ -1,4 +1,10 @@
-"""The one exception that every entry point raises for bad input."""
+"""The one exception that every entry point raises for bad input, and checks by name."""
+
+import math
+import numbers
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class InputError(ValueError):
@@ -28,3 +34,93 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         return self.message
+
+
+def require_file(path: Any, what: str, field: str = '') -> None:
+    """Refuse a path that is no file.
+
+    Args:
+        path: File, or what the user gave for one.
+        what: What the file should be, 'a checkpoint', for the message.
+        field: Flag or key that names the path; with it the message leads with
+            it.
+
+    Raises:
+        InputError: No such file, or a folder.
+    """
+    if not os.path.isfile(path):
+        found = 'a folder' if os.path.isdir(path) else 'no such file'
+        if field:
+            raise InputError(field, f'{path}, {found}', what)
+        raise InputError(path, found, what)
+
+
+def require_choice(value: Any, choices: Iterable[Any], source: Any, field: str = '') -> None:
+    """Refuse a value that is not among the choices.
+
+    Raises:
+        InputError: It is not.
+    """
+    choices = list(choices)
+    if value not in choices:
+        raise InputError(source, repr(value), f'one of {choices}', field)
+
+
+def require_positive(value: Any, source: Any, field: str = '', unit: str = '') -> None:
+    """Refuse what is no finite number above 0.
+
+    Args:
+        value: To check.
+        source: File, flag or class that it comes from.
+        field: Field of it.
+        unit: Unit, for the message.
+
+    Raises:
+        InputError: No number, not finite, zero or negative.
+    """
+    if not _is_number(value) or not 0 < value < math.inf:
+        raise InputError(source, repr(value), f'a number above 0 {unit}'.strip(), field)
+
+
+def require_count(value: Any, source: Any, field: str = '', least: int = 1) -> None:
+    """Refuse what is no whole number of at least ``least``.
+
+    Raises:
+        InputError: It is not.
+    """
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+        raise InputError(source, repr(value), f'a whole number, at least {least}', field)
+
+
+def require_fraction(value: Any, source: Any, field: str = '', zero: bool = False) -> None:
+    """Refuse what is no fraction: above 0 (or 0, with ``zero``) and at most 1.
+
+    Raises:
+        InputError: It is not.
+    """
+    if not _is_number(value) or not (0 < value <= 1 or (zero and value == 0)):
+        start = 'from 0' if zero else 'above 0'
+        raise InputError(source, repr(value), f'a fraction {start} to 1', field)
+
+
+def require_size(found: Sequence[int], expected: Sequence[int], source: Any, what: str) -> None:
+    """Refuse a map of another size than what it belongs to.
+
+    Args:
+        found: (height, width) of the map.
+        expected: (height, width) that it must have.
+        source: File or argument.
+        what: What has that size, 'the image', for the message.
+
+    Raises:
+        InputError: The sizes differ.
+    """
+    if tuple(found) != tuple(expected):
+        raise InputError(
+            source, f'size (h, w) = {tuple(found)}', f'{tuple(expected)}, the size of {what}'
+        )
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a real number; True and False are none."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -5,8 +5,15 @@ without a prefix. Every node that mmdet has stands here too, since mmengine
 warns about a scope that lacks one.
 """
 
-from mmdet import registry as mmdet_registry
-from mmengine.registry import Registry
+import datetime
+
+from pandepth_mm.version import check_stack
+
+check_stack()  # before the first import of mmdet, to say what is missing
+
+from mmdet import registry as mmdet_registry  # noqa: E402
+from mmengine import DefaultScope  # noqa: E402
+from mmengine.registry import Registry  # noqa: E402
 
 _LOCATIONS = {
     'HOOKS': ['pandepth_mm.engine.hooks'],
@@ -53,6 +60,18 @@ TASK_UTILS = _child('TASK_UTILS')
 VISUALIZERS = _child('VISUALIZERS')
 VISBACKENDS = _child('VISBACKENDS')
 LOG_PROCESSORS = _child('LOG_PROCESSORS')
+
+
+def set_default_scope() -> None:
+    """Let names resolve without a prefix, ours and mmdet's.
+
+    The registries import the modules that fill them when they are asked.
+    """
+    current = DefaultScope.get_current_instance()
+    if current is None or current.scope_name != 'pandepth_mm':
+        # a scope's instance name must be new, or the old one stays current
+        name = f'pandepth_mm-{datetime.datetime.now()}'
+        DefaultScope.get_instance(name, scope_name='pandepth_mm')
 
 
 def type_name(cfg: dict) -> str:

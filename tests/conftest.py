@@ -9,7 +9,7 @@ import cv2  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from pandepth_mm.engine.registration import set_default_scope  # noqa: E402
+from pandepth_mm.registry import set_default_scope  # noqa: E402
 
 pytest_plugins = ['tool_fixtures']
 torch.set_num_threads(1)

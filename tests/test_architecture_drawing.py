@@ -158,7 +158,7 @@ class Traced:
 
 @pytest.fixture(scope='module')
 def traced():
-    from pandepth_mm.engine.registration import set_default_scope
+    from pandepth_mm.registry import set_default_scope
 
     set_default_scope()
     return Traced()

@@ -10,7 +10,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from prediction_run import FRAMES, all_frames, write
 from tiny_dataset import make_tiny_dataset
 
-from pandepth_mm.engine.registration import set_default_scope
+from pandepth_mm.registry import set_default_scope
 
 ROOT = Path(__file__).parents[1]
 TOY_CONFIG = Path(__file__).with_name('toy_config.py')

@@ -23,13 +23,12 @@ from pandepth_mm.apis.result import PanDepthResult, make_result
 from pandepth_mm.apis.sources import FrameSource, list_frames
 from pandepth_mm.engine.checkpoint import fill_model, read_checkpoint
 from pandepth_mm.engine.model_zoo import config_of_weights, read_config
-from pandepth_mm.engine.registration import register_all_modules
 from pandepth_mm.engine.stored_config import read_stored_config
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import KITTI_DEPTH_SCALE
 from pandepth_mm.geometry.camera import points_to_depth
 from pandepth_mm.models.build import build_pandepth
-from pandepth_mm.registry import TRANSFORMS, type_name
+from pandepth_mm.registry import TRANSFORMS, set_default_scope, type_name
 from pandepth_mm.structures.frame_maps import predicted_maps
 from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.visualization.frame.colors import as_palette
@@ -99,7 +98,7 @@ class PanDepthInferencer(BaseInferencer):
         self.depth_resize = depth_resize
         self.device = _check_device(device or get_device(), precision)
         self.precision = precision
-        register_all_modules()
+        set_default_scope()
         if model is None and weights is not None:
             model = config_of_weights(str(weights))
         elif model is None:

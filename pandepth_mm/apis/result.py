@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from mmdet.evaluation import INSTANCE_OFFSET
 from PIL import Image
 
 from pandepth_mm.apis.inputs import Frame
@@ -26,6 +25,7 @@ from pandepth_mm.fileio import (
 from pandepth_mm.structures.coco_results import coco_results
 from pandepth_mm.structures.frame_maps import FrameMaps, InstanceArrays
 from pandepth_mm.structures.panoptic_cloud import PanopticCloud, panoptic_cloud
+from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
 from pandepth_mm.visualization.cloud.page import write_cloud_page
 from pandepth_mm.visualization.cloud.ply import write_ply
 from pandepth_mm.visualization.frame.picture import frame_picture

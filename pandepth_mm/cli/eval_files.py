@@ -15,7 +15,6 @@ from mmengine.evaluator import Evaluator
 
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.datasets import PanopticDepthDataset
-from pandepth_mm.engine.registration import register_all_modules
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.metrics_file import collect_details, write_metrics
 from pandepth_mm.evaluation.prediction_files import (
@@ -26,6 +25,7 @@ from pandepth_mm.evaluation.prediction_files import (
     PredictionFiles,
 )
 from pandepth_mm.evaluation.table import format_class_table, format_table
+from pandepth_mm.registry import set_default_scope
 
 
 def parse_args() -> argparse.Namespace:
@@ -82,7 +82,7 @@ def main() -> None:
     args = parse_args()
     if args.out and os.path.isdir(args.out):
         raise InputError('--out', f'{args.out}, a folder', 'a file name')
-    register_all_modules()
+    set_default_scope()
     files = PredictionFiles(args.pred, args.gt)
     cfgs = checked(files, 'metrics', files.info['settings'].get('metrics'), METRICS)
     try:

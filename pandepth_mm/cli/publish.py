@@ -11,11 +11,11 @@ import os
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from pandepth_mm import __version__
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.engine.checkpoint import TRUST_FLAG, set_checkpoint_trust
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import atomic_path
+from pandepth_mm.version import __version__
 
 # of the data set: what the outputs mean
 _META = ('classes', 'thing_classes', 'stuff_classes', 'palette')

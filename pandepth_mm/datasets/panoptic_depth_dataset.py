@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 import cv2
 from mmdet.datasets import BaseDetDataset
 
-from pandepth_mm.datasets.transforms.load_panoptic_map import VOID_LABEL
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
 from pandepth_mm.registry import DATASETS
 from pandepth_mm.structures.annotations import Annotations, check_files, read_annotations
 from pandepth_mm.structures.palette import default_palette
+from pandepth_mm.structures.panoptic_ids import VOID_LABEL
 
 _ORIGIN_KEYS = ('scene', 'variation', 'camera', 'frame')
 

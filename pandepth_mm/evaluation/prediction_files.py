@@ -28,7 +28,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmdet.evaluation import INSTANCE_OFFSET
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData, PixelData
 from pycocotools import mask as mask_utils
@@ -44,6 +43,7 @@ from pandepth_mm.fileio import (
 )
 from pandepth_mm.structures.annotations import read_annotations
 from pandepth_mm.structures.frame_names import ambiguous_names, frame_name
+from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
 
 INFO = 'info.json'
 FORMAT = 'pandepth_mm predictions, version 1'

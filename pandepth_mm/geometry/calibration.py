@@ -9,8 +9,8 @@ import numpy as np
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import PathLike
 from pandepth_mm.geometry.camera import check_intrinsics, fold_projection
-from pandepth_mm.structures.vkitti2_meta import FOCAL, IMAGE_SIZE
 
+_FOCAL, _WIDTH = 725.0087, 1242  # of Virtual KITTI 2's camera, pixels
 _MAX_BYTES = 1 << 20  # a calibration is a few lines
 
 
@@ -116,7 +116,7 @@ def guess_calibration(width: int, height: int) -> Calibration:
         width: Of the image, pixels.
         height: Of the image, pixels.
     """
-    focal = width * FOCAL / IMAGE_SIZE[1]
+    focal = width * _FOCAL / _WIDTH
     return Calibration(
         np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
     )

@@ -2,10 +2,9 @@
 
 from mmengine.config import Config
 
-from pandepth_mm.engine.registration import set_default_scope
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.detectors import PanDepth
-from pandepth_mm.registry import MODELS
+from pandepth_mm.registry import MODELS, set_default_scope
 
 
 def build_pandepth(cfg: Config, source: str) -> PanDepth:

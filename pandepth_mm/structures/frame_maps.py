@@ -6,7 +6,7 @@ import numpy as np
 from mmdet.structures import DetDataSample
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.visualization.frame.colors import panoptic_from_parts
+from pandepth_mm.structures.panoptic_ids import panoptic_from_parts
 
 
 class InstanceArrays(NamedTuple):

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from mmdet.evaluation import INSTANCE_OFFSET
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.geometry.camera import back_project, check_intrinsics
+from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
 
 VOID_NAME = 'void'  # of the label after the last class
 

@@ -9,8 +9,7 @@ import torch
 from mmengine.config import Config
 from tool_toy import RunsCode
 
-from pandepth_mm.engine.registration import set_default_scope
-from pandepth_mm.registry import MODELS
+from pandepth_mm.registry import MODELS, set_default_scope
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 CONFIGS = Path(__file__).parents[2] / 'configs/pandepth'

@@ -7,8 +7,7 @@ from mmengine.config import Config
 from plain_layers import randomize_norms
 
 from pandepth_mm.engine.checkpoint import read_checkpoint
-from pandepth_mm.engine.registration import set_default_scope
-from pandepth_mm.registry import MODELS
+from pandepth_mm.registry import MODELS, set_default_scope
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs/pandepth'

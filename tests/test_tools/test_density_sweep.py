@@ -10,11 +10,10 @@ from mmengine.config import Config
 from tiny_dataset import make_tiny_dataset
 
 from pandepth_mm.datasets.transforms import ResampleSparseDepth
-from pandepth_mm.engine.registration import set_default_scope
 from pandepth_mm.evaluation.functional.depth_fill import nearest_fill
 from pandepth_mm.fileio import read_depth_png
 from pandepth_mm.geometry.sampling import draw_depth, frame_seed
-from pandepth_mm.registry import MODELS
+from pandepth_mm.registry import MODELS, set_default_scope
 
 CONFIG = Path(__file__).parents[2] / 'configs/pandepth/pandepth_effb0_minivkitti.py'
 FRAMES = 2

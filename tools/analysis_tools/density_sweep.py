@@ -47,12 +47,11 @@ from pandepth_mm.engine.launch import (
     build_runner,
     load_config,
 )
-from pandepth_mm.engine.registration import set_default_scope
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.metrics_file import plain
 from pandepth_mm.fileio import read_depth_png, read_json, write_json
 from pandepth_mm.geometry.lidar import AZIMUTH_STEP, ELEVATION
-from pandepth_mm.registry import DATASETS, TRANSFORMS
+from pandepth_mm.registry import DATASETS, TRANSFORMS, set_default_scope
 
 # key of a metric, title of its column, factor, digits
 COLUMNS = (

@@ -9,8 +9,7 @@ from scipy.ndimage import find_objects
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_panoptic_png
 from pandepth_mm.registry import TRANSFORMS
-
-VOID_LABEL = 255
+from pandepth_mm.structures.panoptic_ids import VOID_LABEL
 
 
 @TRANSFORMS.register_module()

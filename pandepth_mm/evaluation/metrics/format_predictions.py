@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmdet.evaluation import INSTANCE_OFFSET
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from pandepth_mm.datasets.transforms.load_panoptic_map import VOID_LABEL
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.functional.panoptic import decode_panoptic
 from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric
@@ -39,6 +37,7 @@ from pandepth_mm.fileio import (
 from pandepth_mm.registry import METRICS
 from pandepth_mm.structures.annotations import read_annotations
 from pandepth_mm.structures.coco_results import coco_results
+from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET, VOID_LABEL
 from pandepth_mm.version import stack_summary
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mmdet.evaluation import INSTANCE_OFFSET
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.functional.depth_panoptic import (
@@ -25,6 +24,7 @@ from pandepth_mm.evaluation.metrics.dense_depth import dense_truth
 from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric, class_rows
 from pandepth_mm.fileio import read_panoptic_png
 from pandepth_mm.registry import METRICS
+from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
 
 # Predictions by the prefix of their metric names.
 MODEL, HEURISTIC = '', 'heuristic_fusion/'

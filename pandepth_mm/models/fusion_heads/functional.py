@@ -3,9 +3,10 @@
 import math
 
 import torch
-from mmdet.evaluation.functional import INSTANCE_OFFSET
 from torch import Tensor
 from torch.nn import functional as F
+
+from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
 
 
 def box_region(box: list[float], height: int, width: int) -> tuple[slice, slice]:

@@ -1,6 +1,5 @@
 """Panoptic fusion as a head of a detector."""
 
-from mmdet.evaluation.functional import INSTANCE_OFFSET
 from mmdet.models.seg_heads.panoptic_fusion_heads import BasePanopticFusionHead
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -8,6 +7,7 @@ from torch import Tensor
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.fusion_heads.functional import fuse_panoptic
 from pandepth_mm.registry import MODELS
+from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
 
 
 @MODELS.register_module()

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import cv2
 import matplotlib
 import numpy as np
-from mmdet.evaluation import INSTANCE_OFFSET
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.structures.palette import BOUNDARY_COLOR, VOID_COLORS
+from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
 
 DEPTH_CMAP = 'viridis_r'  # near is bright, and far blends into the black
 NO_DEPTH_COLOR = (0, 0, 0)
@@ -165,30 +165,6 @@ def _inner_edges(ids: np.ndarray) -> np.ndarray:
     edges[1:] |= down
     edges[:-1] |= down
     return edges
-
-
-def panoptic_from_parts(
-    labels: np.ndarray, masks: np.ndarray, mask_labels: Sequence[int], num_classes: int
-) -> np.ndarray:
-    """Put semantic labels and instance masks into one panoptic map.
-
-    For ground truth, which comes as these two.
-
-    Args:
-        labels: int (H, W), semantic; outside 0..num_classes-1 is void.
-        masks: bool (n, H, W), one an instance.
-        mask_labels: Their n classes.
-        num_classes: Number of classes, also the id of void.
-
-    Returns:
-        int64 (H, W), ``label + 1000 * instance``, instances from 1.
-    """
-    labels = np.asarray(labels).astype(np.int64)
-    ids = np.where((labels >= 0) & (labels < num_classes), labels, num_classes)
-    for i, label in enumerate(mask_labels):
-        mask = np.asarray(masks[i], dtype=bool)
-        ids[mask] = int(label) + (i + 1) * INSTANCE_OFFSET
-    return ids
 
 
 def depth_lut(cmap: str = DEPTH_CMAP) -> np.ndarray:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from mmdet.evaluation import INSTANCE_OFFSET
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.structures.frame_maps import FrameMaps
+from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
 from pandepth_mm.visualization.frame.colors import (
     DEPTH_CMAP,
     as_palette,

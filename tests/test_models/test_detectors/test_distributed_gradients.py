@@ -10,14 +10,13 @@ from random_batch import random_batch
 from torch import distributed as dist
 from torch import multiprocessing as mp
 
-from pandepth_mm.engine.registration import register_all_modules
-from pandepth_mm.registry import MODELS
+from pandepth_mm.registry import MODELS, set_default_scope
 
 MINI = Path(__file__).parents[3] / 'configs' / 'pandepth' / 'pandepth_effb0_minivkitti.py'
 
 
 def build():
-    register_all_modules()
+    set_default_scope()
     torch.manual_seed(0)
     torch.set_num_threads(1)
     model = MODELS.build(Config.fromfile(MINI).model)

@@ -5,9 +5,8 @@ import torch
 from mmengine.config import Config
 from random_batch import random_batch
 
-from pandepth_mm.engine.registration import set_default_scope
 from pandepth_mm.errors import InputError
-from pandepth_mm.registry import MODELS
+from pandepth_mm.registry import MODELS, set_default_scope
 
 CONFIGS = Path(__file__).parents[3] / 'configs' / 'pandepth'
 MINI = CONFIGS / 'pandepth_effb0_minivkitti.py'

@@ -8,10 +8,9 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 from random_batch import random_batch
 
-from pandepth_mm.engine.registration import set_default_scope
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.fusion_heads import HeuristicFusion
-from pandepth_mm.registry import MODELS
+from pandepth_mm.registry import MODELS, set_default_scope
 
 MINI = Path(__file__).parents[3].joinpath('configs', 'pandepth', 'pandepth_effb0_minivkitti.py')
 

@@ -3,15 +3,12 @@
 from mmengine import DefaultScope
 from mmengine.registry import MODELS as ROOT_MODELS
 
-from pandepth_mm.engine.registration import register_all_modules
-from pandepth_mm.registry import HOOKS, MODELS
+from pandepth_mm.registry import HOOKS, MODELS, set_default_scope
 
 
-def test_register_all_modules():
+def test_names_resolve_without_a_prefix():
     DefaultScope.get_instance('somewhere_else', scope_name='mmengine')
-    register_all_modules(init_default_scope=False)
-    assert DefaultScope.get_current_instance().scope_name == 'mmengine'
-    register_all_modules()
+    set_default_scope()
     assert DefaultScope.get_current_instance().scope_name == 'pandepth_mm'
     assert (
         HOOKS.get('CheckClassCountHook') is HOOKS.get('pandepth_mm.CheckClassCountHook') is not None
