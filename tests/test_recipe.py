@@ -86,7 +86,7 @@ def test_only_training_flips_and_after_all_is_loaded():
             continue
         (flip,) = flips
         # depth, labels and intrinsics follow: tests/test_datasets
-        assert pipeline[flip] == dict(type='pandepth_mm.FlipPanopticDepth', prob=0.5)
+        assert pipeline[flip] == dict(type='FlipPanopticDepth', prob=0.5)
         assert not any('Load' in step.type for step in pipeline[flip:])
 
 

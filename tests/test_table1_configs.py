@@ -94,7 +94,7 @@ def test_rows_differ_only_in_their_branches(row):
     metrics = [
         metric
         for metric in full['val_evaluator']
-        if metric['type'] in {f'pandepth_mm.{group.title()}Metric' for group in ROWS[row][3]}
+        if metric['type'] in {f'{group.title()}Metric' for group in ROWS[row][3]}
     ]
     assert len(metrics) == len(ROWS[row][3])
     assert cfg['val_evaluator'] == cfg['test_evaluator'] == metrics

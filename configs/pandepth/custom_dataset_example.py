@@ -3,7 +3,7 @@
 _base_ = './pandepth_effb5_vkitti2.py'
 
 dataset = dict(
-    type='pandepth_mm.PanopticDepthDataset',
+    type='PanopticDepthDataset',
     data_root='data/my_dataset/',
     img_scale=(640, 192),  # width, height of the network's input
     depth_scale=1000.0,  # PNG units per metre, here millimetres

@@ -12,10 +12,7 @@ model = dict(
     panoptic_fusion=None,
 )
 val_evaluator = [
-    dict(
-        type='pandepth_mm.DepthMetric',
-        breakdown=('range', 'input_distance', 'edge', 'class', 'instance'),
-    )
+    dict(type='DepthMetric', breakdown=('range', 'input_distance', 'edge', 'class', 'instance'))
 ]
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='depth/rmse', rule='less'))
