@@ -60,7 +60,7 @@ def random_sample(seed=0, size=(64, 96), num_instances=2, num_things=3, num_stuf
 
 
 def random_batch(seeds=(0, 1), **kwargs):
-    """A collated batch of :func:`random_sample`, one a seed."""
+    """A collated batch of :func:`random_sample`, one per seed."""
     items = [random_sample(seed, **kwargs) for seed in seeds]
     inputs = {key: [item['inputs'][key] for item in items] for key in items[0]['inputs']}
     return dict(inputs=inputs, data_samples=[item['data_samples'] for item in items])

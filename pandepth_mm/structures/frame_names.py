@@ -1,4 +1,4 @@
-"""Names of picture files, one a frame and none twice."""
+"""Names of picture files, one per frame and none twice."""
 
 import os
 import re

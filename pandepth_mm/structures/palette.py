@@ -1,4 +1,4 @@
-"""The colours that classes have in pictures, the same in every picture.
+"""The colors that classes have in pictures, the same in every picture.
 
 Free of heavy imports.
 """
@@ -11,11 +11,11 @@ RGB = tuple[int, int, int]
 
 VOID_COLORS = ((0, 0, 0), (96, 96, 96))  # the two stripes of the hatch
 BOUNDARY_COLOR = (255, 255, 255)  # of an instance
-# The classes of Virtual KITTI 2. Its official colours (vkitti2_meta.py) are
+# The classes of Virtual KITTI 2. Its official colors (vkitti2_meta.py) are
 # for its files: readers with protanopia, deuteranopia or tritanopia cannot
 # tell many of them apart. These were searched for the largest smallest
 # distance of any two under those and under normal vision, also from the white
-# boundaries and the stripes of void; tests/test_palette.py measures it.
+# boundaries and the stripes of void; tests/test_structures/test_palette.py measures it.
 DRAW_COLORS = dict(
     Truck=(92, 14, 0),
     Car=(232, 0, 56),
@@ -35,18 +35,18 @@ DRAW_COLORS = dict(
 
 
 def default_palette(classes: Sequence[str]) -> list[RGB]:
-    """Give each class a colour.
+    """Give each class a color.
 
-    A class of Virtual KITTI 2 has its colour of ``DRAW_COLORS``. Other
+    A class of Virtual KITTI 2 has its color of ``DRAW_COLORS``. Other
     classes take those that are left over, so that up to 14 classes can be
-    told apart by colour-blind readers; then come generated ones, distinct
-    for up to 255 classes. The same names always have the same colours.
+    told apart by color-blind readers; then come generated ones, distinct
+    for up to 255 classes. The same names always have the same colors.
 
     Args:
         classes: Class names in label order.
 
     Returns:
-        One RGB tuple a class, 0 to 255.
+        One RGB tuple per class, 0 to 255.
     """
     others = [name for name in classes if name not in DRAW_COLORS]
     spare = [c for name, c in DRAW_COLORS.items() if name not in classes]
@@ -56,10 +56,10 @@ def default_palette(classes: Sequence[str]) -> list[RGB]:
 
 
 def _more_colors(count: int) -> list[RGB]:
-    """Colours beside those of ``DRAW_COLORS``, each far from all before.
+    """Colors beside those of ``DRAW_COLORS``, each far from all before.
 
     Distances are of lightness, blue and red: lightness counts most, red,
-    which many colour-blind readers lack, least.
+    which many color-blind readers lack, least.
     """
     levels = np.rint(np.linspace(0, 255, 8)).astype(int)
     lattice = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(-1, 3)

@@ -1,4 +1,4 @@
-"""The 3D panoptic cloud of a frame: coloured points with class and instance.
+"""The 3D panoptic cloud of a frame: colored points with class and instance.
 
 Where depth was interpolated, an edge between a near and a far surface is
 smeared over some pixels: their points hang in the air between the two. The
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_positive
 from pandepth_mm.geometry.camera import back_project, check_intrinsics
 from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
 
@@ -22,7 +22,7 @@ class PanopticCloud(NamedTuple):
 
     Attributes:
         xyz: float32 (N, 3), metres, camera frame.
-        rgb: uint8 (N, 3), colour of the image.
+        rgb: uint8 (N, 3), color of the image.
         labels: int32 (N,), class; num_classes = void.
         instances: int32 (N,), number of the instance within the frame;
             0 = none (stuff, void).
@@ -119,7 +119,7 @@ def panoptic_cloud(
             "no measurement" and give no point.
         cam2img: (3, 3), pixels of the same grid.
         image: uint8 (H, W, 3), RGB.
-        panoptic: int (H, W), ``label + 1000 * instance``; a label outside
+        panoptic: int (H, W), ids of `panoptic_ids`; a label outside
             0..num_classes-1 is void.
         num_classes: Number of classes, also the label of void.
         max_depth: Leave out what is farther, metres.
@@ -151,8 +151,8 @@ def panoptic_cloud(
             f'integers {depth.shape}, the size of depth',
         )
     check_intrinsics(cam2img, 'panoptic_cloud', 'cam2img')
-    if max_depth is not None and not max_depth > 0:
-        raise InputError('max_depth', f'{max_depth} m', 'more than 0 m')
+    if max_depth is not None:
+        require_positive(max_depth, 'max_depth', unit='m')
     if not set(skip_labels) <= set(range(num_classes + 1)):
         raise InputError(
             'skip_labels', f'{list(skip_labels)}', f'labels from 0 to {num_classes} (void)'

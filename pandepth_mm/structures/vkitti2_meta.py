@@ -1,4 +1,4 @@
-"""Constants of Virtual KITTI 2.0.3: classes, colours, scenes, camera.
+"""Constants of Virtual KITTI 2.0.3: classes, colors, scenes, camera.
 
 Free of heavy imports, so that the converters and their worker processes
 start at once.
