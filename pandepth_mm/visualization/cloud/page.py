@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import PathLike
+from pandepth_mm.fileio import PathLike, atomic_path
 from pandepth_mm.structures.palette import VOID_COLORS
 from pandepth_mm.structures.panoptic_cloud import VOID_NAME, PanopticCloud, check_labels
 from pandepth_mm.visualization.cloud.page_template import PAGE, SCRIPT
@@ -23,7 +23,6 @@ from pandepth_mm.visualization.frame.colors import (
     instance_shades,
 )
 from pandepth_mm.visualization.frame.panels import ColorBar, tick_labels
-from pandepth_mm.visualization.output_path import output_path
 
 BACKGROUND = '#14171b'
 MODES = (('rgb', 'RGB'), ('class', 'Class'), ('instance', 'Instance'), ('depth', 'Depth'))
@@ -127,7 +126,7 @@ def write_cloud_page(
             for mode, text in MODES
         ),
     )
-    with output_path(path) as tmp:
+    with atomic_path(path) as tmp:
         with open(tmp, 'w', encoding='utf-8') as f:
             f.write(page)
 
