@@ -3,7 +3,10 @@
 import base64
 import html
 import json
+import re
 from collections.abc import Sequence
+from pathlib import Path
+from string import Template
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,6 @@ from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import PathLike, atomic_path
 from pandepth_mm.structures.palette import VOID_COLORS
 from pandepth_mm.structures.panoptic_cloud import VOID_NAME, PanopticCloud, check_labels
-from pandepth_mm.visualization.cloud.page_template import PAGE, SCRIPT
 from pandepth_mm.visualization.frame.colors import (
     DEPTH_CMAP,
     as_palette,
@@ -24,6 +26,8 @@ from pandepth_mm.visualization.frame.colors import (
 )
 from pandepth_mm.visualization.frame.panels import ColorBar, tick_labels
 
+# A template of string.Template: $NAME is a place to fill.
+_PAGE = Path(__file__).with_name('page.html')
 BACKGROUND = '#14171b'
 MODES = (('rgb', 'RGB'), ('class', 'Class'), ('instance', 'Instance'), ('depth', 'Depth'))
 POINT_SIZE = 2  # pixels
@@ -107,28 +111,31 @@ def write_cloud_page(
     data = dict(
         modes=modes, camera=camera, ticks=[(tick / vmax, text) for tick, text in tick_labels(bar)]
     )
-    plot = figure.to_html(
-        full_html=False,
-        include_plotlyjs=True,
-        div_id='cloud',
-        default_height='100%',
-        config=dict(displayModeBar=False, responsive=True, scrollZoom=True),
-        post_script=SCRIPT.substitute(DATA=_json(data)),
-    )
-    page = PAGE.substitute(
+    page = Template(_PAGE.read_text(encoding='utf-8')).substitute(
         TITLE=html.escape(title),
         BACKGROUND=BACKGROUND,
-        PLOT=plot,
         POINTS=_count_text(len(drawn), len(cloud.xyz)),
         MODE_BUTTONS=''.join(
             f'<button data-mode="{mode}" aria-pressed='
             f'"{str(mode == "rgb").lower()}">{text}</button>'
             for mode, text in MODES
         ),
+        DATA=_json(data),
+    )
+    # The script must wait for the plot. So plotly gets it, and puts it behind
+    # the plot, which takes its place.
+    before, script, after = re.split('</?script>', page)
+    plot = figure.to_html(
+        full_html=False,
+        include_plotlyjs=True,
+        div_id='cloud',
+        default_height='100%',
+        config=dict(displayModeBar=False, responsive=True, scrollZoom=True),
+        post_script=script,
     )
     with atomic_path(path) as tmp:
         with open(tmp, 'w', encoding='utf-8') as f:
-            f.write(page)
+            f.writelines((before, plot, after))
 
 
 def _draw(pixels: np.ndarray, max_points: int) -> np.ndarray:
