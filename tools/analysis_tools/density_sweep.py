@@ -256,11 +256,9 @@ def make_transforms(settings: list[Setting], draws: dict) -> dict[Setting, dict]
     Raises:
         InputError: A value that the transform refuses.
     """
+    kind = dict(type='pandepth_mm.ResampleSparseDepth')
     names = dict(random='density', lines='lines')
-    transforms = {
-        s: dict(type='pandepth_mm.ResampleSparseDepth', **{names[s.kind]: s.value}, **draws)
-        for s in settings
-    }
+    transforms = {s: kind | {names[s.kind]: s.value} | draws for s in settings}
     for transform in transforms.values():
         TRANSFORMS.build(transform)
     return transforms
