@@ -24,7 +24,7 @@ class Style(NamedTuple):
     hatch: str
 
 
-# Of the colors of Okabe and Ito and greys, those four that are farthest apart
+# Of the colors of Okabe and Ito and grays, those four that are farthest apart
 # for readers with any kind of color vision, also from the white page. The rest
 # tells the methods apart in print without colors.
 STYLES = dict(
