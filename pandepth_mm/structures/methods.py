@@ -1,6 +1,6 @@
-"""The ways to get a dense depth map that are compared, by name."""
+"""The methods whose depth is compared, by their names in metrics and files."""
 
-# Key in metrics and files: title in tables and figures.
+# Name to title, in the order of tables and figures.
 METHODS = dict(
     model='model',
     nearest_fill='nearest fill',
