@@ -27,8 +27,8 @@ def draw_depth_errors(details: Mapping, path: PathLike) -> None:
     """Draw the breakdown of the depth errors, one panel per family.
 
     Args:
-        details: ``details`` of a `DepthMetric` (in the JSON of
-            ``tools/test.py`` under ``details.depth``). Its ``breakdown`` has
+        details: What the JSON of ``tools/test.py`` has under
+            ``details.depth``. Its ``breakdown`` has
             'range', 'input_distance', 'edge', 'class' and 'instance', of
             which those that are there are drawn.
         path: Picture to write, atomically.
@@ -38,15 +38,11 @@ def draw_depth_errors(details: Mapping, path: PathLike) -> None:
     """
     families = details.get('breakdown')
     if not families:
-        raise InputError(
-            'DepthMetric',
-            'no breakdown in its details',
-            "at least one part, such as breakdown=('range', )",
-            'breakdown',
-        )
+        raise InputError('details', 'no breakdown of depth errors', 'at least one part of it')
     top = [n for n in ('range', 'input_distance', 'edge') if n in families]
     bottom = [n for n in ('class', 'instance') if n in families]
-    methods = [name for name in METHODS if name in details]
+    groups = [group for family in families.values() for group in family.values()]
+    methods = [name for name in METHODS if any(name in group for group in groups)]
 
     figure = new_figure(13, 4.6 * bool(top) + 5 * bool(bottom))
     rows = list(figure.subfigures(bool(top) + bool(bottom), 1, squeeze=False)[:, 0])
@@ -67,7 +63,7 @@ def draw_depth_errors(details: Mapping, path: PathLike) -> None:
     figure.legend(
         handles=[Patch(**_look(method), label=METHODS[method]) for method in methods],
         loc='outside upper center',
-        ncols=len(methods),
+        ncols=len(METHODS),
         title='Where depth is wrong (percentages: share of the pixels with ground truth)',
         title_fontsize=12,
         frameon=False,
@@ -130,7 +126,7 @@ def _bars(
     axis: Axes, labels: list[str], values: Mapping[str, Sequence[float | None]], rotation: float = 0
 ) -> None:
     """Grouped bars, values in mm drawn in m."""
-    width = 0.8 / len(values)
+    width = 0.8 / max(len(values), 1)
     for i, (method, column) in enumerate(values.items()):
         heights = [np.nan if v is None else v / 1e3 for v in column]
         axis.bar(

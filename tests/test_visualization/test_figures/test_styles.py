@@ -30,7 +30,7 @@ def test_methods_differ_without_color_too():
 def test_a_method_has_its_style_and_title_in_every_figure(tmp_path, drawn):
     errors = {name: dict(mae=1000.0) for name in METHODS}
     draw_depth_errors(
-        dict(errors, breakdown=dict(range=dict(near=dict(errors, n_pixels=1)))), tmp_path / 'a.png'
+        dict(breakdown=dict(range=dict(near=dict(errors, n_pixels=1)))), tmp_path / 'a.png'
     )
     metrics = {'input/density': 0.1} | {rmse_key(name): 1000.0 for name in METHODS}
     draw_density_curves(
