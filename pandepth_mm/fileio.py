@@ -6,6 +6,7 @@ of range). Panoptic maps are RGB PNG, id = R + 256 G + 65536 B, 0 = void.
 """
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -29,20 +30,40 @@ def atomic_path(path: PathLike) -> Iterator[str]:
 
     The temporary name keeps the suffix, since image writers choose the
     format by it. Nothing stays behind if the body raises.
+
+    Raises:
+        InputError: ``path`` is a folder, or its folder cannot be made or
+            written to.
+        OSError: The disk is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.stem}.', suffix=path.suffix)
-    os.close(fd)
+    with _refusals_as_bad_input(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.stem}.', suffix=path.suffix)
+        os.close(fd)
     try:
         yield tmp
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(tmp, 0o666 & ~umask)  # mkstemp makes private files
-        os.replace(tmp, path)
+        with _refusals_as_bad_input(path):
+            os.replace(tmp, path)
     finally:
         if os.path.exists(tmp):
             os.remove(tmp)
+
+
+@contextlib.contextmanager
+def _refusals_as_bad_input(path: Path) -> Iterator[None]:
+    """Say that the system refuses a path; a full disk is no fault of the path."""
+    try:
+        yield
+    except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(
+            path, f'a path that cannot be written ({e.strerror})', 'the name of a file'
+        ) from e
 
 
 def write_json(path: PathLike, data) -> None:

@@ -1,10 +1,14 @@
 """Files of points and arrays, and depth that fits a PNG."""
 
+import errno
+import tempfile
+
 import numpy as np
 import pytest
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import (
+    atomic_path,
     check_points,
     fit_depth_png,
     read_depth_png,
@@ -72,3 +76,29 @@ def test_fit_depth_png(tmp_path):
     limit = 65535 / 256
     expected = [[0, 0, 1 / 256, 5, limit, limit, limit], [0, 0, 0, 0, 1, 2, 3]]
     np.testing.assert_allclose(read, expected, atol=1 / 512)
+
+
+def test_a_path_that_cannot_be_written_is_bad_input(tmp_path):
+    (tmp_path / 'folder').mkdir()
+    (tmp_path / 'file').write_text('mine')
+    for path in (tmp_path / 'folder', tmp_path / 'file' / 'a.png', tmp_path / ('a' * 300)):
+        with pytest.raises(InputError, match='cannot be written') as error:
+            with atomic_path(path) as tmp:
+                (tmp_path / tmp).write_text('new')
+        assert str(path) in str(error.value)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['file', 'folder']
+    assert (tmp_path / 'file').read_text() == 'mine'
+
+
+def test_a_full_disk_is_no_bad_input(tmp_path, monkeypatch):
+    full = OSError(errno.ENOSPC, 'No space left on device')
+    with pytest.raises(OSError, match='No space'), atomic_path(tmp_path / 'a.png'):
+        raise full
+    assert not list(tmp_path.iterdir())
+
+    def refuse(**kwargs):
+        raise full
+
+    monkeypatch.setattr(tempfile, 'mkstemp', refuse)
+    with pytest.raises(OSError, match='No space'), atomic_path(tmp_path / 'a.png'):
+        raise AssertionError('a name was given')

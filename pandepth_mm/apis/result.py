@@ -134,7 +134,7 @@ class PanDepthResult:
         return frame_picture(
             self.image,
             FrameMaps(self.semantic, self.instances, self._mmdet_panoptic(), self.depth),
-            sparse=None if self.depth is None else self.sparse_depth,
+            sparse_depth=None if self.depth is None else self.sparse_depth,
             classes=self.classes,
             palette=self.palette,
             score_thr=score_thr,

@@ -6,12 +6,13 @@ files in the order given. A gif (``--out FILE.gif``) plays in a browser.
 
 import argparse
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from pandepth_mm.cli.shared import cli_main
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_file
 from pandepth_mm.visualization.frame.video import check_video_path, read_pictures, write_video
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
@@ -42,21 +43,20 @@ def find_pictures(sources: list[str]) -> list[Path]:
             if not found:
                 raise InputError(source, 'no picture', 'files ' + ', '.join(SUFFIXES))
             paths += sorted(found, key=natural_key)
-        elif source.is_file():
-            paths.append(source)
         else:
-            raise InputError(source, 'no such file or folder', 'pictures')
+            require_file(source, 'a picture, or a folder of pictures')
+            paths.append(source)
     return paths
 
 
 @cli_main
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Make the video."""
     parser = argparse.ArgumentParser(description='Make a video of pictures')
     parser.add_argument('pictures', nargs='+', help='folder, or files')
     parser.add_argument('--out', required=True, help='.mp4 or .gif to write')
-    parser.add_argument('--fps', type=float, default=10.0, help='pictures a second (10)')
-    args = parser.parse_args()
+    parser.add_argument('--fps', type=float, default=10.0, help='pictures per second (10)')
+    args = parser.parse_args(argv)
     check_video_path(args.out)
     paths = find_pictures(args.pictures)
     progress = tqdm(read_pictures(paths), Path(args.out).name, len(paths), unit='picture')

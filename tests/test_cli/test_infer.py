@@ -174,7 +174,7 @@ def test_sparse_depth_and_no_depth(run_tool, tmp_path):
         ),
         (
             (FRAME / 'image.jpg', '--video', 'v.avi'),
-            "v.avi: found suffix '.avi'; expected .mp4 or .gif",
+            "v.avi: suffix: found '.avi'; expected one of ['.mp4', '.gif']",
         ),
         ((FRAME / 'image.jpg', '--depth-scale', '0'), '--depth-scale: found 0.0'),
         ((FRAME / 'image.jpg', '--batch-size', '0'), '--batch-size: found 0'),

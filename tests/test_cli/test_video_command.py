@@ -65,7 +65,7 @@ def test_bad_input(run_tool, folder, tmp_path):
         ([folder / 'sub'], 'a.mp4', 'sub: found no picture'),
         ([tmp_path / 'none'], 'a.mp4', 'none: found no such file'),
         ([first, tmp_path / 'small.png'], 'a.mp4', 'small.png: found a width of 9 pixels'),
-        ([first], 'a.avi', "a.avi: found suffix '.avi'"),
+        ([first], 'a.avi', "a.avi: suffix: found '.avi'"),
         ([first, '--fps', '-1'], 'a.mp4', 'fps'),
     ]:
         code, _, err = run_tool('make_video', *pictures, '--out', tmp_path / 'out' / out)

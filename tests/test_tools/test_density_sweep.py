@@ -1,6 +1,7 @@
 """The density sweep on a tiny data set, with a model of random weights."""
 
 import json
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from mmengine.config import Config
 from tiny_dataset import make_tiny_dataset
 
 from pandepth_mm.datasets.transforms import ResampleSparseDepth
-from pandepth_mm.evaluation.functional.depth_fill import nearest_fill
+from pandepth_mm.evaluation.functional.depth_fill import FILLS, nearest_fill
 from pandepth_mm.fileio import read_depth_png
 from pandepth_mm.geometry.sampling import draw_depth, frame_seed
 from pandepth_mm.registry import MODELS, set_default_scope
@@ -100,7 +101,7 @@ def test_sweep(sweep, data, tmp_path):
     head = next(i for i, line in enumerate(lines) if 'RMSE mm' in line)
     for title in ('density %', 'MAE mm', 'nearest RMSE', 'classical RMSE', 'mIoU %', 'PQ %'):
         assert title in lines[head]
-    rows = [line.rsplit(maxsplit=8) for line in lines[head + 2 : head + 5]]
+    rows = [[line[:16].strip(), *line[16:].split()] for line in lines[head + 2 : head + 5]]
     assert [row[0] for row in rows] == ['random 0.02', 'random 0.1', '12 lines']
     for row in rows:
         metrics = found[row[0]]['metrics']
@@ -169,7 +170,8 @@ def without_dense(tmp_path):
     root = make_tiny_dataset(tmp_path / 'plain', num_frames=FRAMES, splits=('test',))
     path = root / 'annotations/panoptic_test.json'
     content = json.loads(path.read_text())
-    del content['images'][1]['depth_file']
+    for key in ('depth_file', 'dense_depth_file'):
+        content['images'][1].pop(key, None)
     path.write_text(json.dumps(content))
     return root
 
@@ -177,12 +179,12 @@ def without_dense(tmp_path):
 def test_without_dense_depth(sweep, without_dense):
     code, out, err, path = sweep('--densities', 0.02, root=without_dense)
     assert code == 0, err
-    assert 'drawn from the sparse depth' in out
+    assert 'sampled from the sparse depth' in out
     metrics = results(path)['random 0.02']['metrics']
     assert metrics['input/density_max'] == pytest.approx(92 / 4608)
     for arguments, named in (
         (('--densities', 0.02, 0.06), 'a density of 0.049913'),
-        (('--lines', 8), 'no depth_file for 1 of 2 images'),
+        (('--lines', 8), 'no dense_depth_file for 1 of 2 images'),
     ):
         code, _, err, _ = sweep(*arguments, root=without_dense)
         assert code == 2 and named in err and 'Traceback' not in err
@@ -225,3 +227,19 @@ def test_bad_files(sweep, tmp_path):
         code, _, err, _ = sweep('--lines', 8, config=config)
         assert code == 2 and named in err, err
     assert not (tmp_path / 'work').exists()
+
+
+def test_each_fill_has_a_column():
+    """And a setting without a value, such as an empty input, a dash."""
+    tool = runpy.run_path(str(CONFIG.parents[2] / 'tools/analysis_tools/density_sweep.py'))
+    metrics = {f'depth/{fill}/rmse': 1000.0 * i for i, fill in enumerate(FILLS, 1)}
+    table = tool['format_sweep'](
+        {
+            '8 lines': dict(metrics=metrics),
+            '9 lines': dict(metrics={'depth/planar_fill/rmse': None}),
+        }
+    )
+    head, _, first, second = table.splitlines()
+    assert head.split() == ['input', 'nearest', 'RMSE', 'classical', 'RMSE', 'planar', 'RMSE']
+    assert first.split() == ['8', 'lines', '1000.0', '2000.0', '3000.0']
+    assert second.split() == ['9', 'lines', '-', '-', '-']

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.interpolate import LinearNDInterpolator
+from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
 from pandepth_mm.fileio import read_points
 from pandepth_mm.geometry.calibration import read_kitti_calibration
 from pandepth_mm.geometry.camera import points_to_depth, resize_intrinsics, transform_points
+from pandepth_mm.structures.methods import METHODS
 
 NAME = 'analysis_tools/lidar_holdout'
 FRAME = Path(__file__).parents[2] / 'demo' / 'frame'
@@ -18,31 +21,44 @@ ARGS = (FRAME / 'image.jpg', '--points', FRAME / 'points.bin', '--calib', FRAME 
 def test_errors_at_held_out_points(run_tool):
     code, out, err = run_tool(NAME, *ARGS, '--seed', '3')
     assert code == 0, err
-    lines = out.splitlines()[-6:]
-    rows = {
-        tuple(x[:8].split() + [x[9:23].strip()]): np.array(x[23:].split(), float) for x in lines[2:]
-    }
-    # the fill, by another way: a k-d tree over the pixels that have a point
+    counts, head, *lines = out.splitlines()[-10:]
+    assert head.split()[2:] == 'RMSE m MAE m median m iRMSE 1/km iMAE 1/km'.split()
+    rows = {(x[:8].strip(), x[8:23].strip()): np.array(x[23:].split(), float) for x in lines}
+    assert list(rows) == [(way, name) for way in ('splat', 'nearest') for name in METHODS.values()]
+    # the fills, by another way: a k-d tree over the pixels that have a point,
+    # and SciPy's triangles
     calib = read_kitti_calibration(FRAME / 'calib.txt')
     points = transform_points(read_points(FRAME / 'points.bin'), calib.lidar2cam)
     held = np.random.default_rng(3).random(len(points)) < 0.5
     given = points_to_depth(points[~held], calib.cam2img, (375, 1242))
-    truth = points_to_depth(points[held], calib.cam2img, (375, 1242))
-    truth[given > 0] = 0
-    assert lines[0] == (f'{(given > 0).sum()} pixels given, {(truth > 0).sum()} held out; metres')
+    gt = points_to_depth(points[held], calib.cam2img, (375, 1242))
+    gt[given > 0] = 0
+    assert counts == f'{(given > 0).sum()} pixels given, {(gt > 0).sum()} held out'
     small = points_to_depth(
         points[~held], resize_intrinsics(calib.cam2img, (416 / 1242, 128 / 375)), (128, 416)
     )
-    v, u = np.nonzero(truth)
-    pixel = np.c_[(v + 0.5) * 128 / 375 // 1, (u + 0.5) * 416 / 1242 // 1]
     measured = np.argwhere(small > 0)
-    at = tuple(measured[cKDTree(measured).query(pixel)[1]].T)
-    error = np.abs(small[at] - truth[v, u])
-    found = rows['splat', 'nearest fill']
-    # equally near measurements may be chosen differently
-    assert found == pytest.approx(
-        [np.sqrt((error**2).mean()), error.mean(), np.median(error)], rel=0.1
-    )
+    depth = small[small > 0]
+    pixels = np.argwhere(np.ones_like(small))
+    nearest = depth[cKDTree(measured).query(pixels)[1]].reshape(small.shape)
+    planar = 1 / LinearNDInterpolator(measured, 1 / depth)(pixels).reshape(small.shape)
+    planar = np.where(np.isnan(planar), nearest, planar)
+    v, u = np.nonzero(gt)
+    y, x = (v + 0.5) * 128 / 375, (u + 0.5) * 416 / 1242
+    for name, found in (
+        ('nearest fill', nearest[y.astype(int), x.astype(int)]),
+        ('planar fill', map_coordinates(planar, (y - 0.5, x - 0.5), order=1, mode='nearest')),
+    ):
+        error, inverse = found - gt[v, u], 1e3 * (1 / found - 1 / gt[v, u])
+        expected = [
+            np.sqrt((error**2).mean()),
+            np.abs(error).mean(),
+            np.median(np.abs(error)),
+            np.sqrt((inverse**2).mean()),
+            np.abs(inverse).mean(),
+        ]
+        # of equally near measurements either may be chosen
+        assert rows['splat', name] == pytest.approx(expected, rel=0.1), name
     assert rows['splat', 'model'][0] < rows['nearest', 'model'][0]
 
 

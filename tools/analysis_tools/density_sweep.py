@@ -4,24 +4,24 @@ r"""Evaluate one checkpoint under other densities and patterns of its input.
         --densities 0.005 0.01 0.02 0.05 0.1 --lines 8 16 32 64 \
         --figure sweep.png
 
-Densities are fractions of the image's pixels, drawn at random as the
-converter draws them; lines are beams of a rotating LiDAR at the camera's
-place. Both are drawn from the dense depth at the image's original size and
+Densities are fractions of the image's pixels, sampled at random as the
+converter samples them; lines are beams of a rotating LiDAR at the camera's
+place. Both are sampled from the dense depth at the image's original size and
 then resized to the network's, see ResampleSparseDepth. The density in the
 table is that of the network's input. Where the annotations name no dense
 depth, the given input is thinned: to at most its own density, and without
 scan lines.
 
-The truth that depth is compared with stays the same. It is a draw too, so
-that the denser the input, the more pixels of the truth are given in it
-(unseen RMSE leaves those out). And it covers the whole image: with the
-default elevations scan lines do not, what is more than 2 degrees above the
-horizon is measured by none, and no number of lines makes up for that.
+The ground truth that depth is compared with stays the same. It is a sample
+too: the denser the input, the more of its pixels are given in the input
+(unseen RMSE leaves those out). And it covers the whole image. Scan lines do
+not: with the default elevations none measures what is more than 2 degrees
+above the horizon, and no number of lines makes up for that.
 
 Every setting is written to --out when it is finished. A run that was stopped
 goes on with those that are missing, and a finished one draws its figure
-again; another checkpoint, config, annotation file or option of the draws is
-refused there.
+again; another checkpoint, config, annotation file or option of the sampling
+is refused there.
 """
 
 import argparse
@@ -30,6 +30,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,11 +48,14 @@ from pandepth_mm.engine.launch import (
     build_runner,
     load_config,
 )
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_choice
+from pandepth_mm.evaluation.functional.depth_fill import FILLS
 from pandepth_mm.evaluation.metrics_file import plain
 from pandepth_mm.fileio import read_depth_png, read_json, write_json
 from pandepth_mm.geometry.lidar import AZIMUTH_STEP, ELEVATION
-from pandepth_mm.registry import DATASETS, TRANSFORMS, set_default_scope
+from pandepth_mm.registry import DATASETS, TRANSFORMS, set_default_scope, type_name
+from pandepth_mm.structures.methods import METHODS
+from pandepth_mm.visualization.figures.density import draw_density_curves, rmse_key
 
 # key of a metric, title of its column, factor, digits
 COLUMNS = (
@@ -59,11 +63,11 @@ COLUMNS = (
     ('depth/rmse', 'RMSE mm', 1, 1),
     ('depth/mae', 'MAE mm', 1, 1),
     ('depth/unseen_rmse', 'unseen RMSE', 1, 1),
-    ('depth/nearest_fill/rmse', 'nearest RMSE', 1, 1),
-    ('depth/classical_fill/rmse', 'classical RMSE', 1, 1),
+    *((rmse_key(name), METHODS[name].replace('fill', 'RMSE'), 1, 1) for name in FILLS),
     ('semantic/mIoU', 'mIoU %', 100, 2),
     ('panoptic/PQ', 'PQ %', 100, 2),
 )
+FIGURE_SUFFIXES = ('.png', '.pdf', '.svg')
 
 
 class Setting(NamedTuple):
@@ -75,9 +79,7 @@ class Setting(NamedTuple):
     @property
     def name(self) -> str:
         """How the setting is called in the table and the file."""
-        if self.kind == 'lines':
-            return f'{self.value} lines'
-        return f'random {self.value!r}'
+        return f'{self.value} lines' if self.kind == 'lines' else f'random {self.value!r}'
 
 
 class ProgressHook(Hook):
@@ -87,16 +89,11 @@ class ProgressHook(Hook):
         self.bar = ProgressBar(images, file=sys.stderr)
 
     def after_test_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: list | None = None,
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs: Sequence = ()
     ) -> None:
         """Count the images of all processes; a sampler may repeat some."""
         left = self.bar.task_num - self.bar.completed
-        done = min(len(outputs) * get_world_size(), left)
-        if done:
+        if done := min(len(outputs) * get_world_size(), left):
             self.bar.update(done)
 
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
@@ -107,9 +104,10 @@ class ProgressHook(Hook):
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint under other sparse inputs')
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument(
+    add = parser.add_argument
+    add('config', help='config file')
+    add('checkpoint', help='checkpoint file')
+    add(
         '--densities',
         type=float,
         nargs='+',
@@ -117,17 +115,17 @@ def parse_args() -> argparse.Namespace:
         metavar='D',
         help='random inputs: fractions of the pixels',
     )
-    parser.add_argument(
+    add(
         '--lines', type=int, nargs='+', default=[], metavar='N', help='scan lines: numbers of beams'
     )
-    parser.add_argument(
+    add(
         '--azimuth-step',
         type=float,
         default=AZIMUTH_STEP,
         metavar='DEG',
         help='between two measurements of a beam (%(default)s)',
     )
-    parser.add_argument(
+    add(
         '--elevation',
         type=float,
         nargs=2,
@@ -136,19 +134,15 @@ def parse_args() -> argparse.Namespace:
         help='lowest and highest beam in degrees, positive upwards '
         '(%(default)s, like a Velodyne HDL-64E, but evenly spaced)',
     )
-    parser.add_argument(
+    add(
         '--max-depth',
         type=float,
         metavar='M',
         help="nothing is measured beyond (info.max_depth of the annotations, else the model's)",
     )
-    parser.add_argument(
-        '--seed', type=int, help='of the random draws (info.seed of the annotations, else 0)'
-    )
-    parser.add_argument(
-        '--out', metavar='JSON', help='results so far (density_sweep.json in the work dir)'
-    )
-    parser.add_argument('--figure', metavar='PNG', help='draw RMSE against density')
+    add('--seed', type=int, help='of the random samples (info.seed of the annotations, else 0)')
+    add('--out', metavar='JSON', help='results so far (density_sweep.json in the work dir)')
+    add('--figure', metavar='PNG', help='draw RMSE against density')
     add_common_arguments(parser)
     parser.set_defaults(show_dir=None)  # apply_test_flags reads it
     return parser.parse_args()
@@ -169,13 +163,11 @@ def make_settings(args: argparse.Namespace) -> list[Setting]:
 
 def check_outputs(args: argparse.Namespace) -> None:
     """Refuse folders, and a figure's name that matplotlib cannot write."""
-    for flag in ('out', 'figure'):
-        path = getattr(args, flag)
+    for flag, path in (('--out', args.out), ('--figure', args.figure)):
         if path and os.path.isdir(path):
-            raise InputError(f'--{flag}', f'{path}, a folder', 'a file name')
-    known = ('.png', '.pdf', '.svg')
-    if args.figure and os.path.splitext(args.figure)[1] not in known:
-        raise InputError('--figure', args.figure, f'a name that ends in {", ".join(known)}')
+            raise InputError(flag, f'{path}, a folder', 'a file name')
+    if args.figure:
+        require_choice(os.path.splitext(args.figure)[1], FIGURE_SUFFIXES, args.figure, '--figure')
 
 
 def check_config(cfg: Config, source: str) -> None:
@@ -194,7 +186,7 @@ def check_config(cfg: Config, source: str) -> None:
             'test_dataloader.dataset.pipeline',
         )
     if not any(
-        m['type'].split('.')[-1] == 'DepthMetric' and m.get('prefix') in (None, 'depth')
+        type_name(m) == 'DepthMetric' and m.get('prefix') in (None, 'depth')
         for m in metrics_of(cfg)
     ):
         raise InputError(
@@ -214,12 +206,16 @@ def metrics_of(cfg: Config) -> list[dict]:
 def find_loading(pipeline: list[dict]) -> int | None:
     """Place of the transform that loads the sparse depth, if any."""
     for i, transform in enumerate(pipeline):
-        if (
-            transform['type'].split('.')[-1] == 'LoadDepthMap'
-            and transform.get('key') == 'sparse_depth'
-        ):
+        if type_name(transform) == 'LoadDepthMap' and transform.get('key') == 'sparse_depth':
             return i
     return None
+
+
+def draws_of(args: argparse.Namespace) -> dict:
+    """Arguments of ResampleSparseDepth that the command line gives."""
+    return dict(
+        azimuth_step=args.azimuth_step, elevation=tuple(args.elevation), max_depth=args.max_depth
+    )
 
 
 def complete_draws(args: argparse.Namespace, cfg: Config, dataset, settings: list[Setting]) -> dict:
@@ -231,30 +227,25 @@ def complete_draws(args: argparse.Namespace, cfg: Config, dataset, settings: lis
     info = read_json(dataset.ann_file).get('info') or {}
     records = [dataset.get_data_info(i) for i in range(len(dataset))]
     lacking = sum('dense_depth_path' not in r for r in records)
-    max_depth = args.max_depth
-    if max_depth is None:
-        max_depth = info.get('max_depth') or cfg.model.get('max_depth')
-    draws = dict(
-        azimuth_step=args.azimuth_step,
-        elevation=tuple(args.elevation),
-        seed=info.get('seed', 0) if args.seed is None else args.seed,
-        max_depth=max_depth,
-        source='sparse_depth' if lacking else 'dense_depth',
-    )
+    draws = draws_of(args)
+    if args.max_depth is None:
+        draws['max_depth'] = info.get('max_depth') or cfg.model.get('max_depth')
+    draws['seed'] = info.get('seed', 0) if args.seed is None else args.seed
+    draws['source'] = 'sparse_depth' if lacking else 'dense_depth'
     if not lacking:
         return draws
     if any(s.kind == 'lines' for s in settings):
         raise InputError(
             dataset.ann_file,
-            f'no depth_file for {lacking} of {len(records)} images',
-            'one for each: --lines are drawn from the dense depth',
+            f'no dense_depth_file for {lacking} of {len(records)} images',
+            'one for each: --lines are sampled from the dense depth',
             'images',
         )
     densest = max(s.value for s in settings)
     for record in records:
         depth = read_depth_png(record['sparse_depth_path'], record['sparse_depth_scale'])
-        if max_depth is not None:
-            depth[depth > max_depth] = 0
+        if draws['max_depth'] is not None:
+            depth[depth > draws['max_depth']] = 0
         check_thinning(record, depth, densest)
     return draws
 
@@ -265,18 +256,12 @@ def make_transforms(settings: list[Setting], draws: dict) -> dict[Setting, dict]
     Raises:
         InputError: A value that the transform refuses.
     """
+    kind = dict(type='pandepth_mm.ResampleSparseDepth')
     names = dict(random='density', lines='lines')
-    transforms = {
-        s: dict(type='pandepth_mm.ResampleSparseDepth', **{names[s.kind]: s.value}, **draws)
-        for s in settings
-    }
+    transforms = {s: kind | {names[s.kind]: s.value} | draws for s in settings}
     for transform in transforms.values():
         TRANSFORMS.build(transform)
     return transforms
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def make_stamp(cfg: Config, checkpoint: str, ann_file: str, draws: dict) -> dict:
@@ -286,12 +271,11 @@ def make_stamp(cfg: Config, checkpoint: str, ann_file: str, draws: dict) -> dict
         weights = Path(checkpoint).read_bytes()
     parts = (cfg.model, cfg.test_dataloader.dataset, cfg.test_evaluator, cfg.get('test_cfg'))
     text = json.dumps(parts, sort_keys=True, default=str)
-    return dict(
-        checkpoint=_digest(weights),
-        config=_digest(text.encode()),
-        annotations=_digest(Path(ann_file).read_bytes()),
-        **plain(draws),
+    contents = dict(
+        checkpoint=weights, config=text.encode(), annotations=Path(ann_file).read_bytes()
     )
+    digests = {name: hashlib.sha256(data).hexdigest()[:16] for name, data in contents.items()}
+    return digests | plain(draws)
 
 
 def read_results(path: str, stamp: dict) -> dict[str, dict]:
@@ -314,17 +298,13 @@ def read_results(path: str, stamp: dict) -> dict[str, dict]:
         raise InputError(
             path, 'a file without stamp and results', 'the file of a density sweep, or none (--out)'
         )
-    keys = [key for key in stamp if data['stamp'].get(key) != stamp[key]]
-    if keys:
-        found, expected = (
-            ', '.join(f'{key} {source.get(key)}' for key in keys)
-            for source in (data['stamp'], stamp)
-        )
+    pairs = [(key, data['stamp'].get(key), value) for key, value in stamp.items()]
+    pairs = [pair for pair in pairs if pair[1] != pair[2]]
+    if pairs:
+        found = ', '.join(f'{key} {there}' for key, there, _ in pairs)
+        wanted = ', '.join(f'{key} {here}' for key, _, here in pairs)
         raise InputError(
-            path,
-            f'results of another sweep: {found}',
-            f'{expected} (or another file, --out)',
-            'stamp',
+            path, f'results of another sweep: {found}', f'{wanted} (or another --out)', 'stamp'
         )
     return data['results']
 
@@ -360,24 +340,17 @@ def evaluate(
             write_json(out, data)
 
 
-def sorted_results(results: dict[str, dict]) -> dict[str, dict]:
-    """Random draws first, thinnest first."""
-    return dict(
-        sorted(results.items(), key=lambda item: (item[1]['kind'] == 'lines', item[1]['value']))
-    )
-
-
 def format_sweep(results: dict[str, dict]) -> str:
-    """One line a setting, for people; '-' where there is no value."""
-    columns = [
-        column for column in COLUMNS if any(column[0] in r['metrics'] for r in results.values())
-    ]
+    """One line per setting, for people; '-' where there is no value."""
+    columns = [c for c in COLUMNS if any(c[0] in r['metrics'] for r in results.values())]
     head = 'input'.ljust(16) + ''.join(c[1].rjust(15) for c in columns)
     lines = [head, '-' * len(head)]
     for name, result in results.items():
-        values = [(result['metrics'].get(c[0]), c) for c in columns]
-        cells = ['-' if v is None else f'{c[2] * v:.{c[3]}f}' for v, c in values]
-        lines.append(name.ljust(16) + ''.join(c.rjust(15) for c in cells))
+        cells = [name.ljust(16)]
+        for key, _, factor, digits in columns:
+            value = result['metrics'].get(key)
+            cells.append(('-' if value is None else f'{factor * value:.{digits}f}').rjust(15))
+        lines.append(''.join(cells))
     return '\n'.join(lines)
 
 
@@ -391,49 +364,30 @@ def main() -> None:
     apply_test_flags(cfg, args)
     check_config(cfg, args.config)
     set_default_scope()
-    # whatever the data, before they are read
-    make_transforms(
-        settings,
-        dict(
-            azimuth_step=args.azimuth_step,
-            elevation=tuple(args.elevation),
-            max_depth=args.max_depth,
-        ),
-    )
+    make_transforms(settings, draws_of(args))  # a wrong flag fails before the data are read
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     draws = complete_draws(args, cfg, dataset, settings)
     transforms = make_transforms(settings, draws)
     out = args.out or os.path.join(cfg.work_dir, 'density_sweep.json')
     stamp = make_stamp(cfg, args.checkpoint, dataset.ann_file, draws)
-    data = dict(
-        config=args.config,
-        checkpoint=args.checkpoint,
-        stamp=stamp,
-        results=read_results(out, stamp),
-    )
-    missing = {
-        setting: transform
-        for setting, transform in transforms.items()
-        if setting.name not in data['results']
-    }
+    done = read_results(out, stamp)
+    data = dict(config=args.config, checkpoint=args.checkpoint, stamp=stamp, results=done)
+    missing = {s: transform for s, transform in transforms.items() if s.name not in done}
     if missing:
         evaluate(cfg, args, missing, data, out)
     if not is_main_process():
         return
-    results = sorted_results(data['results'])
+    # random ones first, thinnest first
+    order = sorted(done, key=lambda name: (done[name]['kind'] == 'lines', done[name]['value']))
+    results = {name: done[name] for name in order}
     print(
-        f'{len(dataset)} images; inputs drawn from the '
-        f'{draws["source"].replace("_", " ")} up to {draws["max_depth"]} m, '
-        f'seed {draws["seed"]}; scan lines from {draws["elevation"][0]} to '
-        f'{draws["elevation"][1]} degrees, every {draws["azimuth_step"]} '
-        'degrees of azimuth'
+        f'{len(dataset)} images; inputs sampled from the {draws["source"].replace("_", " ")} up to '
+        f'{draws["max_depth"]} m, seed {draws["seed"]}; scan lines from {draws["elevation"][0]} to '
+        f'{draws["elevation"][1]} degrees, every {draws["azimuth_step"]} degrees of azimuth'
     )
     print(format_sweep(results))
     print(f'results: {out}')
     if args.figure:
-        # matplotlib is loaded only where it is used
-        from pandepth_mm.visualization.figures.density import draw_density_curves
-
         draw_density_curves(
             results, f'{os.path.basename(args.checkpoint)}, {len(dataset)} images', args.figure
         )

@@ -4,9 +4,9 @@ r"""How well a model completes your LiDAR: hold points out, and compare.
         --calib calib.txt
 
 Some of the points in the image are left out of the input, by a fixed seed.
-Printed are the errors of the depth at their pixels, where no other point was
-given, and those of the nearest measurement on the same grid; for both ways in
-which points reach the network (``depth_resize`` of PanDepthInferencer).
+Printed are the errors at their pixels, where no other point was given, of the
+model and of the fills that need no network, on the same grid; for both ways
+in which points reach the network (``depth_resize`` of PanDepthInferencer).
 No ground truth is needed, but what a LiDAR sees behind the edges of near
 things counts as error too.
 """
@@ -20,8 +20,11 @@ from pandepth_mm.apis.inputs import load_frame
 from pandepth_mm.apis.sources import list_frames
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.errors import InputError
-from pandepth_mm.evaluation.functional import nearest_fill
+from pandepth_mm.evaluation.functional import FILLS, ROW, depth_row, resize_bilinear
 from pandepth_mm.geometry.camera import points_to_depth, resize_nearest
+from pandepth_mm.structures.methods import METHODS
+
+COLUMNS = ('RMSE m', 'MAE m', 'median m', 'iRMSE 1/km', 'iMAE 1/km')
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,15 +43,22 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def errors(predicted: np.ndarray, truth: np.ndarray) -> str:
-    """RMSE, MAE and median of the absolute error, metres."""
-    error = np.abs(predicted - truth)[truth > 0]
-    return f'{np.sqrt((error**2).mean()):9.2f} {error.mean():9.2f} {np.median(error):9.2f}'
+def format_errors(gt: np.ndarray, predicted: np.ndarray) -> str:
+    """RMSE, MAE and median of the absolute error, metres; iRMSE and iMAE, 1/km."""
+    row = dict(zip(ROW, depth_row(gt, predicted), strict=True))
+    values = (
+        row['rmse'] / 1000,
+        row['mae'] / 1000,
+        np.median(np.abs(predicted - gt)[gt > 0]),
+        row['irmse'],
+        row['imae'],
+    )
+    return ''.join(f'{value:12.3f}' for value in values)
 
 
 @cli_main
 def main() -> None:
-    """Print a row a way and method."""
+    """Print one row per way and method."""
     args = parse_args()
     if not 0 < args.share < 1:
         raise InputError('--share', f'{args.share}', 'between 0 and 1')
@@ -63,19 +73,23 @@ def main() -> None:
         points=frame.points[~held],
         sparse_depth=points_to_depth(frame.points[~held], frame.cam2img, size),
     )
-    truth = points_to_depth(frame.points[held], frame.cam2img, size)
-    truth[(given.sparse_depth > 0) | (truth > max_depth)] = 0
-    if not truth.any():
+    gt = points_to_depth(frame.points[held], frame.cam2img, size)
+    gt[(given.sparse_depth > 0) | (gt > max_depth)] = 0
+    if not gt.any():
         raise InputError(args.points, 'no point left to compare with', 'more points', '--share')
-    print(f'{(given.sparse_depth > 0).sum()} pixels given, {(truth > 0).sum()} held out; metres')
-    print(f'{"resize":8} {"method":14} {"RMSE":>9} {"MAE":>9} {"median":>9}')
-    for resize in ('splat', 'nearest'):
-        inferencer.depth_resize = resize
+    print(f'{(given.sparse_depth > 0).sum()} pixels given, {(gt > 0).sum()} held out')
+    print('resize  method         ' + ''.join(title.rjust(12) for title in COLUMNS))
+    for depth_resize in ('splat', 'nearest'):
+        inferencer.depth_resize = depth_resize
         inputs = inferencer.preprocess([given])
         (result,) = inferencer.postprocess([given], inferencer.forward(inputs))
-        fill = nearest_fill(inputs['inputs']['sparse_depth'][0][0].numpy())
-        print(f'{resize:8} {"model":14} {errors(result.depth, truth)}')
-        print(f'{resize:8} {"nearest fill":14} {errors(resize_nearest(fill, size), truth)}')
+        sparse = inputs['inputs']['sparse_depth'][0][0].numpy()
+        maps = dict(model=result.depth)
+        for name, fill in FILLS.items():
+            resize = resize_nearest if name == 'nearest_fill' else resize_bilinear
+            maps[name] = resize(fill(sparse), size)
+        for name, depth in maps.items():
+            print(f'{depth_resize:8}{METHODS[name]:15}{format_errors(gt, depth)}')
 
 
 if __name__ == '__main__':

@@ -11,22 +11,17 @@ import argparse
 import json
 from pathlib import Path
 
-import matplotlib
-
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import atomic_path
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402
+from pandepth_mm.visualization.figures.styles import new_figure, save_figure
 
 Curves = dict[str, list[tuple[int, float]]]
 METRICS = ('panoptic/PQ', 'semantic/mIoU', 'instance/segm_mAP')
 DEPTH_METRICS = ('depth/rmse', 'depth/mae')
 # Where mmengine puts scalars.json, seen from a work_dir or a folder in it.
 _PLACES = ('scalars.json', 'vis_data/scalars.json', '*/vis_data/scalars.json')
-# Colours of Okabe and Ito, which colour-blind people can tell apart; the
-# markers say the same without colour.
+# Of Okabe and Ito, which color-blind readers can tell apart; the markers say
+# the same without color.
 _COLORS = ('#000000', '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
 _MARKERS = 'os^Dv<>PX*'
 
@@ -119,10 +114,9 @@ def draw(losses: Curves, metrics: Curves, out: str) -> None:
         group = {name: metrics[name] for name in names if name in metrics}
         if group:
             groups.append((title, group))
-    figure, axes = plt.subplots(
-        1, len(groups), figsize=(5 * len(groups), 5), squeeze=False, layout='constrained'
-    )
-    for axis, (title, group) in zip(axes[0], groups, strict=True):
+    figure = new_figure(5 * len(groups), 5)
+    axes = figure.subplots(1, len(groups), squeeze=False)[0]
+    for axis, (title, group) in zip(axes, groups, strict=True):
         for i, (name, points) in enumerate(group.items()):
             x, y = zip(*points, strict=True)
             axis.plot(
@@ -139,10 +133,8 @@ def draw(losses: Curves, metrics: Curves, out: str) -> None:
         axis.set(title=title, xlabel='iteration')
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8, ncols=3, loc='upper center', bbox_to_anchor=(0.5, -0.15))
-    axes[0][0].set_yscale('log')
-    with atomic_path(out) as tmp:
-        figure.savefig(tmp, dpi=110)
-    plt.close(figure)
+    axes[0].set_yscale('log')
+    save_figure(figure, out)
 
 
 @cli_main

@@ -3,18 +3,20 @@
 import base64
 import html
 import json
+import re
 from collections.abc import Sequence
+from pathlib import Path
+from string import Template
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from PIL import Image
 
-from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import PathLike
+from pandepth_mm.errors import require_count
+from pandepth_mm.fileio import PathLike, atomic_path
 from pandepth_mm.structures.palette import VOID_COLORS
 from pandepth_mm.structures.panoptic_cloud import VOID_NAME, PanopticCloud, check_labels
-from pandepth_mm.visualization.cloud.page_template import PAGE, SCRIPT
 from pandepth_mm.visualization.frame.colors import (
     DEPTH_CMAP,
     as_palette,
@@ -23,15 +25,16 @@ from pandepth_mm.visualization.frame.colors import (
     instance_shades,
 )
 from pandepth_mm.visualization.frame.panels import ColorBar, tick_labels
-from pandepth_mm.visualization.output_path import output_path
 
+# A template of string.Template: $NAME is a place to fill.
+_PAGE = Path(__file__).with_name('page.html')
 BACKGROUND = '#14171b'
 MODES = (('rgb', 'RGB'), ('class', 'Class'), ('instance', 'Instance'), ('depth', 'Depth'))
 POINT_SIZE = 2  # pixels
-# What is no instance stays visible as a dim grey picture behind them.
+# What is no instance stays visible as a dim gray picture behind them.
 _GRAYS = np.repeat(np.linspace(40, 140, 32).astype(np.uint8)[:, None], 3, 1)
 
-# One colour an index: codes (N,) and colours (n, 3) of a cloud.
+# One color per index: codes (N,) and colors (n, 3) of a cloud.
 Coded = tuple[np.ndarray, np.ndarray]
 
 
@@ -43,11 +46,11 @@ def write_cloud_page(
     title: str = 'Panoptic cloud',
     max_points: int = 150_000,
 ) -> None:
-    """Write a page to turn a cloud, colour it and hide classes, atomically.
+    """Write a page to turn a cloud, color it and hide classes, atomically.
 
     The page holds all it needs, plotly.js too (5 MB), and makes no request.
     It shows the scene with z up from a little behind and above the camera,
-    coloured by the image, class, instance or depth. The cloud may be empty.
+    colored by the image, class, instance or depth. The cloud may be empty.
 
     Args:
         path: The file.
@@ -55,23 +58,20 @@ def write_cloud_page(
         classes: Class names in label order.
         palette: RGB of each class.
         title: Heading of the page.
-        max_points: Of a larger cloud so many are shown, drawn evenly over the
-            image; the page says so.
+        max_points: Of a larger cloud so many are shown, sampled evenly over
+            the image; the page says so.
 
     Raises:
         InputError: A label without a name, a palette of another length,
             ``max_points`` < 1, or a path that cannot be written.
     """
     check_labels(cloud, classes)
-    palette = as_palette(palette)
-    if len(palette) != len(classes):
-        raise InputError('palette', f'{len(palette)} colours', f'{len(classes)}, one a class')
-    if max_points < 1:
-        raise InputError('max_points', f'{max_points}', '1 or more')
-    # before the draw, so that it changes no colour
+    palette = as_palette(palette, classes)
+    require_count(max_points, 'max_points')
+    # before the sampling, so that it changes no color
     codes = dict(rgb=_image_codes(cloud), instance=_instance_codes(cloud, palette))
-    drawn = _draw(cloud.pixels, max_points)
-    shown = PanopticCloud(*(column[drawn] for column in cloud))
+    sampled = _sample(cloud.pixels, max_points)
+    shown = PanopticCloud(*(column[sampled] for column in cloud))
     present = np.unique(shown.labels).tolist()
     members = [np.flatnonzero(shown.labels == label) for label in present]
 
@@ -86,7 +86,7 @@ def write_cloud_page(
     }
     for mode, (code, table) in codes.items():
         modes[mode] = dict(
-            colors=[_packed(code[drawn][m]) for m in members],
+            colors=[_packed(code[sampled][m]) for m in members],
             scale=_scale(table),
             max=len(table) - 1,
         )
@@ -101,43 +101,46 @@ def write_cloud_page(
                 xyz[m],
                 shown.instances[m],
                 modes['rgb'],
-                code=codes['rgb'][0][drawn][m],
+                code=codes['rgb'][0][sampled][m],
             )
         )
 
     data = dict(
         modes=modes, camera=camera, ticks=[(tick / vmax, text) for tick, text in tick_labels(bar)]
     )
+    page = Template(_PAGE.read_text(encoding='utf-8')).substitute(
+        TITLE=html.escape(title),
+        BACKGROUND=BACKGROUND,
+        POINTS=_count_text(len(sampled), len(cloud.xyz)),
+        MODE_BUTTONS=''.join(
+            f'<button data-mode="{mode}" aria-pressed='
+            f'"{str(mode == "rgb").lower()}">{text}</button>'
+            for mode, text in MODES
+        ),
+        DATA=_json(data),
+    )
+    # The script must wait for the plot. So plotly gets it, and puts it behind
+    # the plot, which takes its place.
+    before, script, after = re.split('</?script>', page)
     plot = figure.to_html(
         full_html=False,
         include_plotlyjs=True,
         div_id='cloud',
         default_height='100%',
         config=dict(displayModeBar=False, responsive=True, scrollZoom=True),
-        post_script=SCRIPT.substitute(DATA=_json(data)),
+        post_script=script,
     )
-    page = PAGE.substitute(
-        TITLE=html.escape(title),
-        BACKGROUND=BACKGROUND,
-        PLOT=plot,
-        POINTS=_count_text(len(drawn), len(cloud.xyz)),
-        MODE_BUTTONS=''.join(
-            f'<button data-mode="{mode}" aria-pressed='
-            f'"{str(mode == "rgb").lower()}">{text}</button>'
-            for mode, text in MODES
-        ),
-    )
-    with output_path(path) as tmp:
+    with atomic_path(path) as tmp:
         with open(tmp, 'w', encoding='utf-8') as f:
-            f.write(page)
+            f.writelines((before, plot, after))
 
 
-def _draw(pixels: np.ndarray, max_points: int) -> np.ndarray:
+def _sample(pixels: np.ndarray, max_points: int) -> np.ndarray:
     """Indices of the points to show, ascending, spread evenly."""
     if len(pixels) <= max_points:
         return np.arange(len(pixels))
     # The lattice of Roberts' R2 sequence: any share of it lies evenly, where
-    # every k-th pixel would show stripes and a random draw holes.
+    # every k-th pixel would show stripes and random ones holes.
     order = pixels @ np.array([0.5698402909980532, 0.7548776662466927]) % 1
     return np.sort(np.argsort(order, kind='stable')[:max_points])
 
@@ -150,18 +153,18 @@ def _count_text(shown: int, total: int) -> str:
 
 
 def _image_codes(cloud: PanopticCloud) -> Coded:
-    """The cloud's own colours, reduced to 256."""
+    """The cloud's own colors, reduced to 256."""
     if len(cloud.rgb) == 0:
         return np.zeros(0, dtype=np.uint8), np.zeros((2, 3), dtype=np.uint8)
     image = Image.fromarray(cloud.rgb[None]).quantize(256, kmeans=1)
     table = np.array(image.getpalette(), dtype=np.uint8).reshape(-1, 3)
-    if len(table) == 1:  # a colour scale has two colours at least
+    if len(table) == 1:  # a color scale has two colors at least
         table = table.repeat(2, axis=0)
     return np.asarray(image).ravel(), table
 
 
 def _instance_codes(cloud: PanopticCloud, palette: np.ndarray) -> Coded:
-    """Instances in shades of their class, the rest in greys of the image."""
+    """Instances in shades of their class, the rest in grays of the image."""
     brightness = cloud.rgb @ np.array([0.299, 0.587, 0.114])
     code = (brightness / 256 * len(_GRAYS)).astype(np.uint16)
     has = cloud.instances > 0
@@ -224,7 +227,7 @@ def _layout(bounds: np.ndarray, camera: dict[str, Any]) -> dict[str, Any]:
 def _trace(
     name: str, xyz: np.ndarray, instances: np.ndarray, mode: dict[str, Any], code: np.ndarray
 ) -> go.Scatter3d:
-    """The points of one class, in the colours of the image."""
+    """The points of one class, in the colors of the image."""
     number = ' %{customdata}' if instances.any() else ''
     return go.Scatter3d(
         x=xyz[:, 0],
@@ -252,7 +255,7 @@ def _css(color: Sequence[int]) -> str:
 
 
 def _scale(table: np.ndarray) -> list[tuple[float, str]]:
-    """A table of two or more colours as a colour scale of plotly's."""
+    """A table of two or more colors as a color scale of plotly's."""
     return [(i / (len(table) - 1), _css(c)) for i, c in enumerate(table)]
 
 

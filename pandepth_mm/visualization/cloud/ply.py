@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from plyfile import PlyData, PlyElement
 
-from pandepth_mm.fileio import PathLike
+from pandepth_mm.fileio import PathLike, atomic_path
 from pandepth_mm.structures.panoptic_cloud import VOID_NAME, PanopticCloud, check_labels
-from pandepth_mm.visualization.output_path import output_path
 
 _VERTEX = [
     ('x', '<f4'),
@@ -24,10 +23,10 @@ _VERTEX = [
 def write_ply(path: PathLike, cloud: PanopticCloud, classes: Sequence[str]) -> None:
     """Write a cloud as binary little-endian PLY, atomically.
 
-    One vertex a point: ``x y z`` float, metres, camera frame (x right,
+    One vertex per point: ``x y z`` float, metres, camera frame (x right,
     y down, z forward); ``red green blue`` uchar; ``class`` and ``instance``
     int, as in `PanopticCloud`. Comments in the header name the classes, one
-    a line: ``class 1 Car``; the last is void. The cloud may be empty.
+    per line: ``class 1 Car``; the last is void. The cloud may be empty.
 
     Args:
         path: The file.
@@ -49,5 +48,5 @@ def write_ply(path: PathLike, cloud: PanopticCloud, classes: Sequence[str]) -> N
     # a PLY header is ASCII, a comment one line
     comments += [f'class {i} {ascii(name)[1:-1]}' for i, name in enumerate(names)]
     data = PlyData([PlyElement.describe(vertices, 'vertex')], byte_order='<', comments=comments)
-    with output_path(path) as tmp:
+    with atomic_path(path) as tmp:
         data.write(tmp)

@@ -1,30 +1,27 @@
 """Figure of a confusion matrix."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
-import matplotlib
 import numpy as np
 
-from pandepth_mm.fileio import atomic_path
+from pandepth_mm.fileio import PathLike
+from pandepth_mm.visualization.figures.styles import new_figure, save_figure
 
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402
-
-_LEAST = 0.005  # of a row; smaller shares are coloured, not written
+_LEAST = 0.005  # of a row; smaller shares are colored, not written
 
 
-def draw_confusion(confusion: Mapping, path: str | Path) -> None:
-    """Draw where the pixels of each true class went, in percent of the row.
+def draw_confusion(confusion: Mapping, path: PathLike) -> None:
+    """Draw where the pixels of each class of the ground truth went, in percent of the row.
 
     Args:
-        confusion: ``rows`` and ``columns``, the names of the true and of the
-            predicted classes, and ``counts``, pixels, (rows, columns); what
-            ``details['confusion']`` of a metric holds.
+        confusion: ``rows`` and ``columns``, the names of the classes of the
+            ground truth and of the predicted ones, and ``counts``, pixels,
+            (rows, columns); what ``details['confusion']`` of a metric holds.
         path: Picture to write, atomically.
 
     Raises:
         ValueError: Names that do not fit the counts.
+        InputError: A path that cannot be written.
     """
     rows, columns = confusion['rows'], confusion['columns']
     counts = np.asarray(confusion['counts'], dtype=np.float64)
@@ -37,34 +34,26 @@ def draw_confusion(confusion: Mapping, path: str | Path) -> None:
     shares = counts / np.maximum(pixels, 1)
     total = max(pixels.sum(), 1)
 
-    size = 0.5 * np.array(counts.shape[::-1]) + (3.5, 2.5)
-    figure, axis = plt.subplots(figsize=size)
-    try:
-        image = axis.imshow(
-            np.where(pixels > 0, shares, np.nan), cmap='Blues', vmin=0, vmax=1, aspect='auto'
+    figure = new_figure(0.5 * len(columns) + 3.5, 0.5 * len(rows) + 2.5)
+    axis = figure.subplots()
+    image = axis.imshow(
+        np.where(pixels > 0, shares, np.nan), cmap='Blues', vmin=0, vmax=1, aspect='auto'
+    )
+    for i, j in np.argwhere(shares >= _LEAST):
+        axis.text(
+            j,
+            i,
+            f'{100 * shares[i, j]:.0f}',
+            ha='center',
+            va='center',
+            fontsize=8,
+            color='white' if shares[i, j] > 0.5 else 'black',
         )
-        for i, j in np.argwhere(shares >= _LEAST):
-            axis.text(
-                j,
-                i,
-                f'{100 * shares[i, j]:.0f}',
-                ha='center',
-                va='center',
-                fontsize=8,
-                color='white' if shares[i, j] > 0.5 else 'black',
-            )
-        axis.set_xticks(range(len(columns)), columns, rotation=45, ha='right')
-        axis.set_yticks(
-            range(len(rows)),
-            [
-                f'{name} ({100 * n / total:.1f} %)'
-                for name, n in zip(rows, pixels[:, 0], strict=True)
-            ],
-        )
-        axis.set(xlabel='predicted class', ylabel='true class (share of all pixels)')
-        figure.colorbar(image, label='share of the true class')
-        figure.tight_layout()
-        with atomic_path(path) as tmp:
-            figure.savefig(tmp, dpi=110)
-    finally:
-        plt.close(figure)
+    axis.set_xticks(range(len(columns)), columns, rotation=45, ha='right')
+    axis.set_yticks(
+        range(len(rows)),
+        [f'{name} ({100 * n / total:.1f} %)' for name, n in zip(rows, pixels[:, 0], strict=True)],
+    )
+    axis.set(xlabel='predicted class', ylabel='class of the ground truth (share of all pixels)')
+    figure.colorbar(image, label='share of the class')
+    save_figure(figure, path)

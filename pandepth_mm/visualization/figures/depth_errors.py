@@ -1,96 +1,74 @@
 """Figure of where depth is wrong."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
-import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import atomic_path
+from pandepth_mm.fileio import PathLike
+from pandepth_mm.structures.methods import METHODS
+from pandepth_mm.visualization.figures.styles import STYLES, new_figure, save_figure
 
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402
-
-# Okabe and Ito's colours, which colour-blind readers can tell apart; the
-# hatches tell the bars apart in grey too.
-_STYLES = dict(
-    model=('#0072B2', ''), nearest_fill=('#E69F00', '//'), classical_fill=('#BBBBBB', '..')
-)
-_OTHER = ('#CC79A7', 'xx')
-_TITLES = dict(
-    range='by true depth',
-    input_distance="by distance to the nearest input\n(pixels of the network's grid)",
-    edge='at depth edges',
-    input_class='by class',
-)
+_TITLES = {
+    'range': 'by depth of the ground truth',
+    'input_distance': "by distance to the nearest input\n(pixels of the network's grid)",
+    'edge': 'at depth edges',
+    'class': 'by class',
+}
 # Groups of this share of the pixels or less are left out: a handful of
 # pixels says nothing.
 _MIN_SHARE = 1e-5
 
 
-def draw_depth_errors(details: Mapping, path: str | Path) -> None:
-    """Draw the breakdown of the depth errors, one panel a family.
+def draw_depth_errors(details: Mapping, path: PathLike) -> None:
+    """Draw the breakdown of the depth errors, one panel per family.
 
     Args:
-        details: ``details`` of a `DepthMetric` (in the JSON of
-            ``tools/test.py`` under ``details.depth``). Its ``breakdown`` has
+        details: What the JSON of ``tools/test.py`` has under
+            ``details.depth``. Its ``breakdown`` has
             'range', 'input_distance', 'edge', 'class' and 'instance', of
             which those that are there are drawn.
         path: Picture to write, atomically.
 
     Raises:
-        InputError: There is no breakdown.
+        InputError: There is no breakdown, or a path that cannot be written.
     """
     families = details.get('breakdown')
     if not families:
-        raise InputError(
-            'DepthMetric',
-            'no breakdown in its details',
-            "at least one part, such as breakdown=('range', )",
-            'breakdown',
-        )
+        raise InputError('details', 'no breakdown of depth errors', 'at least one part of it')
     top = [n for n in ('range', 'input_distance', 'edge') if n in families]
     bottom = [n for n in ('class', 'instance') if n in families]
-    preds = [n for n in details if 'per_image_mean' in _dict(details[n])]
+    groups = [group for family in families.values() for group in family.values()]
+    methods = [name for name in METHODS if any(name in group for group in groups)]
 
-    figure = plt.figure(figsize=(13, 4.6 * bool(top) + 5 * bool(bottom)), layout='constrained')
-    try:
-        rows = figure.subfigures(bool(top) + bool(bottom), 1, squeeze=False)
-        rows = list(rows[:, 0])
-        if top:
-            axes = rows.pop(0).subplots(
-                1, len(top), squeeze=False, width_ratios=[2 if n == 'edge' else 5 for n in top]
-            )[0]
-            for axis, name in zip(axes, top, strict=True):
-                _draw_pixels(axis, families[name], preds, _TITLES[name])
-        if bottom:
-            widths = [2 + _num_groups(families[n], n) for n in bottom]
-            axes = rows.pop(0).subplots(1, len(bottom), squeeze=False, width_ratios=widths)[0]
-            for axis, name in zip(axes, bottom, strict=True):
-                if name == 'class':
-                    _draw_pixels(axis, families[name], preds, _TITLES['input_class'], rotation=35)
-                else:
-                    _draw_instances(axis, families[name], preds)
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(
-            handles,
-            labels,
-            loc='outside upper center',
-            ncols=len(preds),
-            title='Where depth is wrong (percentages: share of the pixels with truth)',
-            title_fontsize=12,
-            frameon=False,
-        )
-        with atomic_path(path) as tmp:
-            figure.savefig(tmp, dpi=110)
-    finally:
-        plt.close(figure)
-
-
-def _dict(value) -> Mapping:
-    """The value if it is a dict, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    figure = new_figure(13, 4.6 * bool(top) + 5 * bool(bottom))
+    rows = list(figure.subfigures(bool(top) + bool(bottom), 1, squeeze=False)[:, 0])
+    if top:
+        axes = rows.pop(0).subplots(
+            1, len(top), squeeze=False, width_ratios=[2 if n == 'edge' else 5 for n in top]
+        )[0]
+        for axis, name in zip(axes, top, strict=True):
+            _draw_pixels(axis, families[name], methods, _TITLES[name])
+    if bottom:
+        widths = [2 + _num_groups(families[n], n) for n in bottom]
+        axes = rows.pop(0).subplots(1, len(bottom), squeeze=False, width_ratios=widths)[0]
+        for axis, name in zip(axes, bottom, strict=True):
+            if name == 'class':
+                _draw_pixels(axis, families[name], methods, _TITLES[name], rotation=35)
+            else:
+                _draw_instances(axis, families[name], methods)
+    figure.legend(
+        handles=[Patch(**_look(method), label=METHODS[method]) for method in methods],
+        loc='outside upper center',
+        ncols=len(METHODS),
+        title='Where depth is wrong (percentages: share of the pixels with ground truth)',
+        title_fontsize=12,
+        frameon=False,
+    )
+    save_figure(figure, path)
 
 
 def _num_groups(family: Mapping, name: str) -> int:
@@ -106,7 +84,11 @@ def _shown(family: Mapping[str, Mapping]) -> dict[str, float]:
 
 
 def _draw_pixels(
-    axis, family: Mapping[str, Mapping], preds: Sequence[str], title: str, rotation: float = 0
+    axis: Axes,
+    family: Mapping[str, Mapping],
+    methods: Sequence[str],
+    title: str,
+    rotation: float = 0,
 ) -> None:
     """Bars of the mean absolute error of each group of pixels."""
     shares = _shown(family)
@@ -117,19 +99,22 @@ def _draw_pixels(
     _bars(
         axis,
         labels,
-        {pred: [family[name][pred]['mae'] for name in shares] for pred in preds},
+        {method: [family[name][method]['mae'] for name in shares] for method in methods},
         rotation,
     )
     axis.set(title=title, ylabel='mean |error| in m')
 
 
-def _draw_instances(axis, family: Mapping[str, Mapping], preds: Sequence[str]) -> None:
+def _draw_instances(axis: Axes, family: Mapping[str, Mapping], methods: Sequence[str]) -> None:
     """Bars of the median error of the things of each class."""
     labels = [f'{name}\n{group["n_instances"]}' for name, group in family.items()]
     _bars(
         axis,
         labels,
-        {pred: [group[pred]['median_error'] for group in family.values()] for pred in preds},
+        {
+            method: [group[method]['median_error'] for group in family.values()]
+            for method in methods
+        },
     )
     axis.set(
         title='things, and their number',
@@ -138,22 +123,17 @@ def _draw_instances(axis, family: Mapping[str, Mapping], preds: Sequence[str]) -
 
 
 def _bars(
-    axis, labels: list[str], values: Mapping[str, Sequence[float | None]], rotation: float = 0
+    axis: Axes, labels: list[str], values: Mapping[str, Sequence[float | None]], rotation: float = 0
 ) -> None:
     """Grouped bars, values in mm drawn in m."""
-    width = 0.8 / len(values)
-    for i, (pred, column) in enumerate(values.items()):
-        color, hatch = _STYLES.get(pred, _OTHER)
+    width = 0.8 / max(len(values), 1)
+    for i, (method, column) in enumerate(values.items()):
         heights = [np.nan if v is None else v / 1e3 for v in column]
         axis.bar(
             np.arange(len(labels)) + (i - (len(values) - 1) / 2) * width,
             heights,
             width,
-            label=pred.replace('_', ' '),
-            color=color,
-            hatch=hatch,
-            edgecolor='white',
-            linewidth=0.5,
+            **_look(method),
         )
     if not labels:
         axis.text(0.5, 0.5, 'nothing to show', ha='center', transform=axis.transAxes)
@@ -169,6 +149,12 @@ def _bars(
     axis.set_axisbelow(True)
     for side in ('top', 'right'):
         axis.spines[side].set_visible(False)
+
+
+def _look(method: str) -> dict[str, Any]:
+    """Color and hatch of a bar."""
+    style = STYLES[method]
+    return dict(facecolor=style.color, hatch=style.hatch, edgecolor='white', linewidth=0.5)
 
 
 def _percent(share: float) -> str:

@@ -1,17 +1,18 @@
 """Label and depth maps to RGB, as pure functions on numpy arrays.
 
-A class has one colour in every picture. Depth uses a colour map that is
-perceptually uniform and works for colour-blind readers (viridis, near is
+A class has one color in every picture. Depth uses a color map that is
+perceptually uniform and works for color-blind readers (viridis, near is
 bright).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import cv2
 import matplotlib
 import numpy as np
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_positive
 from pandepth_mm.structures.palette import BOUNDARY_COLOR, VOID_COLORS
 from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
 
@@ -19,24 +20,36 @@ DEPTH_CMAP = 'viridis_r'  # near is bright, and far blends into the black
 NO_DEPTH_COLOR = (0, 0, 0)
 # A boundary inside a smaller segment would hide the segment.
 MIN_BOUNDARY_AREA = 64
-# Lightness of an instance relative to its class colour (0: the colour
-# itself, -1: black, 1: white); neighbours in the list differ most.
+_FAR_PERCENTILE = 98.0  # of the measured depths: the end of the colors
+# Lightness of an instance relative to its class color (0: the color
+# itself, -1: black, 1: white); neighbors in the list differ most.
 _SHADES = (0.0, -0.4, 0.4, -0.2, 0.2, -0.5, 0.55, -0.3, 0.3, -0.1, 0.1)
 
 
-def as_palette(palette: Sequence[Sequence[int]]) -> np.ndarray:
+def as_palette(
+    palette: Sequence[Sequence[int]], classes: Sequence[str] | None = None
+) -> np.ndarray:
     """Check a palette.
+
+    Args:
+        palette: RGB of each class.
+        classes: The classes, if their number is to be checked.
 
     Returns:
         uint8 (num_classes, 3), RGB.
 
     Raises:
-        InputError: Not a list of RGB triples from 0 to 255.
+        InputError: Not a list of RGB triples from 0 to 255, or another number
+            of them than classes.
     """
     array = np.asarray(palette)
     if array.ndim != 2 or array.shape[1] != 3 or array.min() < 0 or array.max() > 255:
         raise InputError(
-            'palette', f'an array of shape {array.shape}', 'one (R, G, B) from 0 to 255 a class'
+            'palette', f'an array of shape {array.shape}', 'one (R, G, B) from 0 to 255 per class'
+        )
+    if classes is not None and len(array) != len(classes):
+        raise InputError(
+            'palette', f'{len(array)} colors', f'one for each of the {len(classes)} classes'
         )
     return array.astype(np.uint8)
 
@@ -46,7 +59,7 @@ def void_hatch(height: int, width: int, period: int = 6) -> np.ndarray:
 
     Returns:
         uint8 (height, width, 3), stripes of ``period`` pixels in
-        ``VOID_COLORS``; pixel (0, 0) has the first colour.
+        ``VOID_COLORS``; pixel (0, 0) has the first color.
     """
     stripe = (np.add.outer(np.arange(height), np.arange(width)) // period) % 2
     return np.array(VOID_COLORS, dtype=np.uint8)[stripe]
@@ -60,14 +73,14 @@ def _hatch_void(colored: np.ndarray, void: np.ndarray) -> np.ndarray:
 
 
 def color_semantic(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
-    """Colour a semantic map.
+    """Color a semantic map.
 
     Args:
         labels: int (H, W); a value outside 0..num_classes-1 is void.
         palette: RGB of each class.
 
     Returns:
-        uint8 (H, W, 3), RGB: the class colour, void hatched.
+        uint8 (H, W, 3), RGB: the class color, void hatched.
     """
     palette = as_palette(palette)
     labels = np.asarray(labels).astype(np.int64)
@@ -77,12 +90,12 @@ def color_semantic(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.n
 
 
 def instance_shade(color: Sequence[int], index: int) -> tuple[int, int, int]:
-    """Lighten or darken a class colour for one of its instances.
+    """Lighten or darken a class color for one of its instances.
 
     Args:
         color: RGB of the class.
         index: Number of the instance within its class, from 0; the first
-            has the class colour itself. Shades repeat after eleven.
+            has the class color itself. Shades repeat after eleven.
 
     Returns:
         RGB, 0 to 255.
@@ -103,37 +116,36 @@ def instance_shades(labels: Sequence[int], palette: Sequence[Sequence[int]]) -> 
         uint8 (n, 3), RGB.
 
     Raises:
-        InputError: A label without a colour.
+        InputError: A label without a color.
     """
     palette = as_palette(palette)
-    seen = {}
     if len(labels) and not 0 <= min(labels) <= max(labels) < len(palette):
         raise InputError(
             'instance labels',
             f'{min(labels)} to {max(labels)}',
             f'0 to {len(palette) - 1}, the classes of the data set',
         )
+    seen = Counter()
     shades = np.zeros((len(labels), 3), dtype=np.uint8)
-    for i, label in enumerate(int(x) for x in labels):
-        shades[i] = instance_shade(palette[label], seen.get(label, 0))
-        seen[label] = seen.get(label, 0) + 1
+    for i, label in enumerate(map(int, labels)):
+        shades[i] = instance_shade(palette[label], seen[label])
+        seen[label] += 1
     return shades
 
 
-def color_panoptic(
-    ids: np.ndarray, palette: Sequence[Sequence[int]], boundary: bool = True
-) -> np.ndarray:
-    """Colour a panoptic map.
+def color_panoptic(ids: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
+    """Color a panoptic map.
+
+    A line of one pixel runs along the inner edge of every instance, also
+    where it is cut in two.
 
     Args:
         ids: int (H, W), ``label + 1000 * instance`` as mmdet has it; stuff
             has instance 0; a label outside 0..num_classes-1 is void.
         palette: RGB of each class.
-        boundary: Draw a line of one pixel along the inner edge of every
-            instance, also where it is cut in two.
 
     Returns:
-        uint8 (H, W, 3), RGB: stuff in its class colour, instances in shades
+        uint8 (H, W, 3), RGB: stuff in its class color, instances in shades
         of theirs, by ascending id; void hatched.
     """
     palette = as_palette(palette)
@@ -147,16 +159,15 @@ def color_panoptic(
 
     table = palette[np.where(valid, labels, 0)]
     table[is_instance] = instance_shades(labels[is_instance], palette)
-    colored = table[inverse]
-    colored = _hatch_void(colored, ~valid[inverse])
-    if boundary and is_instance.any():
-        lined = is_instance & (areas >= MIN_BOUNDARY_AREA)
+    colored = _hatch_void(table[inverse], ~valid[inverse])
+    lined = is_instance & (areas >= MIN_BOUNDARY_AREA)
+    if lined.any():
         colored[_inner_edges(ids) & lined[inverse]] = BOUNDARY_COLOR
     return colored
 
 
 def _inner_edges(ids: np.ndarray) -> np.ndarray:
-    """Pixels with a 4-neighbour of another id: bool (H, W)."""
+    """Pixels with a 4-neighbor of another id: bool (H, W)."""
     edges = np.zeros(ids.shape, dtype=bool)
     across = ids[:, 1:] != ids[:, :-1]
     edges[:, 1:] |= across
@@ -168,22 +179,22 @@ def _inner_edges(ids: np.ndarray) -> np.ndarray:
 
 
 def depth_lut(cmap: str = DEPTH_CMAP) -> np.ndarray:
-    """The 256 colours of a matplotlib colour map, uint8 (256, 3)."""
+    """The 256 colors of a matplotlib color map, uint8 (256, 3)."""
     if cmap not in matplotlib.colormaps:
-        raise InputError('depth_cmap', repr(cmap), "a matplotlib colour map, 'viridis' say")
+        raise InputError('depth_cmap', repr(cmap), "a matplotlib color map, 'viridis' say")
     rgba = matplotlib.colormaps[cmap](np.arange(256) / 255.0)
     return np.rint(rgba[:, :3] * 255).astype(np.uint8)
 
 
 def color_depth(depth: np.ndarray, vmin: float, vmax: float, cmap: str = DEPTH_CMAP) -> np.ndarray:
-    """Colour a depth map.
+    """Color a depth map.
 
     Args:
         depth: float (H, W), metres; 0, negative and not finite values are
             "no measurement".
-        vmin: Depth of the first colour, metres; smaller ones get it too.
-        vmax: Depth of the last colour, metres; larger ones get it too.
-        cmap: Name of a matplotlib colour map.
+        vmin: Depth of the first color, metres; smaller ones get it too.
+        vmax: Depth of the last color, metres; larger ones get it too.
+        cmap: Name of a matplotlib color map.
 
     Returns:
         uint8 (H, W, 3), RGB; ``NO_DEPTH_COLOR`` without a measurement.
@@ -204,7 +215,7 @@ def splat_depth(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
     A sparse map becomes dots about as wide as two thirds of the points'
     mean distance; of overlapping dots the nearest point wins. A map whose
-    measured pixels are mostly neighbours is resized to the nearest pixel.
+    measured pixels are mostly neighbors is resized to the nearest pixel.
 
     Args:
         depth: float (h, w), metres; 0 = no measurement.
@@ -224,7 +235,7 @@ def splat_depth(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return cv2.resize(
             np.where(valid, depth, 0), (width, height), interpolation=cv2.INTER_NEAREST
         )
-    # integer coordinates are pixel centres: u' = (u + .5) s - .5
+    # integer coordinates are pixel centers: u' = (u + .5) s - .5
     v = np.rint((rows + 0.5) * height / depth.shape[0] - 0.5).astype(int)
     u = np.rint((cols + 0.5) * width / depth.shape[1] - 0.5).astype(int)
     v, u = v.clip(0, height - 1), u.clip(0, width - 1)
@@ -242,37 +253,37 @@ def splat_depth(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def depth_range(
-    depths: Sequence[np.ndarray], max_depth: float | None = None, percentile: float = 98.0
+    depths: Sequence[np.ndarray], max_depth: float | None = None
 ) -> tuple[float, float]:
-    """One colour range for all depth maps of a frame.
+    """One color range for all depth maps of a frame.
 
     Args:
         depths: float arrays, metres; 0 = no measurement.
-        max_depth: Upper end, metres, if it is to be fixed.
-        percentile: Otherwise the upper end is this percentile of all
-            measurements, rounded up to a tick, so that a few far points do
-            not take all of the colours.
+        max_depth: Upper end, metres, if it is to be fixed. Otherwise it is a
+            high percentile of all measurements, rounded up to a tick, so that
+            a few far points do not take all of the colors.
 
     Returns:
         (0, upper end), metres.
+
+    Raises:
+        InputError: ``max_depth`` is not positive.
     """
     if max_depth is not None:
-        if not max_depth > 0:
-            raise InputError('max_depth', f'{max_depth} m', 'more than 0 m')
+        require_positive(max_depth, 'max_depth', unit='m')
         return 0.0, float(max_depth)
-    values = [np.asarray(d, dtype=np.float32).ravel() for d in depths]
-    values = [v[np.isfinite(v) & (v > 0)] for v in values]
-    values = np.concatenate(values) if values else np.zeros(0)
+    values = np.concatenate([np.float32(()), *(np.float32(d).ravel() for d in depths)])
+    values = values[np.isfinite(values) & (values > 0)]
     if len(values) == 0:
         return 0.0, 80.0
-    upper = float(np.percentile(values, percentile))
+    upper = float(np.percentile(values, _FAR_PERCENTILE))
     step = tick_step(upper)
     return 0.0, float(round(np.ceil(upper / step) * step, 6))
 
 
-def tick_step(span: float, count: int = 5) -> float:
-    """Step of 1, 2 or 5 times a power of ten: about ``count`` in ``span``."""
-    rough = span / count
+def tick_step(span: float) -> float:
+    """Step of 1, 2 or 5 times a power of ten: about five in ``span``."""
+    rough = span / 5
     power = 10.0 ** np.floor(np.log10(rough))
     for factor in (1, 2, 5):
         if rough <= factor * power * (1 + 1e-9):
@@ -280,13 +291,13 @@ def tick_step(span: float, count: int = 5) -> float:
     return 10 * power
 
 
-def depth_ticks(vmin: float, vmax: float, count: int = 5) -> list[float]:
-    """Round depths for the ticks of a colour bar, metres.
+def depth_ticks(vmin: float, vmax: float) -> list[float]:
+    """Round depths for the ticks of a color bar, metres.
 
     Returns:
-        At most ``count + 1`` multiples of a round step in [vmin, vmax].
+        At most six multiples of a round step in [vmin, vmax].
     """
-    step = tick_step(vmax - vmin, count)
+    step = tick_step(vmax - vmin)
     first = int(np.ceil(vmin / step - 1e-9))
     last = int(np.floor(vmax / step + 1e-9))
     return [round(i * step, 6) for i in range(first, last + 1)]

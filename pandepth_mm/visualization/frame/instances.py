@@ -7,26 +7,32 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from pandepth_mm.visualization.frame.colors import instance_shades
-from pandepth_mm.visualization.frame.text import contrast_color, draw_text, get_font, text_width
+from pandepth_mm.visualization.frame.panels import get_font, text_width
 
 Box = tuple[int, int, int, int]
 MASK_ALPHA = 0.7
-DIM = 0.5
+DIM = 0.5  # what is left of the image's brightness
 
 
-def dim_image(image: np.ndarray, factor: float = DIM) -> np.ndarray:
-    """Darken an image and take its colour, so that masks stand out.
+def dim_image(image: np.ndarray) -> np.ndarray:
+    """Darken an image and take its color, so that masks stand out.
 
     Args:
         image: uint8 (H, W, 3), RGB.
-        factor: What is left of the brightness.
 
     Returns:
-        uint8 (H, W, 3), grey.
+        uint8 (H, W, 3), gray.
     """
     gray = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
-    gray = np.rint(gray * factor).astype(np.uint8)
+    gray = np.rint(gray * DIM).astype(np.uint8)
     return np.repeat(gray[..., None], 3, axis=2)
+
+
+def contrast_color(color: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Black or white, whichever reads better on ``color`` (RGB)."""
+    red, green, blue = color
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return (0, 0, 0) if luma > 140 else (255, 255, 255)
 
 
 def draw_instances(
@@ -38,7 +44,6 @@ def draw_instances(
     classes: Sequence[str],
     palette: Sequence[Sequence[int]],
     score_thr: float = 0.3,
-    font_size: int | None = None,
 ) -> np.ndarray:
     """Draw instances on the dimmed image.
 
@@ -52,7 +57,6 @@ def draw_instances(
         classes: Class names.
         palette: RGB of each class.
         score_thr: Instances with a lower score are left out.
-        font_size: Pixels; by default it follows the width of the image.
 
     Returns:
         uint8 (H, W, 3), RGB. The best scored instances lie on top and get
@@ -74,7 +78,7 @@ def draw_instances(
     for rank in reversed(range(len(order))):
         cv2.rectangle(canvas, corners[rank][:2], corners[rank][2:], shades[rank].tolist(), line)
 
-    font = get_font(font_size or max(11, round(width / 75)))
+    font = get_font(max(11, round(width / 75)))
     pad = max(1, font.size // 6)
     picture = Image.fromarray(canvas)
     draw = ImageDraw.Draw(picture)
@@ -90,14 +94,13 @@ def draw_instances(
         taken.append(place)
         color = tuple(shades[rank].tolist())
         draw.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=color)
-        draw_text(
-            draw, (place[0] + pad, (place[1] + place[3]) / 2), text, font, contrast_color(color)
-        )
+        middle = (place[1] + place[3]) / 2
+        draw.text((place[0] + pad, middle), text, contrast_color(color), font, 'lm')
     return np.array(picture)
 
 
 def _blend_mask(canvas: np.ndarray, mask: np.ndarray, color) -> None:
-    """Mix one mask's colour into the canvas, in place."""
+    """Mix one mask's color into the canvas, in place."""
     mask = np.asarray(mask).astype(bool)
     if mask.shape != canvas.shape[:2]:
         mask = cv2.resize(
@@ -113,13 +116,8 @@ def _blend_mask(canvas: np.ndarray, mask: np.ndarray, color) -> None:
 
 def _clip_box(box: np.ndarray, width: int, height: int) -> Box:
     """Corners as pixels inside the image."""
-    x1, y1, x2, y2 = np.rint(np.asarray(box, dtype=np.float64)).astype(int)
-    return (
-        int(np.clip(x1, 0, width - 1)),
-        int(np.clip(y1, 0, height - 1)),
-        int(np.clip(x2, 0, width - 1)),
-        int(np.clip(y2, 0, height - 1)),
-    )
+    corners = np.rint(np.asarray(box, dtype=np.float64)).astype(int)
+    return tuple(np.clip(corners, 0, [width - 1, height - 1] * 2).tolist())
 
 
 def _free_place(

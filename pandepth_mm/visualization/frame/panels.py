@@ -1,24 +1,22 @@
-"""Panels with titles, colour bars and a legend, composed to one picture."""
+"""Panels with titles, color bars and a legend, composed to one picture."""
 
+import functools
 import math
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.visualization.frame.colors import (
-    NO_DEPTH_COLOR,
-    depth_lut,
-    depth_ticks,
-    void_hatch,
-)
-from pandepth_mm.visualization.frame.text import draw_text, get_font, text_width
+from pandepth_mm.visualization.frame.colors import depth_lut, depth_ticks, void_hatch
 
 BACKGROUND = (255, 255, 255)
 TEXT_COLOR = (20, 20, 20)
 FRAME_COLOR = (120, 120, 120)
+MIN_WIDTH, MAX_WIDTH = 600, 1400  # of a panel's image, pixels
 TARGET_ASPECT = 1.6  # width / height that the grid of panels comes near to
 
 
@@ -26,9 +24,9 @@ class ColorBar(NamedTuple):
     """The depth scale of a panel.
 
     Attributes:
-        vmin: Depth of the first colour, metres.
-        vmax: Depth of the last colour, metres.
-        cmap: Matplotlib's name of the colours.
+        vmin: Depth of the first color, metres.
+        vmax: Depth of the last color, metres.
+        cmap: Matplotlib's name of the colors.
         clipped: Some depths lie beyond ``vmax``; the last tick says so.
     """
 
@@ -57,21 +55,27 @@ Grid = list[list[Panel | None]]
 LegendEntry = tuple[str, tuple[int, int, int] | None]
 
 
-def panel_scale(width: int, min_width: int, max_width: int) -> float:
-    """Factor that brings an image to the width of a panel.
+@functools.lru_cache(maxsize=64)
+def get_font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans from matplotlib's own files, ``size`` in pixels."""
+    name = 'DejaVuSans-Bold.ttf' if bold else 'DejaVuSans.ttf'
+    return ImageFont.truetype(os.path.join(matplotlib.get_data_path(), 'fonts', 'ttf', name), size)
 
-    Args:
-        width: Of the image, pixels.
-        min_width: Narrower images are enlarged by a whole number, so that
-            pixels stay square and text is readable.
-        max_width: Wider images are shrunk to it.
 
-    Returns:
-        The factor; 1 where neither applies.
+def text_width(text: str, font: ImageFont.FreeTypeFont) -> int:
+    """Width of a line of text, pixels."""
+    return int(round(font.getlength(text)))
+
+
+def panel_scale(width: int) -> float:
+    """Factor that brings an image of a width in pixels to that of a panel.
+
+    Narrow images are enlarged by a whole number, so that pixels stay square
+    and text is readable; wide ones are shrunk.
     """
-    if width < min_width:
-        return float(math.ceil(min_width / width))
-    return min(1.0, max_width / width)
+    if width < MIN_WIDTH:
+        return float(math.ceil(MIN_WIDTH / width))
+    return min(1.0, MAX_WIDTH / width)
 
 
 def arrange(panels: Sequence[Panel]) -> Grid:
@@ -89,10 +93,10 @@ def arrange(panels: Sequence[Panel]) -> Grid:
 
 
 def arrange_pairs(pairs: Sequence[tuple[Panel, Panel | None]]) -> Grid:
-    """Put pairs (prediction, ground truth) side by side, one pair a row.
+    """Put pairs (prediction, ground truth) side by side, one pair per row.
 
     Images that are not wide get the pairs one above the other instead, one
-    pair a column, where that comes nearer to ``TARGET_ASPECT``.
+    pair per column, where that comes nearer to ``TARGET_ASPECT``.
     """
     height, width = pairs[0][0].image.shape[:2]
     aspect = width / height
@@ -103,16 +107,13 @@ def arrange_pairs(pairs: Sequence[tuple[Panel, Panel | None]]) -> Grid:
     return [list(row) for row in zip(*pairs, strict=True)]
 
 
-def compose_panels(
-    grid: Grid, legend: Sequence[LegendEntry] = (), font_size: int | None = None
-) -> np.ndarray:
+def compose_panels(grid: Grid, legend: Sequence[LegendEntry] = ()) -> np.ndarray:
     """Compose panels to one picture.
 
     Args:
         grid: Rows of panels, all images of one size; None leaves a cell
             empty.
         legend: Classes to list below the panels.
-        font_size: Pixels; by default it follows the width of the picture.
 
     Returns:
         uint8 (H, W, 3), RGB, on white.
@@ -128,10 +129,8 @@ def compose_panels(
         )
     height, width = shapes[0][:2]
     cols = max(len(row) for row in grid)
-    if font_size is None:
-        # readable in a thumbnail, yet title and colour bar fit a panel
-        font_size = round(min(0.0115 * cols * width, width / 24))
-        font_size = int(np.clip(font_size, 12, 40))
+    # readable in a thumbnail, yet title and color bar fit a panel
+    font_size = int(np.clip(round(min(0.0115 * cols * width, width / 24)), 12, 40))
     gap = max(4, round(0.5 * font_size))
     head = round(1.5 * font_size)
     total_width = cols * width + (cols + 1) * gap
@@ -148,7 +147,7 @@ def compose_panels(
             x = gap + c * (width + gap)
             y = gap + r * (head + height + gap)
             font = get_font(font_size, bold=True)
-            draw_text(draw, (x, y + head / 2), panel.title, font, TEXT_COLOR)
+            draw.text((x, y + head / 2), panel.title, TEXT_COLOR, font, 'lm')
             if panel.colorbar is not None:
                 room = width - text_width(panel.title, font) - 2 * gap
                 _draw_colorbar(picture, panel.colorbar, x + width, y, room, head, font_size)
@@ -159,7 +158,7 @@ def compose_panels(
 
 
 def tick_labels(bar: ColorBar) -> list[tuple[float, str]]:
-    """Ticks of a colour bar.
+    """Ticks of a color bar.
 
     Returns:
         Depth in metres and its text; the last has the unit, and '>' where
@@ -175,7 +174,7 @@ def tick_labels(bar: ColorBar) -> list[tuple[float, str]]:
 def _draw_colorbar(
     picture: Image.Image, bar: ColorBar, right: int, top: int, room: int, head: int, font_size: int
 ) -> None:
-    """Draw a colour bar over its ticks into a title line, flush right.
+    """Draw a color bar over its ticks into a title line, flush right.
 
     Args:
         picture: Drawn into.
@@ -206,7 +205,7 @@ def _draw_colorbar(
         draw.line((x, y + bar_height, x, y + bar_height + 2), TEXT_COLOR)
         half = text_width(text, small) / 2
         if x + half + 3 <= free:
-            draw_text(draw, (x, middle), text, small, TEXT_COLOR, 'mm')
+            draw.text((x, middle), text, TEXT_COLOR, small, 'mm')
             free = x - half
 
 
@@ -251,10 +250,5 @@ def _draw_legend_line(
             swatch = np.full((high, wide, 3), color, dtype=np.uint8)
         picture.paste(Image.fromarray(swatch), (left, y))
         draw.rectangle((left, y, left + wide - 1, y + high - 1), outline=FRAME_COLOR)
-        draw_text(draw, (left + wide + 0.4 * font_size, y + high / 2), name, font, TEXT_COLOR)
+        draw.text((left + wide + 0.4 * font_size, y + high / 2), name, TEXT_COLOR, font, 'lm')
         left += _entry_width((name, color), font_size)
-
-
-def no_depth_legend() -> LegendEntry:
-    """Legend entry of pixels without a depth."""
-    return ('no depth', NO_DEPTH_COLOR)

@@ -6,11 +6,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_size
 from pandepth_mm.structures.frame_maps import FrameMaps
 from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
 from pandepth_mm.visualization.frame.colors import (
     DEPTH_CMAP,
+    NO_DEPTH_COLOR,
     as_palette,
     color_depth,
     color_panoptic,
@@ -26,7 +27,6 @@ from pandepth_mm.visualization.frame.panels import (
     arrange,
     arrange_pairs,
     compose_panels,
-    no_depth_legend,
     panel_scale,
 )
 
@@ -48,16 +48,14 @@ class _Style(NamedTuple):
 def frame_picture(
     image: np.ndarray,
     pred: FrameMaps,
-    truth: FrameMaps = _NOTHING,
-    sparse: np.ndarray | None = None,
+    gt: FrameMaps = _NOTHING,
+    sparse_depth: np.ndarray | None = None,
     *,
     classes: Sequence[str],
     palette: Sequence[Sequence[int]],
     max_depth: float | None = None,
     depth_cmap: str = DEPTH_CMAP,
     score_thr: float = 0.3,
-    min_panel_width: int = 600,
-    max_panel_width: int = 1400,
 ) -> np.ndarray:
     """Draw image, sparse input, semantic, instance, panoptic and depth.
 
@@ -67,47 +65,37 @@ def frame_picture(
     Args:
         image: (H, W, 3), RGB, 0 to 255.
         pred: Predictions at the image's size; ``FrameMaps()``: none.
-        truth: Ground truth at the image's size. Beside predictions, the
-            truth of a field that they lack is left out.
-        sparse: float (h, w), the sparse depth at any size, metres; 0 = no
-            measurement.
+        gt: Ground truth at the image's size. Beside predictions, the
+            ground truth of a field that they lack is left out.
+        sparse_depth: float (h, w), at any size, metres; 0 = no measurement.
         classes: Class names in label order.
         palette: RGB of each class.
-        max_depth: Upper end of the depth colours, metres. None: a high
+        max_depth: Upper end of the depth colors, metres. None: a high
             percentile of the measured depths, or of the predicted ones
             where nothing was measured. One range holds for all panels.
-        depth_cmap: Matplotlib colour map of depth.
+        depth_cmap: Matplotlib color map of depth.
         score_thr: Instances with a lower score are left out of the instance
             panel.
-        min_panel_width: A narrower image is enlarged by a whole number,
-            pixels.
-        max_panel_width: A wider image is shrunk, pixels.
 
     Returns:
         uint8 RGB picture.
 
     Raises:
         InputError: An image of another shape, a map of another size than
-            the image, or another number of colours than classes.
+            the image, or another number of colors than classes.
     """
     image = as_image(image)
     size = image.shape[:2]
-    for maps in (pred, truth):
+    for maps in (pred, gt):
         _check_size(maps, size)
-    palette = as_palette(palette)
-    if len(palette) != len(classes):
-        raise InputError(
-            'palette', f'{len(palette)} colours', f'one for each of the {len(classes)} classes'
-        )
+    palette = as_palette(palette, classes)
     if any(field is not None for field in pred):
-        # the truth of a branch that the model lacks is left out
-        truth = truth._replace(
-            **{key: None for key, value in pred._asdict().items() if value is None}
-        )
+        # the ground truth of a branch that the model lacks is left out
+        gt = gt._replace(**{key: None for key, value in pred._asdict().items() if value is None})
 
-    measured = [d for d in (sparse, truth.depth) if d is not None]
+    measured = [d for d in (sparse_depth, gt.depth) if d is not None]
     predicted = [] if pred.depth is None else [pred.depth]
-    scale = panel_scale(size[1], min_panel_width, max_panel_width)
+    scale = panel_scale(size[1])
     style = _Style(
         _resize(image, scale, cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA),
         classes,
@@ -117,14 +105,12 @@ def frame_picture(
     )
 
     inputs = [Panel('Image', style.image)]
-    if sparse is not None:
-        inputs.append(_sparse_panel(sparse, style))
-    grid = _layout(
-        inputs, _draw_maps(pred, scale, style), _draw_maps(truth, scale, style, is_truth=True)
-    )
-    legend = _legend(pred, truth, style)
-    if sparse is not None:
-        legend.append(no_depth_legend())
+    if sparse_depth is not None:
+        inputs.append(_sparse_panel(sparse_depth, style))
+    grid = _layout(inputs, _draw_maps(pred, scale, style), _draw_maps(gt, scale, style, is_gt=True))
+    legend = _legend(pred, gt, style)
+    if sparse_depth is not None:
+        legend.append(('no depth', NO_DEPTH_COLOR))
     return compose_panels(grid, legend)
 
 
@@ -151,10 +137,8 @@ def _check_size(maps: FrameMaps, size: tuple) -> None:
         has_masks = masks is not None and len(masks)
         arrays['instances'] = masks[0] if has_masks else None
     for field, array in arrays.items():
-        if array is not None and array.shape != size:
-            raise InputError(
-                field, f'size (h, w) = {array.shape}', f'{size}, the size of the image'
-            )
+        if array is not None:
+            require_size(array.shape, size, field, 'the image')
 
 
 def _depth_scale(
@@ -179,24 +163,24 @@ def _resize(array: np.ndarray, scale: float, interpolation: int = cv2.INTER_NEAR
     )
 
 
-def _sparse_panel(sparse: np.ndarray, style: _Style) -> Panel:
+def _sparse_panel(sparse_depth: np.ndarray, style: _Style) -> Panel:
     """Panel of the sparse input, its points as dots."""
-    share = 100.0 * np.count_nonzero(sparse > 0) / sparse.size
+    share = 100.0 * np.count_nonzero(sparse_depth > 0) / sparse_depth.size
     return Panel(
         f'Sparse depth, {share:.1f} %',
-        color_depth(splat_depth(sparse, style.image.shape[:2]), *style.colorbar[:3]),
+        color_depth(splat_depth(sparse_depth, style.image.shape[:2]), *style.colorbar[:3]),
         style.colorbar,
     )
 
 
-def _draw_maps(maps: FrameMaps, scale: float, style: _Style, is_truth: bool = False) -> dict:
+def _draw_maps(maps: FrameMaps, scale: float, style: _Style, is_gt: bool = False) -> dict:
     """Draw what a frame has.
 
     Args:
         maps: Predictions or ground truth.
         scale: From the image to the panel.
         style: Shared by the panels.
-        is_truth: Say so in the titles, and draw depth as dots where it is
+        is_gt: Say so in the titles, and draw depth as dots where it is
             sparse.
 
     Returns:
@@ -223,11 +207,11 @@ def _draw_maps(maps: FrameMaps, scale: float, style: _Style, is_truth: bool = Fa
         panels['panoptic'] = color_panoptic(ids, style.palette)
     if maps.depth is not None:
         depth = maps.depth.astype(np.float32)
-        depth = splat_depth(depth, style.image.shape[:2]) if is_truth else _resize(depth, scale)
+        depth = splat_depth(depth, style.image.shape[:2]) if is_gt else _resize(depth, scale)
         panels['depth'] = color_depth(depth, *style.colorbar[:3])
     return {
         key: Panel(
-            TITLES[key] + (', ground truth' if is_truth else ''),
+            TITLES[key] + (', ground truth' if is_gt else ''),
             picture,
             style.colorbar if key == 'depth' else None,
         )
@@ -235,19 +219,19 @@ def _draw_maps(maps: FrameMaps, scale: float, style: _Style, is_truth: bool = Fa
     }
 
 
-def _layout(inputs: list[Panel], pred: dict, truth: dict):
-    """Grid of panels: pairs where there is a prediction and a truth."""
-    if not pred or not truth:
-        return arrange(inputs + list((pred or truth).values()))
+def _layout(inputs: list[Panel], pred: dict, gt: dict):
+    """Grid of panels: pairs where there is a prediction and ground truth."""
+    if not pred or not gt:
+        return arrange(inputs + list((pred or gt).values()))
     pairs = [tuple(inputs) if len(inputs) == 2 else (inputs[0], None)]
-    pairs += [(panel, truth.get(key)) for key, panel in pred.items()]
+    pairs += [(panel, gt.get(key)) for key, panel in pred.items()]
     return arrange_pairs(pairs)
 
 
-def _legend(pred: FrameMaps, truth: FrameMaps, style: _Style) -> list[LegendEntry]:
+def _legend(pred: FrameMaps, gt: FrameMaps, style: _Style) -> list[LegendEntry]:
     """Classes that the panels of a frame show, in label order, then void."""
     shown = set()
-    for maps in (pred, truth):
+    for maps in (pred, gt):
         for array in (maps.semantic, maps.panoptic):
             if array is not None:
                 # panoptic ids are label + 1000 * instance

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_choice, require_file, require_positive
 from pandepth_mm.fileio import atomic_path
 
 SUFFIXES = ('.mp4', '.gif')
@@ -21,14 +21,14 @@ def write_video(path: str | Path, pictures: Iterable[np.ndarray], fps: float = 1
     """Write pictures as a video, atomically.
 
     The pictures are taken one by one. Those of an mp4 are written at once;
-    those of a gif are kept with 256 colours, at most ``MAX_GIF_WIDTH`` pixels
+    those of a gif are kept with 256 colors, at most ``MAX_GIF_WIDTH`` pixels
     wide. The sides of an mp4 are even: a last row or column is repeated
     where they are not.
 
     Args:
         path: File to write, .mp4 or .gif.
         pictures: uint8 (H, W, 3), RGB, all of one size; a generator, say.
-        fps: Pictures a second. A gif stores hundredths of a second, so
+        fps: Pictures per second. A gif stores hundredths of a second, so
             there it is rounded, and at most 50.
 
     Returns:
@@ -41,8 +41,7 @@ def write_video(path: str | Path, pictures: Iterable[np.ndarray], fps: float = 1
         OSError: The video cannot be written.
     """
     suffix = check_video_path(path)
-    if not 0 < fps < float('inf'):
-        raise InputError('fps', f'{fps}', 'pictures a second, > 0')
+    require_positive(fps, 'fps', unit='(pictures per second)')
     frames = _checked(pictures)
     first = next(frames, None)
     if first is None:
@@ -61,8 +60,7 @@ def check_video_path(path: str | Path) -> str:
         InputError: Not one of ``SUFFIXES``.
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(path, f'suffix {suffix!r}', ' or '.join(SUFFIXES))
+    require_choice(suffix, SUFFIXES, path, 'suffix')
     return suffix
 
 
@@ -83,12 +81,12 @@ def read_pictures(paths: Sequence[str | Path]) -> Iterator[np.ndarray]:
     """
     sizes = []
     for path in paths:
+        require_file(path, 'a picture')
         try:
             with Image.open(path) as image:
                 sizes.append(image.size)
         except OSError:
-            found = 'a file that cannot be decoded' if Path(path).is_file() else 'no such file'
-            raise InputError(path, found, 'a picture') from None
+            raise InputError(path, 'a file that cannot be decoded', 'a picture') from None
         if sizes[-1][0] != sizes[0][0]:
             raise InputError(
                 path,
@@ -160,8 +158,8 @@ def _write_gif(path: str, frames: Iterator[np.ndarray], fps: float) -> int:
         if image.width > MAX_GIF_WIDTH:
             height = round(image.height * MAX_GIF_WIDTH / image.width)
             image = image.resize((MAX_GIF_WIDTH, max(1, height)), Image.Resampling.LANCZOS)
-        # median cut, the default, would turn the colours of small classes
-        # into others; without dithering areas of one colour stay so
+        # median cut, the default, would turn the colors of small classes
+        # into others; without dithering areas of one color stay so
         images.append(
             image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         )

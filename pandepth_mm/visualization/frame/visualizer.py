@@ -22,7 +22,7 @@ class PanDepthVisualizer(Visualizer):
     """Draws image, sparse input, semantic, instance, panoptic and depth.
 
     See :func:`frame_picture`. Only the panels that exist are drawn, so that
-    single-task models need no other settings. Class names and colours come
+    single-task models need no other settings. Class names and colors come
     from ``dataset_meta`` (``classes``, ``palette``); without a palette it is
     :func:`default_palette`, without classes those of Virtual KITTI 2.
 
@@ -31,13 +31,10 @@ class PanDepthVisualizer(Visualizer):
         image: Image to start with, RGB.
         vis_backends: Visual backend configs.
         save_dir: Folder of the backends.
-        max_depth: Upper end of the depth colours, metres. None: a high
+        max_depth: Upper end of the depth colors, metres. None: a high
             percentile of the frame's measured depths. One range holds for
             all depth panels of a frame.
-        depth_cmap: Matplotlib colour map of depth.
-        min_panel_width: Narrower images are enlarged by a whole number,
-            pixels.
-        max_panel_width: Wider images are shrunk, pixels.
+        depth_cmap: Matplotlib color map of depth.
     """
 
     def __init__(
@@ -48,16 +45,12 @@ class PanDepthVisualizer(Visualizer):
         save_dir: str | None = None,
         max_depth: float | None = None,
         depth_cmap: str = DEPTH_CMAP,
-        min_panel_width: int = 600,
-        max_panel_width: int = 1400,
     ) -> None:
         super().__init__(name=name, image=image, vis_backends=vis_backends, save_dir=save_dir)
-        depth_lut(depth_cmap)  # an unknown name fails here
-        depth_range([], max_depth if max_depth is not None else 1.0)
+        depth_lut(depth_cmap)  # wrong settings fail here
+        depth_range([], max_depth)
         self.max_depth = max_depth
         self.depth_cmap = depth_cmap
-        self.min_panel_width = min_panel_width
-        self.max_panel_width = max_panel_width
 
     # mmengine's property is None on all but the first process, which cannot
     # draw then; here each process draws the frames that it tests.
@@ -71,7 +64,7 @@ class PanDepthVisualizer(Visualizer):
         self._dataset_meta = dataset_meta
 
     def classes_and_palette(self) -> tuple[Sequence[str], Sequence]:
-        """Class names, and one (R, G, B) a class."""
+        """Class names, and one (R, G, B) per class."""
         meta = self._dataset_meta or {}
         classes = meta.get('classes') or CLASSES
         palette = meta.get('palette')
@@ -107,25 +100,23 @@ class PanDepthVisualizer(Visualizer):
         image = as_image(image)
         classes, palette = self.classes_and_palette()
         size = image.shape[:2]
-        pred, truth, sparse = FrameMaps(), FrameMaps(), None
+        pred, gt, sparse = FrameMaps(), FrameMaps(), None
         if data_sample is not None:
             if draw_pred:
                 pred = predicted_maps(data_sample, size)
             if draw_gt:
-                truth = gt_maps(data_sample, size)
+                gt = gt_maps(data_sample, size)
             sparse = sparse_input(data_sample)
         return frame_picture(
             image,
             pred,
-            truth,
+            gt,
             sparse,
             classes=classes,
             palette=palette,
             max_depth=self.max_depth,
             depth_cmap=self.depth_cmap,
             score_thr=pred_score_thr,
-            min_panel_width=self.min_panel_width,
-            max_panel_width=self.max_panel_width,
         )
 
     def add_datasample(

@@ -236,7 +236,7 @@ def test_bad_input_is_named(tmp_path):
     cloud = make_cloud()
     with pytest.raises(InputError, match='^classes: found 1 names'):
         write_cloud_page(tmp_path / 'a.html', cloud, CLASSES[:1], PALETTE)
-    with pytest.raises(InputError, match='^palette: found 1 colours'):
+    with pytest.raises(InputError, match='^palette: found 1 colors'):
         write_cloud_page(tmp_path / 'a.html', cloud, CLASSES, PALETTE[:1])
     with pytest.raises(InputError, match='^max_points: found 0'):
         write_cloud_page(tmp_path / 'a.html', cloud, CLASSES, PALETTE, max_points=0)

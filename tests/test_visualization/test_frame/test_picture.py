@@ -39,16 +39,11 @@ def make_maps(height=128, width=416):
 
 
 def test_arrays_and_data_sample_give_the_same_picture():
-    visualizer = PanDepthVisualizer(max_depth=40, min_panel_width=500)
+    visualizer = PanDepthVisualizer(max_depth=40)
     visualizer.dataset_meta = META
     sample = make_sample()
     picture = draw(
-        make_image(),
-        FrameMaps(),
-        make_maps(),
-        sample.sparse_depth.data[0].numpy(),
-        max_depth=40,
-        min_panel_width=500,
+        make_image(), FrameMaps(), make_maps(), sample.sparse_depth.data[0].numpy(), max_depth=40
     )
     assert picture.dtype == np.uint8
     assert np.array_equal(picture, visualizer.render(make_image(), sample, draw_pred=False))
