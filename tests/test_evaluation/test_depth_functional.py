@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from pandepth_mm.evaluation.functional import (
     ERRORS,
+    FILLS,
     MIN_DEPTH,
     ROW,
     classical_fill,
@@ -213,7 +214,7 @@ def test_nearest_fill_equals_brute_force():
     np.testing.assert_array_equal(filled[sparse > 0], sparse[sparse > 0])
 
 
-@pytest.mark.parametrize('fill', [nearest_fill, classical_fill])
+@pytest.mark.parametrize('fill', FILLS.values(), ids=FILLS)
 @pytest.mark.parametrize('shape', [(200, 1000), (64, 208), (40, 7), (1, 1), (1, 50), (3, 2)])
 def test_fills_are_dense_and_in_range(fill, shape):
     _, sparse = sparse_scene(shape, 0.05)
@@ -228,7 +229,7 @@ def test_fills_are_dense_and_in_range(fill, shape):
     assert dense.max() <= valid.max()
 
 
-@pytest.mark.parametrize('fill', [nearest_fill, classical_fill])
+@pytest.mark.parametrize('fill', FILLS.values(), ids=FILLS)
 def test_fills_special_inputs(fill):
     assert not fill(np.zeros((5, 9), np.float32)).any()
     one = np.zeros((90, 200), np.float32)
@@ -240,7 +241,7 @@ def test_fills_special_inputs(fill):
 def test_fills_come_close_to_a_smooth_scene():
     dense, sparse = sparse_scene((200, 1000), 0.05)
     flat = depth_row(dense, np.full_like(dense, dense.mean()))
-    for fill in (nearest_fill, classical_fill):
+    for fill in FILLS.values():
         row = depth_row(dense, fill(sparse))
         assert row[ROW.index('mae')] < 0.1 * flat[ROW.index('mae')]
 

@@ -29,8 +29,9 @@ def test_numbers_are_equal_and_all_is_timed():
         ('PQ + DPQ at 3 lambdas, from files', 3),
         ('PQ, from arrays', 3),
         ('depth errors', 1),
-        ('nearest_fill', 1),
-        ('classical_fill', 1),
+        ('nearest_fill', 3),
+        ('classical_fill', 3),
+        ('planar_fill', 3),
     ):
         line = next(x for x in result.stdout.splitlines() if x.startswith(row))
         values = re.findall(r'\d+\.\d+', line[38:])

@@ -11,8 +11,10 @@ from pandepth_mm.evaluation.functional.depth import (
     seen_pixels,
 )
 from pandepth_mm.evaluation.functional.depth_fill import (
+    FILLS,
     classical_fill,
     nearest_fill,
+    planar_fill,
     resize_bilinear,
 )
 from pandepth_mm.evaluation.functional.depth_legacy import legacy_row, legacy_summary
@@ -33,6 +35,7 @@ from pandepth_mm.evaluation.functional.semantic import confusion_matrix, semanti
 
 __all__ = [
     'ERRORS',
+    'FILLS',
     'MIN_DEPTH',
     'ROW',
     'class_confusion',
@@ -53,6 +56,7 @@ __all__ = [
     'overlap_table',
     'panoptic_stats',
     'panoptic_summary',
+    'planar_fill',
     'resize_bilinear',
     'seen_pixels',
     'semantic_summary',
