@@ -64,6 +64,10 @@ def make_sample(height=128, width=416, keep=None, truth=True, **meta):
         labels = labels.copy()
         labels[masks.any(0)] = CAR
         labels[-4:, -4:] = 255
+        panoptic = np.where(labels == 255, VOID, labels)
+        for k, mask in enumerate(masks, 1):
+            panoptic[mask] = CAR + 1000 * k
+        sample.gt_panoptic_seg = PixelData(sem_seg=torch.from_numpy(panoptic)[None])
         sample.gt_sem_seg = PixelData(sem_seg=torch.from_numpy(labels)[None])
         sample.gt_instances = InstanceData(
             bboxes=boxes,

@@ -1,12 +1,15 @@
-"""Images with sparse depth, depth truth and panoptic truth."""
+"""Images with sparse depth, depth ground truth and panoptic ground truth."""
 
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
-from mmdet.datasets import BaseDetDataset
+import numpy as np
+from mmengine.dataset import BaseDataset
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_choice, require_count, require_positive
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
 from pandepth_mm.registry import DATASETS
 from pandepth_mm.structures.annotations import Annotations, check_files, read_annotations
@@ -17,10 +20,10 @@ _ORIGIN_KEYS = ('scene', 'variation', 'camera', 'frame')
 
 
 @DATASETS.register_module()
-class PanopticDepthDataset(BaseDetDataset):
+class PanopticDepthDataset(BaseDataset):
     """Data set of the package's data contract (design.md, section 1).
 
-    One COCO panoptic JSON a split, with the depth files and the intrinsics
+    One COCO panoptic JSON per split, with the depth files and the intrinsics
     beside each image. Frames without things are kept. The JSON, its
     categories, the presence of all files and the headers of the first frame
     are checked when it is loaded.
@@ -43,12 +46,8 @@ class PanopticDepthDataset(BaseDetDataset):
         data_prefix: ``seg``: folder of the panoptic PNGs.
         filter_cfg: For training, ``filter_empty_gt`` (drop frames without
             things, default False) and ``min_size`` (pixels).
-        indices: Use only the first so many (int) or these frames.
-        serialize_data: See mmengine's BaseDataset.
-        pipeline: Transforms.
-        test_mode: Whether this is for testing.
-        lazy_init: Whether to read nothing yet.
-        max_refetch: How often to try another frame.
+        **kwargs: Of mmengine's BaseDataset: ``pipeline``, ``test_mode``,
+            ``indices``, ``serialize_data``, ``lazy_init``, ``max_refetch``.
 
     Raises:
         InputError: A file or config value that is wrong.
@@ -65,30 +64,19 @@ class PanopticDepthDataset(BaseDetDataset):
         instances_ann_file: str | None = None,
         data_prefix: dict | None = None,
         filter_cfg: dict | None = None,
-        indices: int | Sequence[int] | None = None,
-        serialize_data: bool = True,
-        pipeline: Sequence[dict | Callable] = (),
-        test_mode: bool = False,
-        lazy_init: bool = False,
-        max_refetch: int = 1000,
+        **kwargs: Any,
     ) -> None:
         if img_scale is not None:
-            if (
-                not isinstance(img_scale, Sequence)
-                or len(img_scale) != 2
-                or not all(isinstance(n, int) and n > 0 for n in img_scale)
-            ):
+            if not isinstance(img_scale, Sequence) or len(img_scale) != 2:
                 raise InputError(
                     'config', repr(img_scale), '(width, height) in pixels', 'img_scale'
                 )
+            for pixels in img_scale:
+                require_count(pixels, 'config', 'img_scale')
             img_scale = tuple(img_scale)
-        if not depth_scale > 0:
-            raise InputError('config', repr(depth_scale), 'units per metre, > 0', 'depth_scale')
-        unknown = set(filter_cfg or {}) - {'filter_empty_gt', 'min_size'}
-        if unknown:
-            raise InputError(
-                'config', repr(sorted(unknown)), 'filter_empty_gt, min_size', 'filter_cfg'
-            )
+        require_positive(depth_scale, 'config', 'depth_scale', 'units per metre')
+        for key in filter_cfg or {}:
+            require_choice(key, ('filter_empty_gt', 'min_size'), 'config', 'filter_cfg')
         data_root = data_root or ''
         self.img_scale = img_scale
         self.depth_scale = float(depth_scale)
@@ -101,12 +89,7 @@ class PanopticDepthDataset(BaseDetDataset):
             data_root=data_root,
             data_prefix=dict(data_prefix or dict(seg='panoptic')),
             filter_cfg=filter_cfg,
-            indices=indices,
-            serialize_data=serialize_data,
-            pipeline=list(pipeline),
-            test_mode=test_mode,
-            lazy_init=lazy_init,
-            max_refetch=max_refetch,
+            **kwargs,
         )
         if instances_ann_file is None:
             folder, name = os.path.split(self.ann_file)
@@ -145,7 +128,7 @@ class PanopticDepthDataset(BaseDetDataset):
         own_classes = (*parent.get('thing_classes', ()), *parent.get('stuff_classes', ()))
         own_palette = parent.get('palette') or ()
         if given.get('palette') is None and (classes != own_classes or not own_palette):
-            # a class that METAINFO has too keeps its colour
+            # a class that METAINFO has too keeps its color
             known = dict(zip(own_classes, own_palette, strict=False))
             merged['palette'] = [
                 known.get(name, color)
@@ -154,8 +137,8 @@ class PanopticDepthDataset(BaseDetDataset):
         if len(merged['palette']) != len(classes):
             raise InputError(
                 'config',
-                f'{len(merged["palette"])} colours',
-                f'{len(classes)}, one a class',
+                f'{len(merged["palette"])} colors',
+                f'{len(classes)}, one per class',
                 'metainfo.palette',
             )
         return merged
@@ -199,37 +182,42 @@ class PanopticDepthDataset(BaseDetDataset):
         return root
 
     def _parse_image(self, image: dict, content: Annotations, source_root: str) -> dict:
-        """One entry of the JSON's ``images`` as data_info, without arrays."""
+        """One entry of the JSON's ``images`` as data_info, without pictures."""
+        # until the reader renames old keys
+        image = {
+            re.sub('^depth_(?!gt)', 'dense_depth_', k).replace('depth_gt_', 'gt_depth_map_'): v
+            for k, v in image.items()
+        }
         data_info = dict(
             img_path=os.path.join(source_root, image['file_name']),
             img_id=image['id'],
             height=image['height'],
             width=image['width'],
-            cam2img=image['cam2img'],
+            cam2img=np.array(image['cam2img'], dtype=np.float64),
             img_scale=self.img_scale,
+            num_classes=len(self._classes['classes']),
         )
-        for prefix, file_key, scale_key, root in (
-            ('sparse_depth', 'sparse_depth_file', 'sparse_depth_scale', self.data_root),
-            ('gt_depth_map', 'depth_gt_file', 'depth_gt_scale', self.data_root),
-            ('dense_depth', 'depth_file', 'depth_scale', source_root),
+        for key, root in (
+            ('sparse_depth', self.data_root),
+            ('gt_depth_map', self.data_root),
+            ('dense_depth', source_root),
         ):
-            if file_key in image:
-                data_info[f'{prefix}_path'] = os.path.join(root, image[file_key])
-                data_info[f'{prefix}_scale'] = image.get(scale_key, self.depth_scale)
+            if f'{key}_file' in image:
+                data_info[f'{key}_path'] = os.path.join(root, image[f'{key}_file'])
+                data_info[f'{key}_scale'] = image.get(f'{key}_scale', self.depth_scale)
         for key in _ORIGIN_KEYS:
             data_info[key] = image.get(key)
-        truth = content.truths.get(image['id'])
-        if truth is not None:
-            data_info['seg_map_path'] = os.path.join(self.data_prefix['seg'], truth['file_name'])
+        gt = content.truths.get(image['id'])
+        if gt is not None:
+            data_info['seg_map_path'] = os.path.join(self.data_prefix['seg'], gt['file_name'])
             data_info['segments_info'] = [
                 dict(
                     id=segment['id'],
                     category=content.labels[segment['category_id']],
-                    area=segment['area'],
-                    iscrowd=int(segment.get('iscrowd', 0)),
                     isthing=content.is_thing[segment['category_id']],
+                    iscrowd=int(segment.get('iscrowd', 0)),
                 )
-                for segment in truth['segments_info']
+                for segment in gt['segments_info']
             ]
         return data_info
 

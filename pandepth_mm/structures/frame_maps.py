@@ -1,12 +1,13 @@
-"""Take what is drawn out of a data sample, as numpy arrays, and check it."""
+"""Take the maps of a frame out of a data sample, as numpy arrays, and check them.
 
-from typing import NamedTuple
+``sample`` is an mmdet DetDataSample, or what has its ``get`` and ``in``.
+"""
+
+from typing import Any, NamedTuple
 
 import numpy as np
-from mmdet.structures import DetDataSample
 
-from pandepth_mm.errors import InputError
-from pandepth_mm.structures.panoptic_ids import panoptic_from_parts
+from pandepth_mm.errors import InputError, require_size
 
 
 class InstanceArrays(NamedTuple):
@@ -31,7 +32,7 @@ class FrameMaps(NamedTuple):
     Attributes:
         semantic: int (H, W), labels; void outside 0..num_classes-1.
         instances: The instances.
-        panoptic: int (H, W), label + 1000 * instance.
+        panoptic: int (H, W), ids of `panoptic_ids`.
         depth: float (H, W), metres; 0 = none.
     """
 
@@ -41,8 +42,8 @@ class FrameMaps(NamedTuple):
     depth: np.ndarray | None = None
 
 
-def to_numpy(value) -> np.ndarray:
-    """Array of a tensor, boxes, masks or an array."""
+def to_numpy(value: Any) -> np.ndarray:
+    """Turn a tensor, mmdet's boxes or masks, or an array into an array."""
     if hasattr(value, 'to_ndarray'):  # BitmapMasks, PolygonMasks
         return value.to_ndarray()
     if hasattr(value, 'tensor'):  # HorizontalBoxes
@@ -55,7 +56,7 @@ def to_numpy(value) -> np.ndarray:
     return np.asarray(value)
 
 
-def predicted_maps(sample: DetDataSample, size: tuple[int, int]) -> FrameMaps:
+def predicted_maps(sample: Any, size: tuple[int, int]) -> FrameMaps:
     """Collect the predictions of a sample.
 
     Args:
@@ -66,56 +67,35 @@ def predicted_maps(sample: DetDataSample, size: tuple[int, int]) -> FrameMaps:
     Raises:
         InputError: A map of another size than the image.
     """
-    return FrameMaps(
-        semantic=_pixel_map(sample, 'pred_sem_seg', 'sem_seg', size),
-        instances=_instances(sample, 'pred_instances', size),
-        panoptic=_pixel_map(sample, 'pred_panoptic_seg', 'sem_seg', size),
-        depth=_pixel_map(sample, 'pred_depth_map', 'data', size),
-    )
+    return _frame_maps(sample, 'pred', size)
 
 
-def truth_maps(sample: DetDataSample, size: tuple[int, int], num_classes: int) -> FrameMaps:
-    """Collect the ground truth of a sample.
-
-    The panoptic map is put together from gt_sem_seg and the masks of
-    gt_instances where the sample has no gt_panoptic_seg.
-
-    Args:
-        sample: With any of gt_sem_seg, gt_instances, gt_panoptic_seg and
-            gt_depth_map.
-        size: (height, width) of the image that they must have.
-        num_classes: Number of classes.
-
-    Raises:
-        InputError: A map of another size than the image.
-    """
-    semantic = _pixel_map(sample, 'gt_sem_seg', 'sem_seg', size)
-    instances = _instances(sample, 'gt_instances', size)
-    panoptic = _pixel_map(sample, 'gt_panoptic_seg', 'sem_seg', size)
-    if (
-        panoptic is None
-        and semantic is not None
-        and instances is not None
-        and instances.masks is not None
-    ):
-        panoptic = panoptic_from_parts(semantic, instances.masks, instances.labels, num_classes)
-    return FrameMaps(
-        semantic, instances, panoptic, _pixel_map(sample, 'gt_depth_map', 'data', size)
-    )
+def gt_maps(sample: Any, size: tuple[int, int]) -> FrameMaps:
+    """Collect the ground truth of a sample: as `predicted_maps`, of gt_sem_seg and so on."""
+    return _frame_maps(sample, 'gt', size)
 
 
-def sparse_input(sample: DetDataSample) -> np.ndarray | None:
+def sparse_input(sample: Any) -> np.ndarray | None:
     """The sparse depth, float (h, w), metres, at the network's size."""
     return _pixel_map(sample, 'sparse_depth', 'data', None)
 
 
-def _source(sample: DetDataSample) -> str:
+def _frame_maps(sample: Any, prefix: str, size: tuple[int, int]) -> FrameMaps:
+    return FrameMaps(
+        semantic=_pixel_map(sample, f'{prefix}_sem_seg', 'sem_seg', size),
+        instances=_instances(sample, f'{prefix}_instances', size),
+        panoptic=_pixel_map(sample, f'{prefix}_panoptic_seg', 'sem_seg', size),
+        depth=_pixel_map(sample, f'{prefix}_depth_map', 'data', size),
+    )
+
+
+def _source(sample: Any) -> str:
     """Name of the frame for messages."""
     return sample.get('img_path') or 'data sample'
 
 
 def _pixel_map(
-    sample: DetDataSample, field: str, key: str, size: tuple[int, int] | None
+    sample: Any, field: str, key: str, size: tuple[int, int] | None
 ) -> np.ndarray | None:
     """One PixelData as (H, W), or None."""
     if field not in sample:
@@ -125,17 +105,12 @@ def _pixel_map(
         array = array[0]
     if array.ndim != 2:
         raise InputError(_source(sample), f'shape {array.shape}', '(1, H, W)', field)
-    if size is not None and array.shape != tuple(size):
-        raise InputError(
-            _source(sample),
-            f'size (h, w) = {array.shape}',
-            f'{tuple(size)}, the size of the image',
-            field,
-        )
+    if size is not None:
+        require_size(array.shape, size, f'{_source(sample)}: {field}', 'the image')
     return array
 
 
-def _instances(sample: DetDataSample, field: str, size: tuple[int, int]) -> InstanceArrays | None:
+def _instances(sample: Any, field: str, size: tuple[int, int]) -> InstanceArrays | None:
     """The InstanceData of one field, or None."""
     if field not in sample:
         return None

@@ -15,6 +15,7 @@ from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png, write_panoptic_png
 from pandepth_mm.geometry.camera import back_project
 from pandepth_mm.registry import DATASETS, TRANSFORMS
+from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 VKITTI2 = Path(__file__).parents[2] / '..' / 'shared' / 'data' / 'vkitti2_scene01_morning'
 LOAD = [
@@ -22,13 +23,15 @@ LOAD = [
     dict(type='LoadPanopticMap'),
     dict(type='LoadDepthMap', key='sparse_depth'),
     dict(type='LoadDepthMap', key='gt_depth_map'),
+    dict(type='LoadDepthMap', key='dense_depth', invalid=65535, optional=True),
 ]
+MAPS = ('gt_seg_map', 'gt_panoptic_seg', 'sparse_depth', 'gt_depth_map', 'dense_depth')
 TEST = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadDepthMap', key='sparse_depth'),
     dict(type='ResizePanopticDepth'),
     dict(type='LoadPanopticMap'),
-    dict(type='LoadDepthMap', key='gt_depth_map'),
+    *LOAD[3:],
     dict(type='PackPanopticDepthInputs'),
 ]
 
@@ -52,6 +55,12 @@ def loaded(root):
     return build(root, LOAD)[0]
 
 
+@pytest.fixture
+def record(root):
+    """The same frame before it."""
+    return build(root, []).get_data_info(0)
+
+
 def test_load_depth_map(root, loaded):
     depth = loaded['sparse_depth']
     assert depth.dtype == np.float32 and depth.shape == (48, 96)
@@ -60,7 +69,23 @@ def test_load_depth_map(root, loaded):
     assert (loaded['gt_depth_map'] != depth).any()
 
 
-def test_load_dense_depth_as_truth(root, loaded):
+def test_load_dense_depth(root, loaded):
+    """To the bit what the metrics read from the file when they did so themselves."""
+    raw = cv2.imread(str(root / 'source/depth/train_00000.png'), -1)
+    expected = np.where(raw == 65535, 0, raw.astype(np.float32) / np.float32(100))
+    assert loaded['dense_depth'].dtype == np.float32 and (raw == 65535).any()
+    np.testing.assert_array_equal(loaded['dense_depth'], expected)
+
+
+def test_load_dense_depth_where_the_record_has_it(root, loaded):
+    del loaded['dense_depth'], loaded['dense_depth_path']
+    results = make('LoadDepthMap', key='dense_depth', optional=True)(loaded)
+    assert 'dense_depth' not in make('PackPanopticDepthInputs')(results)['data_samples']
+    with pytest.raises(InputError, match='no dense_depth file'):
+        make('LoadDepthMap', key='dense_depth')(loaded)
+
+
+def test_load_dense_depth_as_ground_truth(root, loaded):
     dense = make(
         'LoadDepthMap', key='gt_depth_map', source='dense_depth', invalid=65535, max_depth=30
     )(loaded)['gt_depth_map']
@@ -95,13 +120,20 @@ def test_load_depth_map_refusals(root, loaded):
         make('LoadDepthMap', key='sparse_depth')(loaded)
 
 
-def test_load_panoptic_map_against_a_loop(root, loaded):
+def test_load_panoptic_map_against_a_loop(root, loaded, record):
     ids = read_panoptic_png(root / 'panoptic/train_00000.png')
-    segments = loaded['segments_info']
+    segments = record['segments_info']
     things = [s for s in segments if s['isthing']]
     expected = np.full(ids.shape, 255)
-    for segment in segments:
+    for segment, internal in zip(segments, loaded['segments_info'], strict=True):
         expected[ids == segment['id']] = segment['category']
+        np.testing.assert_array_equal(
+            loaded['gt_panoptic_seg'] == internal['id'], ids == segment['id']
+        )
+        assert internal['category'] == segment['category'] == internal['id'] % 1000
+        assert (internal['id'] >= 1000) == internal['isthing'] == segment['isthing']
+    assert (loaded['gt_panoptic_seg'][ids == 0] == len(CLASSES)).all()
+    assert loaded['gt_panoptic_seg'].dtype == np.int32
     np.testing.assert_array_equal(loaded['gt_seg_map'], expected)
     assert loaded['gt_seg_map'].dtype == np.uint8
     assert loaded['gt_bboxes_labels'].tolist() == [s['category'] for s in things]
@@ -126,6 +158,7 @@ def test_void_and_crowd(tmp_path):
         dict(
             height=6,
             width=8,
+            num_classes=5,
             seg_map_path=str(path),
             segments_info=[
                 dict(id=65536, category=1, isthing=True, iscrowd=0),
@@ -140,31 +173,39 @@ def test_void_and_crowd(tmp_path):
     values, counts = np.unique(results['gt_seg_map'], return_counts=True)
     assert values.tolist() == [0, 1, 4, 255]
     assert counts.tolist() == [7, 1, 16, 24]
+    values, counts = np.unique(results['gt_panoptic_seg'], return_counts=True)
+    assert values.tolist() == [4, 5, 1001, 2000]
+    assert counts.tolist() == [16, 24, 1, 7]
     packed = make('PackPanopticDepthInputs')(
         dict(
             results,
             img=np.zeros((6, 8, 3), np.uint8),
             sparse_depth=np.zeros((6, 8), np.float32),
-            cam2img=np.eye(3).tolist(),
+            cam2img=np.eye(3),
         )
     )['data_samples']
     assert packed.gt_instances.labels.tolist() == [1]
     assert packed.ignored_instances.labels.tolist() == [0]
+    assert [(s['id'], s['iscrowd']) for s in packed.segments_info] == [
+        (1001, False),
+        (4, False),
+        (2000, True),
+    ]
 
 
-def test_ids_must_agree(loaded):
-    segments = loaded['segments_info']
+def test_ids_must_agree(record):
+    segments = record['segments_info']
     load = make('LoadPanopticMap')
     with pytest.raises(InputError, match=r'00000.png.*ids \[70600\]'):
-        load(dict(loaded, segments_info=segments[:-1]))
+        load(dict(record, segments_info=segments[:-1]))
     extra = segments + [dict(segments[0], id=5), dict(segments[0], id=99999)]
     with pytest.raises(InputError, match=r'no pixel of.*\[5, 99999\]'):
-        load(dict(loaded, segments_info=extra))
+        load(dict(record, segments_info=extra))
     with pytest.raises(InputError, match='48, 95'):
-        load(dict(loaded, ori_shape=(48, 95)))
-    del loaded['seg_map_path']
-    with pytest.raises(InputError, match='no panoptic truth'):
-        load(loaded)
+        load(dict(record, ori_shape=(48, 95)))
+    del record['seg_map_path']
+    with pytest.raises(InputError, match='no panoptic ground truth'):
+        load(record)
 
 
 def test_image_without_things(root):
@@ -179,17 +220,11 @@ def test_image_without_things(root):
     assert sample.gt_instances.masks.masks.shape == (0, 30, 50)
 
 
-def test_without_masks(loaded):
-    del loaded['gt_masks']
-    results = make('LoadPanopticMap', with_mask=False)(loaded)
-    assert 'gt_masks' not in results and len(results['gt_bboxes']) == 3
-
-
 @pytest.mark.parametrize('img_scale', [(80, 40), (200, 31), (96, 48)])
 def test_resize(loaded, img_scale):
-    before = {k: loaded[k].copy() for k in ('gt_seg_map', 'sparse_depth', 'gt_depth_map')}
+    before = {k: loaded[k].copy() for k in MAPS}
     boxes = loaded['gt_bboxes'].numpy().copy()
-    masks, k = loaded['gt_masks'].masks.copy(), np.array(loaded['cam2img'])
+    masks, k = loaded['gt_masks'].masks.copy(), loaded['cam2img'].copy()
     image = loaded['img'].copy()
     results = make('ResizePanopticDepth')(dict(loaded, img_scale=img_scale))
 
@@ -208,12 +243,12 @@ def test_resize(loaded, img_scale):
     np.testing.assert_array_equal(results['gt_masks'].masks, masks[:, rows][:, :, cols])
     assert (results['gt_masks'].height, results['gt_masks'].width) == (h, w)
     np.testing.assert_allclose(results['gt_bboxes'].numpy(), boxes * [sx, sy, sx, sy], rtol=1e-6)
-    new_k = np.array(results['cam2img'])
+    new_k = results['cam2img']
     np.testing.assert_allclose(new_k[0, 2], (w - 1) / 2)
     np.testing.assert_allclose(new_k[1, 2], (h - 1) / 2)
     np.testing.assert_allclose([new_k[0, 0], new_k[1, 1]], [k[0, 0] * sx, k[1, 1] * sy])
     np.testing.assert_array_equal(results['ori_cam2img'], k)
-    assert isinstance(results['cam2img'], list)
+    assert new_k.dtype == np.float64
 
 
 def test_resize_keeps_ratio_when_asked(loaded):
@@ -229,22 +264,22 @@ def test_resize_needs_img_scale(loaded):
 
 
 def test_flip(loaded):
-    before = {k: loaded[k].copy() for k in ('img', 'gt_seg_map', 'sparse_depth', 'gt_depth_map')}
+    before = {k: loaded[k].copy() for k in ('img', *MAPS)}
     boxes, masks = loaded['gt_bboxes'].numpy().copy(), loaded['gt_masks'].masks.copy()
-    loaded['cam2img'] = [[50.0, 0, 40], [0, 50, 20], [0, 0, 1]]
+    loaded['cam2img'] = np.array([[50.0, 0, 40], [0, 50, 20], [0, 0, 1]])
     results = make('FlipPanopticDepth', prob=1)(loaded)
     assert results['flip'] and results['flip_direction'] == 'horizontal'
     for key, array in before.items():
         np.testing.assert_array_equal(results[key], array[:, ::-1])
     np.testing.assert_array_equal(results['gt_masks'].masks, masks[..., ::-1])
     np.testing.assert_allclose(results['gt_bboxes'].numpy()[:, [0, 2]], 96 - boxes[:, [2, 0]])
-    assert results['cam2img'] == [[50, 0, 95 - 40], [0, 50, 20], [0, 0, 1]]
+    assert results['cam2img'].tolist() == [[50, 0, 95 - 40], [0, 50, 20], [0, 0, 1]]
 
 
 def test_no_flip_changes_nothing(loaded):
     depth, k = loaded['sparse_depth'].copy(), loaded['cam2img']
     results = make('FlipPanopticDepth', prob=0)(loaded)
-    assert not results['flip'] and results['cam2img'] == k
+    assert not results['flip'] and results['cam2img'] is k
     np.testing.assert_array_equal(results['sparse_depth'], depth)
 
 
@@ -298,6 +333,8 @@ def test_training_pipeline(root):
         assert sample.gt_depth_map.data.dtype == torch.float32
         assert torch.equal(sample.sparse_depth.data, inputs['sparse_depth'])
         assert sample.gt_instances.masks.masks.shape[1:] == (40, 80)
+        labels = sample.gt_panoptic_seg.sem_seg % 1000
+        assert torch.equal(labels.where(labels < 14, 255).long(), sample.gt_sem_seg.sem_seg)
 
 
 def test_tiny_instances_are_filtered(loaded):
@@ -312,35 +349,44 @@ def test_tiny_instances_are_filtered(loaded):
     assert len(kept['gt_masks']) == len(kept['gt_bboxes']) == 2
 
 
-def test_test_pipeline_keeps_truth_at_original_size(root):
-    item = build(root, TEST, img_scale=(80, 40), test_mode=True)[1]
+def test_test_pipeline_keeps_ground_truth_at_original_size(root):
+    dataset = build(root, TEST, img_scale=(80, 40), test_mode=True)
+    item, record = dataset[1], dataset.get_data_info(1)
     inputs, sample = item['inputs'], item['data_samples']
     assert inputs['img'].dtype == torch.uint8
     assert inputs['img'].shape == (3, 40, 80)
     assert sample.sparse_depth.data.shape == (1, 40, 80)
     assert sample.gt_sem_seg.sem_seg.shape == (1, 48, 96)
-    truth = read_depth_png(root / 'depth_gt/train_00001.png', 256)
-    np.testing.assert_array_equal(sample.gt_depth_map.data[0], truth)
+    depth = read_depth_png(record['gt_depth_map_path'], 256)
+    np.testing.assert_array_equal(sample.gt_depth_map.data[0], depth)
+    dense = read_depth_png(root / 'source/depth/train_00001.png', 100, invalid=65535)
+    np.testing.assert_array_equal(sample.dense_depth.data[0], dense)
+    assert sample.dense_depth.data.shape == (1, 48, 96)
     assert sample.ori_shape == (48, 96) and sample.img_shape == (40, 80)
-    for key in (
-        'img_id',
-        'img_path',
-        'scale_factor',
-        'seg_map_path',
-        'segments_info',
-        'scene',
-        'variation',
-        'camera',
-        'frame',
-    ):
+    for key in ('img_id', 'img_path', 'scale_factor', 'scene', 'variation', 'camera', 'frame'):
         assert key in sample.metainfo
-    np.testing.assert_allclose(sample.cam2img, inputs['cam2img'], rtol=1e-6)
+
+    panoptic, segments = sample.gt_panoptic_seg.sem_seg, sample.segments_info
+    assert panoptic.shape == (1, 48, 96) and panoptic.dtype == torch.int32
+    ids = read_panoptic_png(record['seg_map_path'])
+    assert len(segments) == len(record['segments_info'])
+    for segment, listed in zip(segments, record['segments_info'], strict=True):
+        assert set(segment) == {'id', 'category', 'isthing', 'iscrowd'}
+        np.testing.assert_array_equal(panoptic[0] == segment['id'], ids == listed['id'])
 
 
-def test_pack_without_truth(loaded):
+def test_segments_that_the_resize_loses_are_not_listed(loaded):
+    results = make('ResizePanopticDepth')(dict(loaded, img_scale=(3, 2)))
+    sample = make('PackPanopticDepthInputs')(results)['data_samples']
+    present = np.unique(results['gt_panoptic_seg'])
+    assert {s['id'] for s in sample.segments_info} == set(present) - {len(CLASSES)}
+    assert 0 < len(sample.segments_info) < len(results['segments_info'])
+
+
+def test_pack_without_ground_truth(loaded):
     """What an inferencer has: image, sparse depth, intrinsics."""
-    keys = ('img', 'img_shape', 'ori_shape', 'sparse_depth', 'cam2img')
+    keys = ('img', 'img_shape', 'ori_shape', 'sparse_depth', 'cam2img', 'segments_info')
     packed = make('PackPanopticDepthInputs')({k: loaded[k] for k in keys})
     assert set(packed['inputs']) == {'img', 'sparse_depth', 'cam2img'}
-    assert 'gt_sem_seg' not in packed['data_samples']
-    assert 'gt_depth_map' not in packed['data_samples']
+    for key in ('gt_sem_seg', 'gt_panoptic_seg', 'gt_depth_map', 'dense_depth', 'segments_info'):
+        assert key not in packed['data_samples']

@@ -53,11 +53,13 @@ def test_data_info(root):
         'Camera_0',
         0,
     )
-    assert isinstance(info['cam2img'], list)
+    focal = 0.6 * 96
+    assert info['cam2img'].tolist() == [[focal, 0, 47.5], [0, focal, 23.5], [0, 0, 1]]
+    assert info['cam2img'].dtype == np.float64 and info['num_classes'] == 14
     pickle.dumps(info)
     for segment in info['segments_info']:
         assert segment['isthing'] == (segment['category'] < 3)
-        assert set(segment) == {'id', 'category', 'area', 'iscrowd', 'isthing'}
+        assert set(segment) == {'id', 'category', 'iscrowd', 'isthing'}
     assert {s['category'] for s in info['segments_info'] if not s['isthing']} == {
         CLASSES.index('Sky'),
         CLASSES.index('Road'),

@@ -2,7 +2,7 @@
 # one data set to another (root, classes, size, depth scale) stands in
 # `dataset`; the pipelines read the size from there.
 dataset = dict(
-    type='pandepth_mm.VKITTI2Dataset',
+    type='VKITTI2Dataset',
     data_root='data/vkitti2/',
     source_root=None,  # where the original archives lie, if they have moved
     img_scale=(1000, 200),  # width, height of the network's input
@@ -11,11 +11,11 @@ dataset = dict(
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='pandepth_mm.LoadDepthMap', key='sparse_depth'),
-    dict(type='pandepth_mm.LoadPanopticMap'),
-    dict(type='pandepth_mm.LoadDepthMap', key='gt_depth_map'),
-    dict(type='pandepth_mm.ResizePanopticDepth'),
-    dict(type='pandepth_mm.FlipPanopticDepth', prob=0.5),
+    dict(type='LoadDepthMap', key='sparse_depth'),
+    dict(type='LoadPanopticMap'),
+    dict(type='LoadDepthMap', key='gt_depth_map'),
+    dict(type='ResizePanopticDepth'),
+    dict(type='FlipPanopticDepth', prob=0.5),
     dict(
         type='FilterAnnotations',
         by_mask=True,
@@ -23,16 +23,18 @@ train_pipeline = [
         min_gt_mask_area=8,
         keep_empty=False,
     ),  # keeps the frames that have no instance left
-    dict(type='pandepth_mm.PackPanopticDepthInputs'),
+    dict(type='PackPanopticDepthInputs'),
 ]
-# the truth is loaded after the resize: it is compared at its own size
+# The ground truth is loaded after the resize: it is compared at its own size.
+# Dense depth, where the records name it, serves DPQ and the errors at edges.
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='pandepth_mm.LoadDepthMap', key='sparse_depth'),
-    dict(type='pandepth_mm.ResizePanopticDepth'),
-    dict(type='pandepth_mm.LoadPanopticMap'),
-    dict(type='pandepth_mm.LoadDepthMap', key='gt_depth_map'),
-    dict(type='pandepth_mm.PackPanopticDepthInputs'),
+    dict(type='LoadDepthMap', key='sparse_depth'),
+    dict(type='ResizePanopticDepth'),
+    dict(type='LoadPanopticMap'),
+    dict(type='LoadDepthMap', key='gt_depth_map'),
+    dict(type='LoadDepthMap', key='dense_depth', invalid=65535, optional=True),
+    dict(type='PackPanopticDepthInputs'),
 ]
 
 train_dataloader = dict(
@@ -60,13 +62,10 @@ test_dataloader = dict(
 # Paths and class names reach the metrics through the data set.
 val_evaluator = [
     dict(
-        type='pandepth_mm.PanopticMetric', depth_lambdas=(0.1, 0.25, 0.5), max_depth=80.0
-    ),  # the sparse truth's, see vkitti2.py --max-depth
-    dict(type='pandepth_mm.SemanticMetric'),
-    dict(type='pandepth_mm.InstanceMetric'),
-    dict(
-        type='pandepth_mm.DepthMetric',
-        breakdown=('range', 'input_distance', 'edge', 'class', 'instance'),
-    ),
+        type='PanopticMetric', depth_lambdas=(0.1, 0.25, 0.5), max_depth=80.0
+    ),  # as of gt_depth_map, see vkitti2.py --max-depth
+    dict(type='SemanticMetric'),
+    dict(type='InstanceMetric'),
+    dict(type='DepthMetric', breakdown=('range', 'input_distance', 'edge', 'class', 'instance')),
 ]
 test_evaluator = val_evaluator

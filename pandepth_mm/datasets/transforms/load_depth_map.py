@@ -2,11 +2,11 @@
 
 from mmcv.transforms import BaseTransform
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_choice
 from pandepth_mm.fileio import read_depth_png
 from pandepth_mm.registry import TRANSFORMS
 
-DEPTH_KEYS = ('sparse_depth', 'gt_depth_map')
+DEPTH_KEYS = ('sparse_depth', 'gt_depth_map', 'dense_depth')
 
 
 @TRANSFORMS.register_module()
@@ -19,13 +19,18 @@ class LoadDepthMap(BaseTransform):
     measurement.
 
     Args:
-        key: 'sparse_depth' (input) or 'gt_depth_map' (truth).
+        key: 'sparse_depth' (the input), 'gt_depth_map' (the ground truth) or
+            'dense_depth' (of every pixel, for metrics that want it; see
+            ``optional``).
         source: Prefix of the record's keys, by default ``key``.
-            'dense_depth' with key 'gt_depth_map' trains on the dense truth.
+            'dense_depth' with key 'gt_depth_map' trains on the dense depth.
         invalid: Raw value that means "no measurement" beside 0; 65535 in
             Virtual KITTI 2's own files.
         max_depth: Metres beyond which there is no measurement; None for no
             limit.
+        optional: Add no key where the record names no such file, which is an
+            error otherwise. For dense depth: metrics that can do without it
+            report how many frames had it.
     """
 
     def __init__(
@@ -34,13 +39,14 @@ class LoadDepthMap(BaseTransform):
         source: str | None = None,
         invalid: int | None = None,
         max_depth: float | None = None,
+        optional: bool = False,
     ) -> None:
-        if key not in DEPTH_KEYS:
-            raise InputError('config', repr(key), f'one of {DEPTH_KEYS}', 'LoadDepthMap.key')
+        require_choice(key, DEPTH_KEYS, 'config', 'LoadDepthMap.key')
         self.key = key
         self.source = source or key
         self.invalid = invalid
         self.max_depth = max_depth
+        self.optional = optional
 
     def transform(self, results: dict) -> dict:
         """Add the depth map.
@@ -49,6 +55,8 @@ class LoadDepthMap(BaseTransform):
             InputError: The record names no such file, or the file is bad.
         """
         if f'{self.source}_path' not in results:
+            if self.optional:
+                return results
             raise InputError(
                 'annotations',
                 f'no {self.source} file for image {results.get("img_path")}',
@@ -65,7 +73,6 @@ class LoadDepthMap(BaseTransform):
 
     def __repr__(self) -> str:
         return (
-            f'{type(self).__name__}(key={self.key!r}, '
-            f'source={self.source!r}, invalid={self.invalid}, '
-            f'max_depth={self.max_depth})'
+            f'{type(self).__name__}(key={self.key!r}, source={self.source!r}, '
+            f'invalid={self.invalid}, max_depth={self.max_depth}, optional={self.optional})'
         )

@@ -1,12 +1,11 @@
 """Packing of a frame for the model."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from mmdet.datasets.transforms import PackDetInputs
 from mmengine.structures import PixelData
 
+from pandepth_mm.datasets.transforms.load_depth_map import DEPTH_KEYS
 from pandepth_mm.registry import TRANSFORMS
 
 META_KEYS = (
@@ -15,14 +14,6 @@ META_KEYS = (
     'ori_shape',
     'img_shape',
     'scale_factor',
-    'flip',
-    'flip_direction',
-    'cam2img',
-    'ori_cam2img',
-    'seg_map_path',
-    'segments_info',
-    'dense_depth_path',
-    'dense_depth_scale',
     'scene',
     'variation',
     'camera',
@@ -32,7 +23,7 @@ META_KEYS = (
 
 @TRANSFORMS.register_module()
 class PackPanopticDepthInputs(PackDetInputs):
-    """Pack the three inputs, and the truth into a DetDataSample.
+    """Pack the three inputs, and the ground truth into a DetDataSample.
 
     Required keys: ``img``, ``sparse_depth`` (H, W), ``cam2img`` (3, 3).
 
@@ -40,39 +31,47 @@ class PackPanopticDepthInputs(PackDetInputs):
 
     - inputs: dict of ``img`` (3, h, w), ``sparse_depth`` float32 (1, h, w)
       in metres and ``cam2img`` float32 (3, 3) in pixels.
-    - data_samples: what mmdet's PackDetInputs packs; ``gt_sem_seg``
-      (PixelData, sem_seg long (1, H, W), 255 = void), ``gt_depth_map``
-      (PixelData, data float32 (1, H, W)), ``sparse_depth`` (PixelData, data
-      float32 (1, h, w)). (H, W) is the original size if the truth was loaded
-      after the resize.
+    - data_samples: DetDataSample with ``sparse_depth`` (PixelData, data
+      float32 (1, h, w)) and what of these was loaded, at the size (H, W)
+      that it has then, the original one if it was loaded after the resize:
 
-    Args:
-        meta_keys: Keys of the results to keep as metainfo. ``cam2img`` is
-            that of the network's grid, ``ori_cam2img`` that before the
-            resize.
+      - ``gt_instances`` and, for crowds, ``ignored_instances``, as mmdet has
+        them;
+      - ``gt_sem_seg``: sem_seg int64 (1, H, W), 255 = void;
+      - ``gt_panoptic_seg``: sem_seg int32 (1, H, W), ids of
+        ``structures.panoptic_ids``; the metainfo ``segments_info`` lists
+        those that have a pixel, as dicts of ``id``, ``category``,
+        ``isthing`` and ``iscrowd``;
+      - ``gt_depth_map``, ``dense_depth``: data float32 (1, H, W), metres,
+        0 = no measurement.
     """
 
-    def __init__(self, meta_keys: Sequence[str] = META_KEYS) -> None:
-        super().__init__(meta_keys=tuple(meta_keys))
+    def __init__(self) -> None:
+        super().__init__(meta_keys=META_KEYS)
 
     def transform(self, results: dict) -> dict:
         """Pack the results."""
         packed = super().transform(results)
         sample = packed['data_samples']
-        sparse_depth = self._depth_tensor(results['sparse_depth'])
-        sample.sparse_depth = PixelData(data=sparse_depth.clone())
         if 'gt_sem_seg' in sample:
             sample.gt_sem_seg = PixelData(sem_seg=sample.gt_sem_seg.sem_seg.long())
-        if 'gt_depth_map' in results:
-            sample.gt_depth_map = PixelData(data=self._depth_tensor(results['gt_depth_map']))
+        if 'gt_panoptic_seg' in results:
+            panoptic = results['gt_panoptic_seg']
+            present = set(np.flatnonzero(np.bincount(panoptic.ravel())).tolist())
+            segments = [s for s in results['segments_info'] if s['id'] in present]
+            sample.set_metainfo(dict(segments_info=segments))
+            sample.gt_panoptic_seg = PixelData(sem_seg=_tensor(panoptic, np.int32))
+        for key in DEPTH_KEYS:
+            if key in results:
+                sample.set_field(PixelData(data=_tensor(results[key], np.float32)), key)
         packed['inputs'] = dict(
             img=packed['inputs'],
-            sparse_depth=sparse_depth,
+            sparse_depth=sample.sparse_depth.data.clone(),
             cam2img=torch.tensor(results['cam2img'], dtype=torch.float32),
         )
         return packed
 
-    @staticmethod
-    def _depth_tensor(depth: np.ndarray) -> torch.Tensor:
-        """Depth map (H, W) as float32 tensor (1, H, W)."""
-        return torch.from_numpy(np.ascontiguousarray(depth, dtype=np.float32))[None]
+
+def _tensor(array: np.ndarray, dtype: type) -> torch.Tensor:
+    """A map (H, W) as tensor (1, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=dtype))[None]

@@ -3,13 +3,20 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import (
+    InputError,
+    require_choice,
+    require_count,
+    require_fraction,
+    require_positive,
+)
 from pandepth_mm.fileio import DEPTH_PNG_MAX, read_depth_png
 from pandepth_mm.geometry.lidar import AZIMUTH_STEP, ELEVATION, beam_elevations, scan_line_mask
 from pandepth_mm.geometry.sampling import draw_count, draw_depth, frame_seed
 from pandepth_mm.registry import TRANSFORMS
 
 SOURCES = ('dense_depth', 'sparse_depth')
+_NAME = 'ResampleSparseDepth'
 _MAX_LINES = 256
 _MIN_STEP = 0.01  # degrees; far below a pixel
 
@@ -64,22 +71,23 @@ class ResampleSparseDepth(BaseTransform):
     ) -> None:
         if (density is None) == (lines is None):
             raise _wrong('density, lines', f'{density}, {lines}', 'one of the two')
-        if density is not None and not 0 < density <= 1:
-            raise _wrong('density', density, 'a fraction of the pixels, more than 0 and at most 1')
-        if lines is not None and not (isinstance(lines, int) and 2 <= lines <= _MAX_LINES):
-            raise _wrong('lines', lines, f'2 to {_MAX_LINES} beams')
+        require_choice(source, SOURCES, _NAME, 'source')
+        if density is not None:
+            require_fraction(density, _NAME, 'density')
+        else:
+            require_count(lines, _NAME, 'lines', least=2)
+            if lines > _MAX_LINES:
+                raise _wrong('lines', lines, f'at most {_MAX_LINES} beams')
+            if source != 'dense_depth':
+                raise _wrong(
+                    'source', source, "'dense_depth': lines of a sparse map are mostly empty"
+                )
         if not _MIN_STEP <= azimuth_step < 90:
             raise _wrong('azimuth_step', azimuth_step, f'{_MIN_STEP} to 90 degrees')
         if len(elevation) != 2 or not -90 < elevation[0] < elevation[1] < 90:
             raise _wrong('elevation', elevation, 'degrees, the lower one first, between -90 and 90')
-        if max_depth is not None and not 0 < max_depth < np.inf:
-            raise _wrong('max_depth', max_depth, 'a distance > 0 m')
-        if source not in SOURCES:
-            raise _wrong('source', source, f'one of {SOURCES}')
-        if lines is not None and source != 'dense_depth':
-            raise _wrong(
-                'source', source, "'dense_depth': scan lines of a sparse map would be mostly empty"
-            )
+        if max_depth is not None:
+            require_positive(max_depth, _NAME, 'max_depth', 'm')
         self.density = density
         self.lines = lines
         self.azimuth_step = azimuth_step
@@ -98,10 +106,7 @@ class ResampleSparseDepth(BaseTransform):
         """
         if 'ori_cam2img' in results:
             raise InputError(
-                'config',
-                'it after ResizePanopticDepth',
-                'it before, at the original size',
-                'ResampleSparseDepth',
+                'config', 'it after ResizePanopticDepth', 'it before, at the original size', _NAME
             )
         depth = self._source_depth(results)
         if self.lines is not None:
@@ -127,9 +132,9 @@ class ResampleSparseDepth(BaseTransform):
         if 'dense_depth_path' not in results:
             raise InputError(
                 'annotations',
-                f'no depth_file for image {results.get("img_path")}',
-                "the dense depth, or source='sparse_depth' to thin the given input",
-                'ResampleSparseDepth',
+                f'no dense_depth_file for image {results.get("img_path")}',
+                "one, or source='sparse_depth' to thin the given input",
+                _NAME,
             )
         shape = results.get('ori_shape') or (results['height'], results['width'])
         depth = read_depth_png(
@@ -174,4 +179,4 @@ def check_thinning(record: dict, depth: np.ndarray, density: float) -> None:
 
 
 def _wrong(field: str, found, expected: str) -> InputError:
-    return InputError('ResampleSparseDepth', f'{found}', expected, field)
+    return InputError(_NAME, f'{found}', expected, field)

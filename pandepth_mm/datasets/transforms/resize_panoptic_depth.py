@@ -14,26 +14,25 @@ from pandepth_mm.registry import TRANSFORMS
 class ResizePanopticDepth(Resize):
     """Resize to ``results['img_scale']``, which the data set states.
 
-    mmdet's Resize leaves depth maps and intrinsics as they are. The image is
-    interpolated bilinearly; labels, masks and depth maps by the nearest
-    pixel, aligned by pixel centres as ``cam2img`` is (u' = (u + 0.5) s -
-    0.5). Nearest keeps the density of sparse depth and drops points, which
-    is the paper's protocol. Depth values do not change.
+    mmdet's Resize leaves panoptic and depth maps and intrinsics as they are,
+    and aligns label maps by their corners. Here the image is interpolated
+    bilinearly, everything else takes the nearest pixel, aligned by pixel
+    centres as ``cam2img`` is (u' = (u + 0.5) s - 0.5), so that all maps show
+    the same pixels. Nearest keeps the density of sparse depth and drops
+    points, which is the paper's protocol. Depth values do not change.
 
     Required keys: ``img``, ``img_scale``. Modified, where present: ``img``,
-    ``gt_bboxes``, ``gt_masks``, ``gt_seg_map``, ``sparse_depth``,
-    ``gt_depth_map``, ``cam2img``. Added: ``img_shape``, ``scale_factor``,
-    ``ori_cam2img`` and mmdet's others.
+    ``gt_bboxes``, ``gt_masks``, ``gt_seg_map``, ``gt_panoptic_seg``,
+    ``sparse_depth``, ``gt_depth_map``, ``dense_depth``, ``cam2img``. Added:
+    ``img_shape``, ``scale_factor``, ``ori_cam2img`` and mmdet's others.
 
     Args:
         keep_ratio: Whether to keep the aspect ratio, within ``img_scale``.
-        interpolation: Of the image.
     """
 
-    def __init__(self, keep_ratio: bool = False, interpolation: str = 'bilinear') -> None:
+    def __init__(self, keep_ratio: bool = False) -> None:
         # the size is read from each record; the parent wants one all the same
-        super().__init__(scale=(1, 1), keep_ratio=keep_ratio, interpolation=interpolation)
-        self.scale = None
+        super().__init__(scale=(1, 1), keep_ratio=keep_ratio)
 
     @autocast_box_type()
     def transform(self, results: dict) -> dict:
@@ -51,32 +50,19 @@ class ResizePanopticDepth(Resize):
         results['scale'] = tuple(results['img_scale'])
         self._resize_img(results)
         self._resize_bboxes(results)
-        self._resize_masks(results)
-        self._resize_seg(results)
-        for key in DEPTH_KEYS:
+        size = results['img_shape']
+        for key in (*DEPTH_KEYS, 'gt_seg_map', 'gt_panoptic_seg'):
             if key in results:
-                results[key] = resize_nearest(results[key], results['img_shape'])
+                results[key] = resize_nearest(results[key], size)
+        if 'gt_masks' in results:
+            results['gt_masks'] = BitmapMasks(
+                resize_nearest(results['gt_masks'].masks, size), *size
+            )
         if 'cam2img' in results:
             results.setdefault('ori_cam2img', results['cam2img'])
-            results['cam2img'] = resize_intrinsics(
-                results['cam2img'], results['scale_factor']
-            ).tolist()
+            results['cam2img'] = resize_intrinsics(results['cam2img'], results['scale_factor'])
         self._record_homography_matrix(results)
         return results
 
-    def _resize_masks(self, results: dict) -> None:
-        """Masks, by the same pixels as the label map."""
-        if results.get('gt_masks') is not None:
-            masks = resize_nearest(results['gt_masks'].masks, results['img_shape'])
-            results['gt_masks'] = BitmapMasks(masks, *results['img_shape'])
-
-    def _resize_seg(self, results: dict) -> None:
-        """Label map, aligned by pixel centres (the parent aligns corners)."""
-        if results.get('gt_seg_map') is not None:
-            results['gt_seg_map'] = resize_nearest(results['gt_seg_map'], results['img_shape'])
-
     def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(keep_ratio={self.keep_ratio}, '
-            f'interpolation={self.interpolation!r})'
-        )
+        return f'{type(self).__name__}(keep_ratio={self.keep_ratio})'

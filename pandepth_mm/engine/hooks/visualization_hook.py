@@ -3,13 +3,13 @@
 import os.path as osp
 from collections.abc import Sequence
 
-import mmcv
+import cv2
 from mmdet.structures import DetDataSample
-from mmengine.fileio import get
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_count
 from pandepth_mm.registry import HOOKS
 from pandepth_mm.structures.frame_names import ambiguous_names, frame_name
 
@@ -32,11 +32,8 @@ class PanDepthVisualizationHook(Hook):
         test_interval: In testing, draw every ``test_interval``-th frame.
         score_thr: Lowest score of an instance in the instance panel.
         draw_gt: Draw the ground truth beside the predictions.
-        show: Show windows; then nothing is stored.
-        wait_time: Seconds that a window stays; 0 = until a key.
-        test_out_dir: Folder for one PNG a frame in testing. Without it they
+        test_out_dir: Folder for one PNG per frame in testing. Without it they
             go to the visualizer's backends.
-        backend_args: How mmengine reads the image files.
     """
 
     def __init__(
@@ -46,25 +43,16 @@ class PanDepthVisualizationHook(Hook):
         test_interval: int = 1,
         score_thr: float = 0.3,
         draw_gt: bool = True,
-        show: bool = False,
-        wait_time: float = 0.0,
         test_out_dir: str | None = None,
-        backend_args: dict | None = None,
     ) -> None:
-        for key, value in (('interval', interval), ('test_interval', test_interval)):
-            if not (isinstance(value, int) and value > 0):
-                raise InputError(
-                    'PanDepthVisualizationHook', repr(value), 'a positive whole number', key
-                )
+        require_count(interval, type(self).__name__, 'interval')
+        require_count(test_interval, type(self).__name__, 'test_interval')
         self.draw = draw
         self.interval = interval
         self.test_interval = test_interval
         self.score_thr = score_thr
         self.draw_gt = draw_gt
-        self.show = show
-        self.wait_time = wait_time
         self.test_out_dir = test_out_dir
-        self.backend_args = backend_args
         self._test_index = 0
         self._ambiguous: set[str] | None = None
 
@@ -124,29 +112,22 @@ class PanDepthVisualizationHook(Hook):
         Raises:
             InputError: The image cannot be decoded.
         """
-        img_path = data_sample.img_path
-        # BGR: asked for RGB, mmcv fails on a file that it cannot decode
-        image = mmcv.imfrombytes(get(img_path, backend_args=self.backend_args))
+        image = cv2.imread(data_sample.img_path, cv2.IMREAD_COLOR)
         if image is None:
-            raise InputError(img_path, 'a file that cannot be decoded', 'an image')
+            raise InputError(data_sample.img_path, 'a file that cannot be decoded', 'an image')
         name = frame_name(data_sample.metainfo, self._ambiguous)
-        out_file = None
-        if out_dir is not None:
-            out_file = osp.join(out_dir, f'{name}.png')
         runner.visualizer.add_datasample(
-            name if self.show else f'{prefix}_{name}',
+            f'{prefix}_{name}',
             image[..., ::-1],
             data_sample=data_sample,
             draw_gt=self.draw_gt,
-            show=self.show,
-            wait_time=self.wait_time,
-            out_file=out_file,
+            out_file=None if out_dir is None else osp.join(out_dir, f'{name}.png'),
             pred_score_thr=self.score_thr,
             step=step,
         )
 
 
-def _dataset_ambiguities(dataset) -> set[str] | None:
+def _dataset_ambiguities(dataset: BaseDataset) -> set[str] | None:
     """Names that several frames share; None if the data set cannot tell."""
     if not hasattr(dataset, 'get_data_info'):
         return None

@@ -10,7 +10,7 @@ from mmengine.visualization import Visualizer
 
 from pandepth_mm.fileio import atomic_path
 from pandepth_mm.registry import VISUALIZERS
-from pandepth_mm.structures.frame_maps import FrameMaps, predicted_maps, sparse_input, truth_maps
+from pandepth_mm.structures.frame_maps import FrameMaps, gt_maps, predicted_maps, sparse_input
 from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 from pandepth_mm.visualization.frame.colors import DEPTH_CMAP, depth_lut, depth_range
@@ -112,7 +112,7 @@ class PanDepthVisualizer(Visualizer):
             if draw_pred:
                 pred = predicted_maps(data_sample, size)
             if draw_gt:
-                truth = truth_maps(data_sample, size, len(classes))
+                truth = gt_maps(data_sample, size)
             sparse = sparse_input(data_sample)
         return frame_picture(
             image,

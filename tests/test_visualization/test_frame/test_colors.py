@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.structures.panoptic_ids import panoptic_from_parts
 from pandepth_mm.visualization.frame import colors
 
 PALETTE = [(160, 60, 60), (255, 127, 80), (0, 139, 139)]
@@ -76,14 +75,6 @@ def test_a_label_without_a_color_is_an_input_error():
         colors.instance_shades([0, 3], PALETTE)
     with pytest.raises(InputError, match='palette'):
         colors.color_semantic(np.zeros((2, 2)), [(0, 0), (1, 1)])
-
-
-def test_panoptic_from_parts():
-    labels = np.array([[0, 0, 2, 255], [0, 1, 2, 2]])
-    masks = np.array([[[1, 0, 0, 0], [1, 0, 0, 0]], [[0, 1, 0, 0], [0, 0, 0, 0]]])
-    ids = panoptic_from_parts(labels, masks, [0, 0], num_classes=3)
-    # worked by hand; pixel (1, 1) is a thing's without a mask
-    assert ids.tolist() == [[1000, 2000, 2, 3], [1000, 1, 2, 2]]
 
 
 def test_depth_colors():

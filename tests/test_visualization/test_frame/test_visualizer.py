@@ -132,6 +132,7 @@ def test_all_void_and_no_instances(visualizer, composed):
     sample.pred_instances = sample.pred_instances[:0]
     sample.gt_instances = sample.gt_instances[:0]
     sample.gt_sem_seg.sem_seg[:] = 255
+    sample.gt_panoptic_seg.sem_seg[:] = VOID
     sample.gt_depth_map.data[:] = 0
     sample.sparse_depth.data[:] = 0
     sample.pred_depth_map.data[:] = float('nan')
@@ -176,7 +177,9 @@ def test_rendering_is_deterministic_and_leaves_the_sample_alone(visualizer):
     assert np.array_equal(before[1], image)
 
 
-@pytest.mark.parametrize('field', PREDICTIONS + ('gt_sem_seg', 'gt_instances', 'gt_depth_map'))
+@pytest.mark.parametrize(
+    'field', PREDICTIONS + ('gt_sem_seg', 'gt_instances', 'gt_panoptic_seg', 'gt_depth_map')
+)
 def test_maps_of_another_size_are_an_input_error(visualizer, tmp_path, field):
     sample = make_sample()
     smaller = make_sample(64, 208)
