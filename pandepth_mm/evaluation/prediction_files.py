@@ -54,7 +54,7 @@ BOXES, MASKS = 'instances_bbox', 'instances_segm'
 KINDS = (*PANOPTIC, SEMANTIC, DEPTH, BOXES, MASKS)
 # What the settings may name. They come from files of others, and a registry
 # would call whatever it is told to.
-DATASET_KEYS = ('img_scale', 'depth_scale', 'data_prefix', 'instances_ann_file')
+DATASET_KEYS = ('img_scale', 'depth_scale', 'data_prefix')
 TRANSFORMS = (
     'LoadImageFromFile',
     'LoadDepthMap',
@@ -63,7 +63,14 @@ TRANSFORMS = (
     'ResizePanopticDepth',
     'PackPanopticDepthInputs',
 )
-METRICS = ('PanopticMetric', 'SemanticMetric', 'InstanceMetric', 'DepthMetric')
+METRICS = (
+    'PanopticMetric',
+    'SemanticMetric',
+    'InstanceMetric',
+    'DepthMetric',
+    'DepthBreakdownMetric',
+    'DepthLegacyMetric',
+)
 
 _INFO_KEYS = dict(
     thing_classes=list, stuff_classes=list, predictions=list, images=list, settings=dict

@@ -224,7 +224,6 @@ def test_bad_annotations(tiny_root, files, run_tool, tmp_path):
     assert code == 2 and 'sparse_depth' in err
     # elsewhere than above the annotations
     shutil.copy(folder / 'panoptic_test.json', tmp_path / 'panoptic_t.json')
-    shutil.copy(folder / 'instances_test.json', tmp_path / 'instances_t.json')
     code, _, err = run_tool(
         'eval_files',
         tmp_path / 'panoptic_t.json',

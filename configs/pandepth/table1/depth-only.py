@@ -12,10 +12,8 @@ model = dict(
     panoptic_fusion=None,
 )
 val_evaluator = [
-    dict(
-        type='pandepth_mm.DepthMetric',
-        breakdown=('range', 'input_distance', 'edge', 'class', 'instance'),
-    )
+    dict(type='pandepth_mm.DepthMetric'),
+    dict(type='pandepth_mm.DepthBreakdownMetric'),
 ]
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='depth/rmse', rule='less'))
