@@ -53,7 +53,7 @@ def draw_figures(details: dict, folder: str) -> None:
             draw_confusion(
                 details[prefix]['confusion'], os.path.join(folder, f'{prefix}_confusion.png')
             )
-    if 'depth' in details:
+    if 'breakdown' in details.get('depth', {}):
         from pandepth_mm.visualization.figures.depth_errors import draw_depth_errors
 
         draw_depth_errors(details['depth'], os.path.join(folder, 'depth_errors.png'))

@@ -2,6 +2,6 @@
 _base_ = '../pandepth_effb5_vkitti2.py'
 
 model = dict(semantic_head=None, depth_head=None, joint_head=None, panoptic_fusion=None)
-val_evaluator = [dict(type='pandepth_mm.InstanceMetric')]
+val_evaluator = [dict(type='InstanceMetric')]
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='instance/bbox_mAP', rule='greater'))

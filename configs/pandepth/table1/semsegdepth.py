@@ -4,9 +4,9 @@ _base_ = '../pandepth_effb5_vkitti2.py'
 
 model = dict(rpn_head=None, roi_head=None, panoptic_fusion=None)
 val_evaluator = [
-    dict(type='pandepth_mm.SemanticMetric'),
-    dict(type='pandepth_mm.DepthMetric'),
-    dict(type='pandepth_mm.DepthBreakdownMetric'),
+    dict(type='SemanticMetric'),
+    dict(type='DepthMetric'),
+    dict(type='DepthBreakdownMetric'),
 ]
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='semantic/mIoU', rule='greater'))
