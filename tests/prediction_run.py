@@ -8,7 +8,6 @@ from mmengine.structures import InstanceData, PixelData
 from tiny_dataset import tiny_config
 
 from pandepth_mm.evaluation.metrics_file import collect_details, plain
-from pandepth_mm.fileio import read_depth_png, read_panoptic_png
 from pandepth_mm.registry import DATASETS
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 
@@ -20,6 +19,7 @@ PIPELINE = [
     dict(type='ResizePanopticDepth'),
     dict(type='LoadPanopticMap'),
     dict(type='LoadDepthMap', key='gt_depth_map'),
+    dict(type='LoadDepthMap', key='dense_depth', invalid=65535, optional=True),
     dict(type='PackPanopticDepthInputs'),
 ]
 PANOPTIC = dict(
@@ -31,12 +31,15 @@ PANOPTIC = dict(
 )
 SEMANTIC = dict(type='SemanticMetric', classwise=True)
 INSTANCE = dict(type='InstanceMetric', classwise=True)
-DEPTH = dict(
-    type='DepthMetric',
-    breakdown=['range', 'input_distance', 'edge', 'class', 'instance'],
-    legacy=True,
-)
-METRICS = [PANOPTIC, SEMANTIC, INSTANCE, DEPTH]
+DEPTH = dict(type='DepthMetric')
+METRICS = [
+    PANOPTIC,
+    SEMANTIC,
+    INSTANCE,
+    DEPTH,
+    dict(type='DepthBreakdownMetric'),
+    dict(type='DepthLegacyMetric'),
+]
 
 
 def plane(array, key='sem_seg'):
@@ -50,7 +53,7 @@ def predict(sample, rng):
     labels[:2, :5] = len(CLASSES)  # no class
     sample.pred_sem_seg = plane(labels.astype(np.int64))
 
-    ids = read_panoptic_png(sample.seg_map_path)
+    ids = sample.gt_panoptic_seg.sem_seg[0].numpy()
     panoptic = sample.gt_sem_seg.sem_seg[0].numpy().astype(np.int64)
     panoptic[40:, :30] = len(CLASSES)
     masks, things = [], []
@@ -80,7 +83,7 @@ def predict(sample, rng):
         masks=torch.from_numpy(np.array(masks).reshape(n, *SHAPE)),
     )
 
-    depth = read_depth_png(sample.dense_depth_path, 100, invalid=65535)
+    depth = sample.dense_depth.data[0].numpy()
     depth = np.where(depth > 0, depth, 50) * rng.normal(1, 0.2, SHAPE)
     sample.pred_depth_map = plane(depth.clip(1).astype(np.float32), key='data')
 

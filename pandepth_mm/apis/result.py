@@ -11,7 +11,6 @@ from PIL import Image
 
 from pandepth_mm.apis.inputs import Frame
 from pandepth_mm.errors import InputError
-from pandepth_mm.evaluation.functional.panoptic import decode_panoptic
 from pandepth_mm.fileio import (
     KITTI_DEPTH_SCALE,
     PathLike,
@@ -25,7 +24,7 @@ from pandepth_mm.fileio import (
 from pandepth_mm.structures.coco_results import coco_results
 from pandepth_mm.structures.frame_maps import FrameMaps, InstanceArrays
 from pandepth_mm.structures.panoptic_cloud import PanopticCloud, panoptic_cloud
-from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
+from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET, decode_panoptic
 from pandepth_mm.visualization.cloud.page import write_cloud_page
 from pandepth_mm.visualization.cloud.ply import write_ply
 from pandepth_mm.visualization.frame.picture import frame_picture
@@ -325,7 +324,7 @@ def _segments(
     ids: np.ndarray, classes: Sequence[str], num_things: int
 ) -> tuple[np.ndarray, list[dict]]:
     """Segment ids and ``segments_info`` of mmdet's panoptic map."""
-    panoptic, segments = decode_panoptic(ids, len(classes), INSTANCE_OFFSET)
+    panoptic, segments = decode_panoptic(ids, len(classes))
     areas = np.bincount(panoptic.ravel(), minlength=len(segments) + 1)
     _, first = np.unique(panoptic, return_index=True)
     numbers = dict(zip(panoptic.flat[first].tolist(), ids.flat[first].tolist(), strict=True))

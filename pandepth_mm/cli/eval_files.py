@@ -2,7 +2,7 @@
 
 PRED is what ``tools/test.py --format-only PRED`` wrote, GT the annotation
 JSON of the split. The metrics, their options and the pipeline that loads the
-truth and the input are those of that test run; they are printed. So are its
+ground truth and the input are those of that test run; they are printed. So are its
 numbers, but for the depth, of which a file holds 1/256 m.
 """
 
@@ -24,7 +24,7 @@ from pandepth_mm.evaluation.prediction_files import (
     TRANSFORMS,
     PredictionFiles,
 )
-from pandepth_mm.evaluation.table import format_class_table, format_table
+from pandepth_mm.evaluation.table import format_table
 from pandepth_mm.registry import set_default_scope
 
 
@@ -103,10 +103,7 @@ def main() -> None:
     for cfg in cfgs:
         options = (f'{k}={v!r}' for k, v in cfg.items() if k != 'type')
         print(f'  {cfg["type"]}({", ".join(options)})')
-    print(f'\n{format_table(metrics)}')
-    by_class = format_class_table(metrics)
-    if by_class:
-        print(f'\n{by_class}')
+    print(f'\n{format_table(metrics, evaluator.metrics)}')
     if args.out:
         write_metrics(args.out, metrics, collect_details(evaluator.metrics))
         print(f'metrics: {args.out}')

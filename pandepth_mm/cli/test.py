@@ -16,7 +16,7 @@ from pandepth_mm.engine.launch import (
 )
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.metrics_file import collect_details, write_metrics
-from pandepth_mm.evaluation.table import format_class_table, format_table
+from pandepth_mm.evaluation.table import format_table
 
 
 def parse_args() -> argparse.Namespace:
@@ -53,7 +53,7 @@ def draw_figures(details: dict, folder: str) -> None:
             draw_confusion(
                 details[prefix]['confusion'], os.path.join(folder, f'{prefix}_confusion.png')
             )
-    if 'depth' in details:
+    if 'breakdown' in details.get('depth', {}):
         from pandepth_mm.visualization.figures.depth_errors import draw_depth_errors
 
         draw_depth_errors(details['depth'], os.path.join(folder, 'depth_errors.png'))
@@ -82,11 +82,9 @@ def main() -> None:
     if is_main_process() and args.format_only:
         print(f'predictions: {args.format_only}')
     elif is_main_process():
-        print(format_table(metrics))
-        by_class = format_class_table(metrics)  # '' where nothing asks for it
-        if by_class:
-            print(f'\n{by_class}')
-        details = collect_details(runner.test_loop.evaluator.metrics)
+        evaluated = runner.test_loop.evaluator.metrics
+        print(format_table(metrics, evaluated))
+        details = collect_details(evaluated)
         if args.out:
             write_metrics(args.out, metrics, details)
             print(f'metrics: {args.out}')

@@ -32,7 +32,7 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData, PixelData
 from pycocotools import mask as mask_utils
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_choice, require_count, require_file
 from pandepth_mm.fileio import (
     KITTI_DEPTH_SCALE,
     PathLike,
@@ -43,7 +43,7 @@ from pandepth_mm.fileio import (
 )
 from pandepth_mm.structures.annotations import read_annotations
 from pandepth_mm.structures.frame_names import ambiguous_names, frame_name
-from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
+from pandepth_mm.structures.panoptic_ids import encode_panoptic, number_segments
 
 INFO = 'info.json'
 FORMAT = 'pandepth_mm predictions, version 1'
@@ -54,7 +54,7 @@ BOXES, MASKS = 'instances_bbox', 'instances_segm'
 KINDS = (*PANOPTIC, SEMANTIC, DEPTH, BOXES, MASKS)
 # What the settings may name. They come from files of others, and a registry
 # would call whatever it is told to.
-DATASET_KEYS = ('img_scale', 'depth_scale', 'data_prefix', 'instances_ann_file')
+DATASET_KEYS = ('img_scale', 'depth_scale', 'data_prefix')
 TRANSFORMS = (
     'LoadImageFromFile',
     'LoadDepthMap',
@@ -63,7 +63,14 @@ TRANSFORMS = (
     'ResizePanopticDepth',
     'PackPanopticDepthInputs',
 )
-METRICS = ('PanopticMetric', 'SemanticMetric', 'InstanceMetric', 'DepthMetric')
+METRICS = (
+    'PanopticMetric',
+    'SemanticMetric',
+    'InstanceMetric',
+    'DepthMetric',
+    'DepthBreakdownMetric',
+    'DepthLegacyMetric',
+)
 
 _INFO_KEYS = dict(
     thing_classes=list, stuff_classes=list, predictions=list, images=list, settings=dict
@@ -147,21 +154,14 @@ class PredictionFiles:
     def _read_info(self) -> dict:
         """Read info.json and check its keys."""
         path = self.folder / INFO
-        if not path.is_file():
-            raise InputError(
-                self.folder,
-                f'no {INFO}',
-                'a folder that a finished `tools/test.py --format-only` wrote',
-            )
+        require_file(path, 'what a finished `tools/test.py --format-only` wrote')
         info = read_json(path)
-        if info.get('format') != FORMAT:
-            raise InputError(path, repr(info.get('format')), repr(FORMAT), 'format')
+        require_choice(info.get('format'), (FORMAT,), path, 'format')
         for key, kind in _INFO_KEYS.items():
             if not isinstance(info.get(key), kind):
                 raise InputError(path, repr(info.get(key)), f'a {kind.__name__}', key)
         for kind in info['predictions']:
-            if kind not in KINDS:
-                raise InputError(path, repr(kind), f'names out of {KINDS}', 'predictions')
+            require_choice(kind, KINDS, path, 'predictions')
         return info
 
     def _check_images(self, ann_file: PathLike) -> None:
@@ -197,10 +197,7 @@ class PredictionFiles:
 
     def _label(self, path: Path, field: str, category_id: Any) -> int:
         """Label of a category id."""
-        if not isinstance(category_id, int) or category_id not in self._labels:
-            raise InputError(
-                path, repr(category_id), f'one of {sorted(self._labels)}', f'{field}.category_id'
-            )
+        require_choice(category_id, self._labels, path, f'{field}.category_id')
         return self._labels[category_id]
 
     def _check_id(self, path: Path, field: str, img_id: Any) -> None:
@@ -224,12 +221,9 @@ class PredictionFiles:
             for j, segment in enumerate(record['segments_info']):
                 where = f'{field}.segments_info[{j}]'
                 _check_keys(path, where, segment, ('id', 'category_id'))
-                if (
-                    not isinstance(segment['id'], int)
-                    or segment['id'] < 1
-                    or segment['id'] in labels
-                ):
-                    raise InputError(path, repr(segment['id']), 'a unique id > 0', f'{where}.id')
+                require_count(segment['id'], path, f'{where}.id')
+                if segment['id'] in labels:
+                    raise InputError(path, f'{segment["id"]} again', 'unique ids', f'{where}.id')
                 labels[segment['id']] = self._label(path, where, segment['category_id'])
             if img_id in images:
                 raise InputError(path, f'{img_id} again', 'each image once', f'{field}.image_id')
@@ -323,24 +317,16 @@ class PredictionFiles:
     def _panoptic_map(
         self, path: str, labels: dict[int, int], shape: tuple[int, int]
     ) -> np.ndarray:
-        """Read a PNG as the model predicts: label + 1000 * number."""
-        ids = read_panoptic_png(path, shape)
-        present, index = np.unique(ids, return_inverse=True)
-        known = set(present.tolist()) - {0}
-        if known != set(labels):
-            raise InputError(
-                path,
-                f'unlisted segment ids {sorted(known - set(labels))}, '
-                f'none of {sorted(set(labels) - known)}',
-                f'the segment ids {sorted(labels)} of segments_info',
-            )
-        values = np.array(
-            [
-                labels[i] + INSTANCE_OFFSET * n if i else len(self._labels)
-                for n, i in enumerate(present.tolist(), 1)
-            ]
-        )
-        return values[index].reshape(shape)
+        """Read a PNG as the model predicts, in ids of ``panoptic_ids``."""
+        try:
+            numbers = number_segments(read_panoptic_png(path, shape), list(labels))
+        except ValueError as e:
+            raise InputError(path, str(e), 'pixels of exactly the segments_info') from None
+        segments = [
+            dict(category=label, isthing=label < len(self.thing_classes))
+            for label in labels.values()
+        ]
+        return encode_panoptic(numbers, segments, len(self._labels))[0]
 
     def _instances(self, img_id: int) -> InstanceData:
         """Boxes, scores, labels and masks of an image."""

@@ -1,195 +1,134 @@
-"""Tables for people.
+"""Tables for people, laid out from what each metric declares.
 
-Metrics are fractions from 0 to 1 everywhere; percentages only here.
+Metrics are fractions from 0 to 1 everywhere; percentages only in tables.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from pandepth_mm.evaluation.functional.depth import MIN_DEPTH
-
-# below this share of tested pixels DPQ says little
-_LOW_SHARE = 0.5
-Row = tuple[str, list[float | None]]
-_SIZES = (
-    ('', 'mAP'),
-    ('_50', 'AP50'),
-    ('_75', 'AP75'),
-    ('_s', 'small'),
-    ('_m', 'medium'),
-    ('_l', 'large'),
-)
-_DEPTH = (
-    ('rmse', 'RMSE mm'),
-    ('mae', 'MAE mm'),
-    ('irmse', 'iRMSE 1/km'),
-    ('imae', 'iMAE 1/km'),
-    ('unseen_rmse', 'unseen RMSE'),
-    ('delta1', 'delta1 %'),
-)
-_DEPTH_ROWS = (
-    ('', 'model'),
-    ('nearest_fill/', 'nearest fill'),
-    ('classical_fill/', 'classical fill'),
-)
-_PANOPTIC_ROWS = (
-    (('', ''), 'all'),
-    (('', '_th'), 'things'),
-    (('', '_st'), 'stuff'),
-    (('heuristic_fusion/', ''), 'all, heuristic'),
-    (('heuristic_fusion/', '_th'), 'things, heuristic'),
-    (('heuristic_fusion/', '_st'), 'stuff, heuristic'),
-)
-_CLASS_COLUMNS = (
-    ('panoptic/PQ/', 'PQ %'),
-    ('panoptic/SQ/', 'SQ %'),
-    ('panoptic/RQ/', 'RQ %'),
-    ('panoptic/DPQ/', 'DPQ %'),
-    ('semantic/IoU/', 'IoU %'),
-    ('instance/bbox_mAP/', 'box mAP %'),
-    ('instance/segm_mAP/', 'mask mAP %'),
-)
+Values = Mapping[str, float | None]
 
 
-def format_table(metrics: Mapping[str, float | None]) -> str:
-    """Lay out the metrics of one test run; what is absent is left out.
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes:
+        key: Name of the metric, without prefix.
+        title: Head of the column.
+        factor: What values are multiplied by, 100 for percent.
+    """
+
+    key: str
+    title: str
+    factor: float = 1
+
+
+class Table(NamedTuple):
+    """The table of a metric.
+
+    Attributes:
+        columns: The columns.
+        rows: Title of each row by the pattern of its metrics' names, in which
+            '{}' stands for the column's key, such as 'nearest_fill/{}'.
+        digits: Digits after the point.
+    """
+
+    columns: Sequence[Column]
+    rows: Mapping[str, str]
+    digits: int = 2
+
+
+def percent(keys: Iterable[str]) -> list[Column]:
+    """Columns in percent, titled by their keys."""
+    return [Column(key, f'{key} %', 100) for key in keys]
+
+
+def is_known(value: float | None) -> bool:
+    """Whether a value is a number: neither absent nor NaN."""
+    return value is not None and not math.isnan(value)
+
+
+def format_table(values: Values, metrics: Sequence[Any]) -> str:
+    """Lay out the numbers of one test run.
 
     Args:
-        metrics: Flat metrics as the evaluator returns them or as read from
-            JSON, with the default prefixes. NaN or None prints as '-'.
+        values: Flat metrics as the evaluator returns them or as read from
+            JSON. NaN or None prints as '-'.
+        metrics: The evaluator's metrics, whose tables are laid out in this
+            order. Those without a ``table`` are left out, and so are rows
+            without any value.
 
     Returns:
-        Lines of text. Panoptic, semantic and instance values in percent,
-        depth errors in mm and 1/km ('unseen RMSE', over the pixels that
-        were not given as input, in mm).
+        Lines of text: a block per metric, then what the metrics note, then
+        ``format_class_table``.
     """
-    blocks = []
-    names = ['PQ', 'SQ', 'RQ', *_depth_aware(metrics)]
-    rows = _rows(
-        metrics, _PANOPTIC_ROWS, lambda row: [f'panoptic/{row[0]}{n}{row[1]}' for n in names], 100
-    )
-    blocks.append(_block('panoptic', [f'{n} %' for n in names], rows, 2))
-
-    names = ('mIoU', 'mAcc', 'aAcc')
-    rows = _rows(
-        metrics, [('', 'all classes')], lambda _: [f'semantic/{name}' for name in names], 100
-    )
-    blocks.append(_block('semantic', [f'{n} %' for n in names], rows, 2))
-
-    rows = _rows(
-        metrics,
-        [('bbox', 'box'), ('segm', 'mask')],
-        lambda kind: [f'instance/{kind}_mAP{suffix}' for suffix, _ in _SIZES],
-        100,
-    )
-    blocks.append(_block('instance', [f'{title} %' for _, title in _SIZES], rows, 2))
-
-    rows = _rows(metrics, _DEPTH_ROWS, lambda row: [f'depth/{row}{name}' for name, _ in _DEPTH], 1)
-    for _, values in rows:
-        values[-1] = None if values[-1] is None else 100 * values[-1]
-    blocks.append(_block('depth', [title for _, title in _DEPTH], rows, 1))
-    blocks.append(_notes(metrics))
-    return '\n\n'.join('\n'.join(block) for block in blocks if block)
+    blocks, notes = [], []
+    for metric in metrics:
+        start = f'{metric.prefix}/'
+        own = {k.removeprefix(start): v for k, v in values.items() if k.startswith(start)}
+        table = getattr(metric, 'table', None)
+        if table:
+            rows = {
+                title: [pattern.format(column.key) for column in table.columns]
+                for pattern, title in table.rows.items()
+            }
+            blocks.append(_block(metric.prefix, table.columns, rows, own, table.digits))
+        if hasattr(metric, 'notes'):
+            notes += metric.notes(own)
+    texts = ['\n'.join(block) for block in [*blocks, notes]]
+    return '\n\n'.join(text for text in [*texts, format_class_table(values, metrics)] if text)
 
 
-def format_class_table(metrics: Mapping[str, float | None]) -> str:
+def format_class_table(values: Values, metrics: Sequence[Any]) -> str:
     """Lay out per-class values, which metrics with ``classwise`` report.
 
     Args:
-        metrics: As for ``format_table``.
+        values: As for ``format_table``.
+        metrics: As for ``format_table``; each adds its ``class_columns``.
 
     Returns:
-        One line per class, in percent; '' if there are no such values.
+        One line per class; '' if there are no such values.
     """
     columns = [
-        (prefix, title)
-        for prefix, title in _CLASS_COLUMNS
-        if any(key.startswith(prefix) for key in metrics)
+        column._replace(key=f'{metric.prefix}/{column.key}/')
+        for metric in metrics
+        for column in getattr(metric, 'class_columns', ())
     ]
-    classes: dict[str, None] = {}  # keeps the order
-    for prefix, _ in columns:
-        for key in metrics:
-            if key.startswith(prefix):
-                classes.setdefault(key[len(prefix) :])
-    rows = _rows(
-        metrics,
-        [(name, name) for name in classes],
-        lambda name: [prefix + name for prefix, _ in columns],
-        100,
+    columns = [column for column in columns if any(k.startswith(column.key) for k in values)]
+    classes = dict.fromkeys(  # keeps the order
+        k.removeprefix(column.key) for column in columns for k in values if k.startswith(column.key)
     )
-    return '\n'.join(_block('class', [title for _, title in columns], rows, 2))
+    rows = {name: [column.key + name for column in columns] for name in classes}
+    return '\n'.join(_block('class', columns, rows, values, digits=2))
 
 
-def _depth_aware(metrics: Mapping[str, float | None]) -> list[str]:
-    """Names of the DPQ columns: the mean first, then by lambda."""
-    start = 'panoptic/DPQ@'
-    limits = [key[len(start) :] for key in metrics if key.startswith(start)]
-    limits = [limit for limit in limits if not set(limit) & set('/_')]
-    names = [f'DPQ@{limit}' for limit in sorted(limits, key=float)]
-    return ['DPQ', *names] if 'panoptic/DPQ' in metrics else []
+def _block(
+    title: str,
+    columns: Sequence[Column],
+    rows: Mapping[str, Sequence[str]],
+    values: Values,
+    digits: int,
+) -> list[str]:
+    """Lay out one block: a head line, a rule, and the rows.
 
-
-def _rows(
-    metrics: Mapping[str, float | None], heads: Sequence[tuple[Any, str]], keys, factor: float
-) -> list[Row]:
-    """Collect the rows of which at least one key exists."""
-    rows = []
-    for head, title in heads:
-        names = keys(head)
-        if any(name in metrics for name in names):
-            values = [metrics.get(name) for name in names]
-            rows.append(
-                (title, [None if v is None or math.isnan(v) else factor * v for v in values])
-            )
-    return rows
-
-
-def _block(title: str, columns: Sequence[str], rows: Sequence[Row], digits: int) -> list[str]:
-    """Lay out one block: a head line, a rule, and the rows."""
+    Args:
+        title: Top left cell.
+        columns: The columns.
+        rows: Names of the values of each row by its title.
+        values: The values; rows without any are left out.
+        digits: Digits after the point.
+    """
+    rows = {name: keys for name, keys in rows.items() if not values.keys().isdisjoint(keys)}
     if not rows:
         return []
-    first = max([16] + [len(name) + 2 for name, _ in rows])
-    lines = [title.ljust(first) + ''.join(c.rjust(12) for c in columns)]
+    first = max([16] + [len(name) + 2 for name in rows])
+    lines = [title.ljust(first) + ''.join(column.title.rjust(12) for column in columns)]
     lines.append('-' * len(lines[0]))
-    for name, values in rows:
-        cells = ['-' if v is None else f'{v:.{digits}f}' for v in values]
-        lines.append(name.ljust(first) + ''.join(c.rjust(12) for c in cells))
+    for name, keys in rows.items():
+        cells = [
+            f'{column.factor * values[key]:.{digits}f}' if is_known(values.get(key)) else '-'
+            for column, key in zip(columns, keys, strict=True)
+        ]
+        lines.append(name.ljust(first) + ''.join(cell.rjust(12) for cell in cells))
     return lines
-
-
-def _notes(metrics: Mapping[str, float | None]) -> list[str]:
-    """Say what the rows do not show."""
-    notes = []
-    tested = metrics.get('panoptic/DPQ_tested')
-    if tested is not None and not math.isnan(tested):
-        notes.append(
-            f'DPQ: {100 * tested:.1f} % of the pixels have depth '
-            'truth; the others keep their prediction.'
-        )
-        if tested < _LOW_SHARE:
-            notes.append('DPQ: with so few it can hardly fall below PQ.')
-    for prefix, title in _DEPTH_ROWS:
-        clamped = metrics.get(f'depth/{prefix}n_clamped')
-        if clamped:
-            notes.append(
-                f'{title}: {clamped:.0f} depths were not finite or '
-                f'below {MIN_DEPTH:.4f} m and counted as that.'
-            )
-    legacy = [
-        (title, metrics.get(f'depth/{prefix}legacy/rmse_units')) for prefix, title in _DEPTH_ROWS
-    ]
-    if legacy[0][1] is not None:
-        values = ', '.join(
-            f'{title} {1e3 * value:.0f}'
-            for title, value in legacy
-            if value is not None and not math.isnan(value)
-        )
-        notes.append(
-            f"RMSE by the authors' recipe, as in Table 1: {values}; "
-            'not mm, see docs/paper_units.md.'
-        )
-    without = metrics.get('depth/n_images_without_gt')
-    if without:
-        notes.append(f'{without:.0f} images without depth ground truth are not in the depth rows.')
-    return notes

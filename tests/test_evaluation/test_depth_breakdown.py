@@ -9,8 +9,8 @@ import pytest
 from depth_samples import CLASSES, META, NETWORK, SHAPE, VOID, make_sample
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.evaluation import DepthMetric
-from pandepth_mm.evaluation.functional import MIN_DEPTH
+from pandepth_mm.evaluation import DepthBreakdownMetric, DepthMetric
+from pandepth_mm.evaluation.functional import FILLS, MIN_DEPTH
 from pandepth_mm.evaluation.functional.depth_breakdown import (
     EDGE_NAMES,
     INPUT_DISTANCE_NAMES,
@@ -19,25 +19,24 @@ from pandepth_mm.evaluation.functional.depth_breakdown import (
     input_distance_groups,
     range_groups,
 )
-from pandepth_mm.evaluation.metrics.depth_metric import BREAKDOWN
-from pandepth_mm.fileio import write_depth_png, write_panoptic_png
 
 IMAGES = (1, 2, 3, 4, 5, 9)  # 5 has no thing, 4 and 9 a crowd
 
 
 def evaluate(samples, metric=None):
-    metric = metric or DepthMetric(fills=(), breakdown=BREAKDOWN)
+    metric = metric or DepthBreakdownMetric(fills=())
     metric.dataset_meta = META
     metric.process(None, [sample.to_dict() for sample in samples])
     return metric.evaluate(len(samples)), metric.details
 
 
 @pytest.fixture(scope='module')
-def result(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('depth')
-    pairs = [make_sample(folder, i) for i in IMAGES]
-    _, details = evaluate([sample for sample, _ in pairs])
-    return details, [raw for _, raw in pairs]
+def result():
+    pairs = [make_sample(i) for i in IMAGES]
+    samples = [sample for sample, _ in pairs]
+    _, details = evaluate(samples)
+    _, whole = evaluate(samples, DepthMetric(fills=()))
+    return {**details, **whole}, [raw for _, raw in pairs]
 
 
 def pixels(raw):
@@ -228,17 +227,17 @@ def test_flat_road_is_no_edge():
     assert not depth_edges(np.repeat(725 * 1.5 / rows, 9, axis=1)).any()
 
 
-def test_images_without_dense_depth_are_counted(tmp_path):
-    pairs = [make_sample(tmp_path, i, dense=i != 2) for i in (1, 2, 3)]
+def test_images_without_dense_depth_are_counted():
+    pairs = [make_sample(i, dense=i != 2) for i in (1, 2, 3)]
     _, details = evaluate([sample for sample, _ in pairs])
     assert details['n_images_without_dense_depth'] == 1
     n = sum(g['n_pixels'] for g in details['breakdown']['edge'].values())
     assert n == sum(1 for i in (0, 2) for _ in pixels(pairs[i][1]))
 
 
-def test_max_depth_holds_for_the_breakdown(tmp_path):
-    sample, raw = make_sample(tmp_path, 4)
-    _, details = evaluate([sample], DepthMetric(fills=(), max_depth=20.0, breakdown=BREAKDOWN))
+def test_max_depth_holds_for_the_breakdown():
+    sample, raw = make_sample(4)
+    _, details = evaluate([sample], DepthBreakdownMetric(fills=(), max_depth=20.0))
     found = details['breakdown']['range']
     near = sum(g <= 20 for _, _, g, _ in pixels(raw))
     assert sum(group['n_pixels'] for group in found.values()) == near
@@ -246,37 +245,39 @@ def test_max_depth_holds_for_the_breakdown(tmp_path):
     assert 0 < near < sum(1 for _ in pixels(raw))
 
 
-def test_fills_stand_beside_the_model(tmp_path):
-    sample, _ = make_sample(tmp_path, 4)
-    _, details = evaluate([sample], DepthMetric(breakdown=BREAKDOWN))
+def test_fills_stand_beside_the_model():
+    sample, _ = make_sample(4)
+    _, details = evaluate([sample], DepthBreakdownMetric())
     given = details['breakdown']['input_distance']['0 px (given)']
-    assert set(given) == {'n_pixels', 'model', 'nearest_fill', 'classical_fill'}
+    assert set(given) == {'n_pixels', 'model', *FILLS}
     assert given['nearest_fill'] != given['model']
     for entry in details['breakdown']['instance'].values():
         assert set(entry) == {'n_instances', 'ranges', *given} - {'n_pixels'}
 
 
-def test_an_image_stays_below_10_kb(tmp_path):
-    """All parts, both fills, and 200 things of 30 classes."""
-    sample, _ = make_sample(tmp_path, 4)
-    metric = DepthMetric(breakdown=BREAKDOWN, legacy=True)
+def test_an_image_stays_below_10_kb():
+    """All parts, all fills, and 200 things of 30 classes."""
+    sample, _ = make_sample(4)
+    metric = DepthBreakdownMetric()
     shape, rng = (240, 400), np.random.default_rng(0)
-    ids = 300 + (np.arange(240)[:, None] // 12) * 10 + np.arange(400) // 40
+    number = (np.arange(240)[:, None] // 12) * 10 + np.arange(400) // 40
+    labels = number % 30
     classes = [f'class {i}' for i in range(30)]
     metric.dataset_meta = dict(classes=classes, thing_classes=classes)
     sample = sample.to_dict()
-    write_panoptic_png(sample['seg_map_path'], ids)
     depth = rng.uniform(1, 90, shape).astype(np.float32)
-    write_depth_png(sample['dense_depth_path'], depth, 100)
     sample.update(
         ori_shape=shape,
         img_shape=(100, 200),
         segments_info=[
-            dict(id=i, category=(i - 300) % 30, isthing=1, iscrowd=0) for i in range(300, 500)
+            dict(id=i % 30 + 1000 * (i + 1), category=i % 30, isthing=True, iscrowd=False)
+            for i in range(200)
         ],
+        gt_panoptic_seg=dict(sem_seg=(labels + 1000 * (number + 1))[None]),
+        gt_sem_seg=dict(sem_seg=labels[None]),
         gt_depth_map=dict(data=depth[None]),
+        dense_depth=dict(data=depth[None]),
         pred_depth_map=dict(data=depth[None] + 1),
-        gt_sem_seg=dict(sem_seg=((ids - 300) % 30)[None]),
         sparse_depth=dict(
             data=rng.uniform(1, 90, (1, 100, 200)) * (rng.random((1, 100, 200)) < 0.02)
         ),
@@ -288,31 +289,31 @@ def test_an_image_stays_below_10_kb(tmp_path):
     assert sum(counts) == 200
 
 
-def test_what_is_missing_is_named(tmp_path):
-    sample, _ = make_sample(tmp_path, 4)
-    for field, needed in (
-        ('gt_sem_seg', True),
-        ('seg_map_path', True),
-        ('segments_info', True),
-        ('sparse_depth', False),
-    ):
-        broken = sample.to_dict()
-        broken.pop(field)
-        metric = DepthMetric(fills=(), breakdown=BREAKDOWN)
-        metric.dataset_meta = META
-        with pytest.raises(InputError, match=field):
-            metric.process(None, [broken])
-        if needed:  # only for that part
-            DepthMetric(fills=()).process(None, [broken])
-    broken = sample.to_dict()
-    broken['dense_depth_path'] = str(tmp_path / 'gone.png')
-    with pytest.raises(InputError, match='gone.png'):
-        DepthMetric().process(None, [broken])
-    with pytest.raises(InputError, match='breakdown'):
-        DepthMetric(breakdown=('colour',))
+@pytest.mark.parametrize(
+    ('field', 'parts'),
+    [
+        ('gt_sem_seg', ('class',)),
+        ('gt_panoptic_seg', ('instance',)),
+        ('segments_info', ('instance',)),
+        ('sparse_depth', ()),
+    ],
+)
+def test_what_is_missing_is_named(field, parts):
+    sample = make_sample(4)[0].to_dict()
+    del sample[field]
+    metric = DepthBreakdownMetric(fills=(), parts=parts)
+    metric.dataset_meta = META
+    with pytest.raises(InputError, match=field):
+        metric.process(None, [sample])
+    if parts:  # only for that part
+        DepthBreakdownMetric(fills=(), parts=('range', 'edge')).process(None, [sample])
 
 
-def test_no_breakdown(tmp_path):
-    sample, _ = make_sample(tmp_path, 4)
-    _, details = evaluate([sample], DepthMetric(breakdown=()))
-    assert set(details) == {'model', 'nearest_fill', 'classical_fill'}
+def test_unknown_parts_are_refused():
+    with pytest.raises(InputError, match='parts'):
+        DepthBreakdownMetric(parts=('colour',))
+
+
+def test_parts_that_are_left_out():
+    details = evaluate([make_sample(4)[0]], DepthBreakdownMetric(parts=('range',)))[1]
+    assert set(details) == {'breakdown'} and set(details['breakdown']) == {'range'}

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from depth_samples import META, NETWORK, SHAPE, make_sample
 
-from pandepth_mm.evaluation import DepthMetric
+from pandepth_mm.evaluation import DepthLegacyMetric
 from pandepth_mm.evaluation.functional import (
+    FILLS,
     MIN_DEPTH,
-    classical_fill,
     depth_row,
     legacy_row,
     legacy_summary,
@@ -64,23 +64,20 @@ def test_range_is_open_and_broken_predictions_are_clamped():
     assert all(math.isnan(value) for value in nothing.values())
 
 
-def test_metric_equals_a_loop(tmp_path):
+def test_metric_equals_a_loop():
     """Pooled over the pixels of all images, on the network's grid."""
-    pairs = [make_sample(tmp_path, i) for i in (1, 2, 3)]
-    metric = DepthMetric(legacy=True)
+    pairs = [make_sample(i) for i in (1, 2, 3)]
+    metric = DepthLegacyMetric()
     metric.dataset_meta = META
     metric.process(None, [sample.to_dict() for sample, _ in pairs])
     metrics = metric.evaluate(3)
 
     (h, w), (height, width) = NETWORK, SHAPE
-    sums = dict(model=0.0, nearest_fill=0.0, classical_fill=0.0)
+    sums = dict.fromkeys(('model', *FILLS), 0.0)
     n_valid = 0
     for _, raw in pairs:
         sparse = np.array(raw['sparse'], np.float32)
-        fills = dict(
-            nearest_fill=nearest_fill(sparse).tolist(),
-            classical_fill=classical_fill(sparse).tolist(),
-        )
+        fills = {name: fill(sparse).tolist() for name, fill in FILLS.items()}
         for r in range(h):
             for c in range(w):
                 v = math.floor((r + 0.5) * height / h)
@@ -103,12 +100,6 @@ def test_metric_equals_a_loop(tmp_path):
         2550 * math.sqrt(sums['model'] / n_valid), rel=1e-9
     )
     assert metrics['depth/legacy/density'] == n_valid / (3 * h * w)
-
-
-def test_off_by_default(tmp_path):
-    metric = DepthMetric()
-    metric.process(None, [make_sample(tmp_path, 1)[0].to_dict()])
-    assert not any('legacy' in key for key in metric.evaluate(1))
 
 
 @pytest.fixture(scope='module')

@@ -133,7 +133,7 @@ def test_bins():
     # whatever the lambda, even one that 0 m for 10 m does not exceed
     bins = depth_error_bins(truth[:, 1:5], bad, (0.1, 2.0))
     assert bins.tolist() == [[3, 3, 3, 3]]
-    with pytest.raises(ValueError, match='depth truth of shape'):
+    with pytest.raises(ValueError, match='depth ground truth of shape'):
         depth_error_bins(truth, depth[:, 1:], LAMBDAS)
 
 

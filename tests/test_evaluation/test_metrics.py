@@ -26,21 +26,21 @@ from pandepth_mm.evaluation.functional import (
     panoptic_stats,
     resize_bilinear,
 )
-from pandepth_mm.fileio import read_json, write_json, write_panoptic_png
 
 THINGS = ('Truck', 'Car')
 CLASSES = (*THINGS, 'Road', 'Sky', 'Pole')
 SHAPE, NETWORK = (48, 96), (24, 40)
+META = dict(classes=CLASSES, thing_classes=THINGS, stuff_classes=CLASSES[2:])
 CAT_IDS = {'Car': 4, 'Truck': 9}  # neither sorted as the classes nor dense
 
 
-def make_frame(rng, img_id, folder):
-    """Truth of one frame: two or no things before road and sky."""
+def make_frame(rng, img_id):
+    """Ground truth of one frame: three or no things before road and sky."""
     labels = np.full(SHAPE, 2)
     labels[:20] = 3
     labels[:4, :9] = 255
-    ids = np.where(labels == 255, 0, labels + 1)
-    instances = []
+    ids = np.where(labels == 255, len(CLASSES), labels)
+    segments_info = [dict(id=c, category=c, isthing=False, iscrowd=False) for c in (2, 3)]
     for k in range(0 if img_id % 3 == 0 else 3):
         y, x = rng.integers(0, 22), 32 * k + rng.integers(0, 8)
         category = int(rng.integers(0, 2))
@@ -48,22 +48,15 @@ def make_frame(rng, img_id, folder):
         inside = np.zeros(SHAPE, bool)
         height = rng.integers(6, 25)
         inside[y : y + height, x : x + 22] = np.tri(height, 22, 1)
-        labels[inside], ids[inside] = category, 100 + k
-        instances.append((100 + k, category))
-    segments = [(3, 2), (4, 3), *instances]
-    segments_info = [
-        dict(id=i, category=c, area=int(np.sum(ids == i)), iscrowd=0, isthing=int(c < 2))
-        for i, c in segments
-        if (ids == i).any()
-    ]
-    path = folder / f'{img_id}.png'
-    write_panoptic_png(path, ids)
-    return labels, ids, segments_info, path
+        thing = category + 1000 * (k + 1)
+        labels[inside], ids[inside] = category, thing
+        segments_info.append(dict(id=thing, category=category, isthing=True, iscrowd=False))
+    return labels, ids, segments_info
 
 
-def make_sample(rng, img_id, folder, noise):
+def make_sample(rng, img_id, noise):
     """A data sample as the model returns it, and its COCO annotations."""
-    labels, ids, segments_info, path = make_frame(rng, img_id, folder)
+    labels, ids, segments_info = make_frame(rng, img_id)
     gt_depth = rng.uniform(2, 80, SHAPE) * (rng.random(SHAPE) < 0.2)
     sparse = rng.uniform(2, 80, (32, 64)) * (rng.random((32, 64)) < 0.1)
 
@@ -78,7 +71,7 @@ def make_sample(rng, img_id, folder, noise):
             dict(
                 image_id=img_id,
                 category_id=CAT_IDS[CLASSES[segment['category']]],
-                area=segment['area'],
+                area=int(mask.sum()),
                 bbox=mask_utils.toBbox(rle).tolist(),
                 iscrowd=0,
                 segmentation=dict(size=rle['size'], counts=rle['counts'].decode()),
@@ -102,7 +95,6 @@ def make_sample(rng, img_id, folder, noise):
             img_path=f'rgb/{img_id}.jpg',
             ori_shape=SHAPE,
             img_shape=NETWORK,
-            seg_map_path=str(path),
             segments_info=segments_info,
         )
     )
@@ -111,6 +103,7 @@ def make_sample(rng, img_id, folder, noise):
         return PixelData(**{key: torch.as_tensor(array, dtype=dtype)[None]})
 
     sample.gt_sem_seg = pixel(labels, 'sem_seg', torch.long)
+    sample.gt_panoptic_seg = pixel(ids, 'sem_seg', torch.int)
     sample.pred_sem_seg = pixel(pred_labels, 'sem_seg', torch.long)
     sample.pred_panoptic_seg = pixel(panoptic, 'sem_seg', torch.long)
     sample.pred_panoptic_baseline = pixel(np.roll(panoptic, 2, axis=0), 'sem_seg', torch.long)
@@ -128,31 +121,21 @@ def make_sample(rng, img_id, folder, noise):
     return sample, annotations
 
 
-def make_set(folder, n=7, noise=1.0, seed=0):
-    """Samples and the meta information of their data set."""
+def make_set(n=7, noise=1.0, seed=0):
+    """Samples and their COCO annotations."""
     rng = np.random.default_rng(seed)
-    pairs = [make_sample(rng, 10 + i, folder, noise) for i in range(n)]
+    pairs = [make_sample(rng, 10 + i, noise) for i in range(n)]
     annotations = [a for _, anns in pairs for a in anns]
-    path = folder / 'instances.json'
-    write_json(
-        path,
-        dict(
-            images=[dict(id=10 + i, width=SHAPE[1], height=SHAPE[0]) for i in range(n)],
-            # from 0 on, the id that COCOeval takes for "no match"
-            annotations=[dict(a, id=i) for i, a in enumerate(annotations)],
-            categories=[dict(id=i, name=c) for c, i in CAT_IDS.items()],
-        ),
+    coco = dict(
+        images=[dict(id=10 + i, width=SHAPE[1], height=SHAPE[0]) for i in range(n)],
+        # from 1 on: COCOeval takes 0 for "no match"
+        annotations=[dict(a, id=i) for i, a in enumerate(annotations, 1)],
+        categories=[dict(id=i, name=c) for c, i in CAT_IDS.items()],
     )
-    meta = dict(
-        classes=CLASSES,
-        thing_classes=THINGS,
-        stuff_classes=CLASSES[2:],
-        instances_ann_file=str(path),
-    )
-    return [sample for sample, _ in pairs], meta
+    return [sample for sample, _ in pairs], coco
 
 
-def make_evaluator(meta, **depth):
+def make_evaluator(**depth):
     init_default_scope('pandepth_mm')
     evaluator = Evaluator(
         [
@@ -167,12 +150,12 @@ def make_evaluator(meta, **depth):
             dict(type='DepthMetric', **depth),
         ]
     )
-    evaluator.dataset_meta = meta
+    evaluator.dataset_meta = META
     return evaluator
 
 
-def run(samples, meta, size=None, **depth):
-    evaluator = make_evaluator(meta, **depth)
+def run(samples, size=None, **depth):
+    evaluator = make_evaluator(**depth)
     for sample in samples:
         evaluator.process([sample], data_batch=None)
     return evaluator.evaluate(len(samples) if size is None else size)
@@ -189,9 +172,9 @@ def same(a, b):
         assert b[key] == value or (math.isnan(value) and math.isnan(b[key]))
 
 
-def test_perfect_prediction(tmp_path):
-    samples, meta = make_set(tmp_path, noise=0)
-    metrics = run(samples, meta)
+def test_perfect_prediction():
+    samples, _ = make_set(noise=0)
+    metrics = run(samples)
     for key in (
         'panoptic/PQ',
         'panoptic/SQ_th',
@@ -209,38 +192,39 @@ def test_perfect_prediction(tmp_path):
         assert metrics[key] == 0, key
     assert metrics['depth/nearest_fill/rmse'] > 0
     assert metrics['depth/classical_fill/rmse'] > 0
+    assert metrics['depth/planar_fill/rmse'] > 0
     assert math.isnan(metrics['panoptic/PQ/Pole'])
     assert math.isnan(metrics['semantic/IoU/Pole'])
     assert math.isnan(metrics['instance/bbox_mAP_l'])  # nothing is large
     assert all(type(v) in (float, int) for v in metrics.values())
 
 
-def test_classwise_is_optional(tmp_path):
-    samples, meta = make_set(tmp_path, n=2)
+def test_classwise_is_optional():
+    samples, _ = make_set(n=2)
     for metric in (PanopticMetric(), SemanticMetric(), InstanceMetric()):
-        metric.dataset_meta = meta
+        metric.dataset_meta = META
         metric.process(None, [s.to_dict() for s in samples])
         assert all(key.count('/') == 1 for key in metric.evaluate(2))
 
 
-def test_repeated_samples_count_once(tmp_path):
-    samples, meta = make_set(tmp_path)
-    expected = run(samples, meta)
+def test_repeated_samples_count_once():
+    samples, _ = make_set()
+    expected = run(samples)
     assert 0.1 < expected['panoptic/PQ'] < 0.95
     padded = [samples[i] for i in (3, 3, 0, 5, 1, 0, 6, 4, 2)]
-    same(run(padded, meta, size=7), expected)
+    same(run(padded, size=7), expected)
 
 
-def test_two_ranks_give_the_table_of_one(tmp_path, monkeypatch):
-    samples, meta = make_set(tmp_path)
-    expected = run(samples, meta)
+def test_two_ranks_give_the_table_of_one(monkeypatch):
+    samples, _ = make_set()
+    expected = run(samples)
     assert 0 < expected['panoptic/DPQ@0.1'] < expected['panoptic/DPQ'] < 1
-    single = make_evaluator(meta)
+    single = make_evaluator()
     single.process(samples, data_batch=None)
     single.evaluate(7)
     # contiguous parts with padding inside, the worst order for mmengine
     parts = [[0, 1, 2, 3], [3, 4, 5, 6]]
-    ranks = [make_evaluator(meta) for _ in parts]
+    ranks = [make_evaluator() for _ in parts]
     for rank, part in zip(ranks, parts, strict=True):
         for i in part:
             rank.process([samples[i]], data_batch=None)
@@ -260,8 +244,8 @@ def _rank(rank, folder, parts):
     torch.distributed.init_process_group(
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
     )
-    samples, meta = make_set(folder / str(rank))
-    evaluator = make_evaluator(meta)
+    samples, _ = make_set()
+    evaluator = make_evaluator()
     for metric in evaluator.metrics:
         metric.collect_dir = str(folder / type(metric).__name__)
     for i in parts[rank]:
@@ -275,24 +259,24 @@ def _rank(rank, folder, parts):
 def test_two_gloo_processes(tmp_path):
     for rank in range(2):
         (tmp_path / str(rank)).mkdir()
-    samples, meta = make_set(tmp_path)
-    expected = run(samples, meta)
+    samples, _ = make_set()
+    expected = run(samples)
     parts = [[0, 1, 2, 3], [3, 4, 5, 6]]
     mp.spawn(_rank, (tmp_path, parts), nprocs=2)
     for rank in range(2):
         same(pickle.loads((tmp_path / f'{rank}.pkl').read_bytes()), expected)
 
 
-def test_ids_of_two_images_may_not_clash(tmp_path):
-    samples, meta = make_set(tmp_path, n=2)
+def test_ids_of_two_images_may_not_clash():
+    samples, _ = make_set(n=2)
     samples[1].set_metainfo(dict(img_id=samples[0].img_id))
     with pytest.raises(InputError, match='img_id'):
-        run(samples, meta)
+        run(samples)
 
 
-def test_what_travels_is_small(tmp_path):
-    samples, meta = make_set(tmp_path)
-    evaluator = make_evaluator(meta)
+def test_what_travels_is_small():
+    samples, _ = make_set()
+    evaluator = make_evaluator()
     for sample in samples:
         evaluator.process([sample], data_batch=None)
     for metric in evaluator.metrics:
@@ -301,22 +285,23 @@ def test_what_travels_is_small(tmp_path):
             assert len(pickle.dumps(result)) < 10_000
 
 
-def test_panoptic_equals_the_functional(tmp_path):
-    samples, meta = make_set(tmp_path, n=1, seed=1)
+def test_panoptic_equals_the_functional():
+    samples, _ = make_set(n=1, seed=1)
     sample = samples[0]
     sample.set_metainfo(dict(img_id=11))
-    _, ids, segments, path = make_frame(np.random.default_rng(4), 11, tmp_path)
-    sample.set_metainfo(dict(segments_info=segments, seg_map_path=str(path)))
+    _, ids, segments = make_frame(np.random.default_rng(4), 11)
+    sample.set_metainfo(dict(segments_info=segments))
+    sample.gt_panoptic_seg.sem_seg = torch.from_numpy(ids)[None]
     # one car over the left half, stuff road elsewhere, void below
     pred = np.full(SHAPE, 2)
     pred[:, :48] = 1001
     pred[40:] = len(CLASSES)
     sample.pred_panoptic_seg.sem_seg = torch.from_numpy(pred)[None]
     metric = PanopticMetric(classwise=True)
-    metric.dataset_meta = meta
+    metric.dataset_meta = META
     metric.process(None, [sample.to_dict()])
     expected = panoptic_stats(
-        ids,
+        np.where(ids == len(CLASSES), 0, ids),
         segments,
         np.where(pred == len(CLASSES), 0, pred),
         [dict(id=2, category=2), dict(id=1001, category=1)],
@@ -331,7 +316,7 @@ def test_panoptic_equals_the_functional(tmp_path):
     assert metrics['panoptic/PQ/Road'] == iou / (tp + fp / 2 + fn / 2)
 
 
-def coco_results(samples, kind):
+def as_coco(samples, kind):
     results = []
     for sample in samples:
         pred = sample.pred_instances
@@ -353,20 +338,18 @@ def coco_results(samples, kind):
 
 
 @pytest.mark.parametrize('kind', ['bbox', 'segm'])
-def test_ap_equals_pycocotools(tmp_path, kind):
-    samples, meta = make_set(tmp_path, n=9)
+def test_ap_equals_pycocotools(kind):
+    samples, coco = make_set(n=9)
     metric = InstanceMetric(metric=kind, classwise=True)
-    metric.dataset_meta = meta
+    metric.dataset_meta = META
     metric.process(None, [s.to_dict() for s in samples])
     metrics = metric.evaluate(9)
 
-    data = read_json(meta['instances_ann_file'])
-    for ann in data['annotations']:
-        ann['id'] += 1  # pycocotools needs ids > 0
-    write_json(tmp_path / 'shifted.json', data)
+    gt = COCO()
+    gt.dataset = coco
     with contextlib.redirect_stdout(io.StringIO()):
-        gt = COCO(str(tmp_path / 'shifted.json'))
-        oracle = COCOeval(gt, gt.loadRes(coco_results(samples, kind)), kind)
+        gt.createIndex()
+        oracle = COCOeval(gt, gt.loadRes(as_coco(samples, kind)), kind)
         oracle.evaluate()
         oracle.accumulate()
         oracle.summarize()
@@ -386,66 +369,55 @@ def test_ap_equals_pycocotools(tmp_path, kind):
         assert metrics[f'instance/{kind}_mAP/{name}'] == pytest.approx(oracle.stats[0], abs=1e-12)
 
 
-def test_boxes_and_masks_are_told_apart(tmp_path):
-    samples, meta = make_set(tmp_path, noise=0)
+def test_boxes_and_masks_are_told_apart():
+    samples, _ = make_set(noise=0)
     for sample in samples:  # right boxes around wrong masks
         masks = sample.pred_instances.masks
         sample.pred_instances.masks = torch.zeros_like(masks)
-    metrics = run(samples, meta)
+    metrics = run(samples)
     assert metrics['instance/bbox_mAP'] == pytest.approx(1)
     assert metrics['instance/segm_mAP'] == 0
 
 
-def test_ap_without_detections_is_zero(tmp_path, capsys):
-    samples, meta = make_set(tmp_path, n=3)
+def test_ap_without_detections_is_zero(capsys):
+    samples, _ = make_set(n=3)
     for sample in samples:
         sample.pred_instances = sample.pred_instances[:0]
     metric = InstanceMetric()
-    metric.dataset_meta = meta
+    metric.dataset_meta = META
     metric.process(None, [s.to_dict() for s in samples])
     metrics = metric.evaluate(3)
     assert metrics['instance/bbox_mAP'] == metrics['instance/segm_mAP'] == 0
     assert 'Average Precision' not in capsys.readouterr().out
 
 
-def test_ap_counts_only_processed_images(tmp_path):
-    samples, meta = make_set(tmp_path, noise=0)
+def test_ap_counts_only_processed_images():
+    samples, _ = make_set(noise=0)
     metric = InstanceMetric('bbox')
-    metric.dataset_meta = meta
+    metric.dataset_meta = META
     metric.process(None, [s.to_dict() for s in samples[:3]])
     assert metric.evaluate(3)['instance/bbox_mAP'] == pytest.approx(1)
 
 
-def test_instance_ground_truth_is_checked_early(tmp_path):
-    _, meta = make_set(tmp_path, n=1)
-    metric = InstanceMetric()
-    for change, message in (
-        (dict(instances_ann_file=str(tmp_path / 'no.json')), 'no such file'),
-        (dict(instances_ann_file=None), 'instances_ann_file'),
-        (dict(thing_classes=('Car', 'Tram')), 'categories'),
-    ):
-        with pytest.raises(InputError, match=message):
-            metric.dataset_meta = {**meta, **change}
-    meta.pop('instances_ann_file')
-    with pytest.raises(InputError, match='instances_ann_file'):
-        metric.dataset_meta = meta
+def test_crowds_are_neither_found_nor_missed():
+    samples, _ = make_set(n=2, noise=0)
+    things = [s for s in samples[1].segments_info if s['isthing']]
+    assert len(things) == 3
+    things[0]['iscrowd'] = True
+    kept = samples[1].pred_instances
+    for pred in (kept, kept[1:]):
+        samples[1].pred_instances = pred
+        metrics = run(samples)
+        assert metrics['instance/bbox_mAP'] == metrics['instance/segm_mAP'] == pytest.approx(1)
+    samples[1].pred_instances = kept[:2]
+    assert run(samples)['instance/segm_mAP'] < 1
 
 
-def test_instance_image_must_be_annotated(tmp_path):
-    samples, meta = make_set(tmp_path, n=1)
-    samples[0].set_metainfo(dict(img_id=99))
-    metric = InstanceMetric()
-    metric.dataset_meta = meta
-    metric.process(None, [samples[0].to_dict()])
-    with pytest.raises(InputError, match='no image with id 99'):
-        metric.evaluate(1)
-
-
-def test_depth_equals_the_functional(tmp_path):
-    samples, meta = make_set(tmp_path, n=3)
+def test_depth_equals_the_functional():
+    samples, _ = make_set(n=3)
     samples[2].gt_depth_map.data.zero_()
     samples[0].pred_depth_map.data[:] = -1
-    metrics = run(samples, meta)
+    metrics = run(samples)
     model, fill, pooled = [], [], []
     for sample in samples[:2]:
         gt = sample.gt_depth_map.data[0].numpy()
@@ -465,19 +437,19 @@ def test_depth_equals_the_functional(tmp_path):
     )
 
 
-def test_depth_input_without_points(tmp_path):
-    samples, meta = make_set(tmp_path, n=1)
+def test_depth_input_without_points():
+    samples, _ = make_set(n=1)
     samples[0].sparse_depth.data.zero_()
-    metrics = run(samples, meta)
+    metrics = run(samples)
     assert metrics['depth/classical_fill/n_clamped'] == np.sum(
         samples[0].gt_depth_map.data.numpy() > 0
     )
 
 
-def test_depth_options(tmp_path):
-    samples, meta = make_set(tmp_path, n=2)
-    metrics = run(samples, meta)
-    near = run(samples, meta, fills=(), max_depth=20.0)
+def test_depth_options():
+    samples, _ = make_set(n=2)
+    metrics = run(samples)
+    near = run(samples, fills=(), max_depth=20.0)
     assert not any('fill' in key for key in near)
     assert near['depth/rmse'] != metrics['depth/rmse']
     with pytest.raises(InputError, match='fills'):
@@ -497,15 +469,17 @@ def test_depth_options(tmp_path):
         (DepthMetric, 'gt_depth_map'),
         (DepthMetric, 'sparse_depth'),
         (PanopticMetric, 'segments_info'),
+        (PanopticMetric, 'gt_panoptic_seg'),
+        (InstanceMetric, 'gt_panoptic_seg'),
         (PanopticMetric, 'img_id'),
     ],
 )
-def test_missing_prediction_is_named(tmp_path, cls, field):
-    samples, meta = make_set(tmp_path, n=1)
+def test_missing_prediction_is_named(cls, field):
+    samples, _ = make_set(n=1)
     sample = samples[0].to_dict()
     sample.pop(field)
     metric = cls()
-    metric.dataset_meta = meta
+    metric.dataset_meta = META
     with pytest.raises(InputError, match=field):
         metric.process(None, [sample])
 
@@ -518,20 +492,20 @@ def test_missing_prediction_is_named(tmp_path, cls, field):
         (DepthMetric, 'pred_depth_map', 'data'),
     ],
 )
-def test_wrong_size_is_refused(tmp_path, cls, field, key):
-    samples, meta = make_set(tmp_path, n=1)
+def test_wrong_size_is_refused(cls, field, key):
+    samples, _ = make_set(n=1)
     sample = samples[0].to_dict()
     sample[field] = {key: sample[field][key][:, :-1]}
     metric = cls()
-    metric.dataset_meta = meta
+    metric.dataset_meta = META
     with pytest.raises(InputError, match='48'):
         metric.process(None, [sample])
 
 
-def test_fewer_images_than_the_set_is_said(tmp_path, monkeypatch):
-    samples, meta = make_set(tmp_path, n=2)
+def test_fewer_images_than_the_set_is_said(monkeypatch):
+    samples, _ = make_set(n=2)
     metric = SemanticMetric()
-    metric.dataset_meta = meta
+    metric.dataset_meta = META
     metric.process(None, [s.to_dict() for s in samples])
     said = []
     monkeypatch.setattr(

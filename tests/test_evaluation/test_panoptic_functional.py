@@ -16,7 +16,6 @@ from panoptic_pairs import (
 
 from pandepth_mm.evaluation.functional import (
     class_confusion,
-    decode_panoptic,
     overlap_table,
     panoptic_stats,
     panoptic_summary,
@@ -174,24 +173,6 @@ def test_perfect_and_empty():
     nothing = panoptic_stats(gt * 0, [], gt * 0, [], NUM_CLASSES)
     assert nothing.sum() == 0
     assert np.isnan(panoptic_summary(nothing, IS_THING)['PQ'])
-
-
-def test_decode_panoptic():
-    sem_seg = np.array([[1000, 2000, 3], [1002, NUM_CLASSES, 255], [3, 3, 1000]])
-    ids, segments = decode_panoptic(sem_seg, NUM_CLASSES)
-    assert [s['category'] for s in segments] == [3, 0, 2, 0]
-    by_id = {s['id']: s['category'] for s in segments}
-    assert ids[1, 1] == ids[1, 2] == 0  # void by label, whichever it is
-    assert ids[0, 0] == ids[2, 2] != ids[0, 1]
-    assert by_id[ids[0, 0]] == by_id[ids[0, 1]] == 0
-    assert by_id[ids[1, 0]] == 2
-    assert by_id[ids[0, 2]] == 3
-
-
-def test_decode_keeps_label_zero_without_instance():
-    ids, segments = decode_panoptic(np.zeros((2, 2), int), NUM_CLASSES)
-    assert segments == [dict(id=1, category=0)]
-    assert (ids == 1).all()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import math
 import pickle
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,7 +11,6 @@ from mmengine.structures import PixelData
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation import PanopticMetric
-from pandepth_mm.fileio import write_panoptic_png
 
 CLASSES = ('Car', 'Road', 'Sky')
 META = dict(classes=CLASSES, thing_classes=('Car',), stuff_classes=CLASSES[1:])
@@ -24,34 +22,28 @@ def pixel(array, key, dtype=torch.long):
     return PixelData(**{key: torch.as_tensor(array, dtype=dtype)[None]})
 
 
-def make_sample(folder, img_id=1, dense=False):
+def make_sample(img_id=1, dense=False):
     """Sky (without depth) over road, a car of 2 x 4 pixels, right labels."""
     labels = np.repeat([2, 2, 1, 1, 1, 1], 8).reshape(SHAPE)
     labels[3:5, 2:6] = 0
-    path = folder / f'{img_id}.png'
-    ids = labels + 10
-    ids[0, 0] = 0
-    write_panoptic_png(path, ids)
-    truth = np.where(labels == 2, 0, 20.0)
-    sparse = np.where(np.arange(8) % 4 == 0, truth, 0)
+    ids = np.where(labels == 0, 1000, labels)
+    ids[0, 0] = len(CLASSES)
+    gt = np.where(labels == 2, 0, 20.0)
+    sparse = np.where(np.arange(8) % 4 == 0, gt, 0)
     sample = DetDataSample(
         metainfo=dict(
             img_id=img_id,
             img_path=f'{img_id}.jpg',
             ori_shape=SHAPE,
-            seg_map_path=str(path),
             segments_info=[
-                dict(id=k + 10, category=k, iscrowd=0, area=int(np.sum(ids == k + 10)))
-                for k in range(3)
+                dict(id=i, category=i % 1000, isthing=i == 1000, iscrowd=False)
+                for i in (1000, 1, 2)
             ],
         )
     )
+    sample.gt_panoptic_seg = pixel(ids, 'sem_seg')
     if dense:
-        raw = np.where(truth > 0, truth * 100, 65535).astype(np.uint16)
-        cv2.imwrite(str(folder / f'{img_id}_depth.png'), raw)
-        sample.set_metainfo(
-            dict(dense_depth_path=str(folder / f'{img_id}_depth.png'), dense_depth_scale=100.0)
-        )
+        sample.dense_depth = pixel(gt, 'data', torch.float)
     panoptic = np.where(labels == 0, 1000, labels)
     sample.pred_panoptic_seg = pixel(panoptic, 'sem_seg')
     sample.pred_panoptic_baseline = pixel(np.where(labels == 0, 3, labels), 'sem_seg')
@@ -68,8 +60,8 @@ def evaluate(*samples, **options):
     return metric.evaluate(len(samples)), metric
 
 
-def test_dense_truth_is_used(tmp_path):
-    metrics, metric = evaluate(make_sample(tmp_path, dense=True))
+def test_dense_truth_is_used():
+    metrics, metric = evaluate(make_sample(dense=True))
     assert metrics['panoptic/PQ'] == 1
     # the whole car is void at 0.1, and right at 0.25
     assert metrics['panoptic/DPQ@0.1_th'] == 0
@@ -86,8 +78,8 @@ def test_dense_truth_is_used(tmp_path):
     assert all(type(v) is float for v in metrics.values())
 
 
-def test_sparse_truth_where_none_is_dense(tmp_path):
-    metrics, metric = evaluate(make_sample(tmp_path), make_sample(tmp_path, 2, dense=True))
+def test_sparse_truth_where_none_is_dense():
+    metrics, metric = evaluate(make_sample(), make_sample(2, dense=True))
     # in the first image 2 of the car's 8 pixels are tested: still a match
     assert metrics['panoptic/DPQ@0.1_th'] == (6 / 8) / (1 + 1 / 2)
     assert metrics['panoptic/DPQ_tested'] == (8 + 32) / 96
@@ -95,8 +87,8 @@ def test_sparse_truth_where_none_is_dense(tmp_path):
 
 
 @pytest.mark.parametrize('dense', [False, True])
-def test_truth_beyond_the_range_is_none(tmp_path, dense):
-    sample = make_sample(tmp_path, dense=dense)
+def test_truth_beyond_the_range_is_none(dense):
+    sample = make_sample(dense=dense)
     metrics, _ = evaluate(sample, max_depth=19.0)
     assert metrics['panoptic/DPQ_tested'] == 0
     assert metrics['panoptic/DPQ'] == 1
@@ -104,8 +96,8 @@ def test_truth_beyond_the_range_is_none(tmp_path, dense):
     assert metrics['panoptic/DPQ_tested'] > 0
 
 
-def test_twice_the_depth_leaves_nothing_that_is_tested(tmp_path):
-    sample = make_sample(tmp_path, dense=True)
+def test_twice_the_depth_leaves_nothing_that_is_tested():
+    sample = make_sample(dense=True)
     sample.pred_depth_map.data[:] = 40
     metrics, _ = evaluate(sample)
     assert metrics['panoptic/DPQ_th'] == 0
@@ -114,8 +106,8 @@ def test_twice_the_depth_leaves_nothing_that_is_tested(tmp_path):
     assert evaluate(sample)[0]['panoptic/DPQ_st'] == 0.5
 
 
-def test_heuristic_fusion_has_its_own_numbers(tmp_path):
-    metrics, metric = evaluate(make_sample(tmp_path, dense=True), heuristic_fusion=True)
+def test_heuristic_fusion_has_its_own_numbers():
+    metrics, metric = evaluate(make_sample(dense=True), heuristic_fusion=True)
     assert metrics['panoptic/PQ_th'] == 1
     assert metrics['panoptic/heuristic_fusion/PQ_th'] == 0  # all cars void
     assert metrics['panoptic/heuristic_fusion/PQ_st'] == 1
@@ -126,8 +118,8 @@ def test_heuristic_fusion_has_its_own_numbers(tmp_path):
     assert metric.details['confusion']['counts'][0] == [8, 0, 0, 0]
 
 
-def test_details(tmp_path):
-    sample = make_sample(tmp_path)
+def test_details():
+    sample = make_sample()
     sample.pred_panoptic_seg.sem_seg[0, 5] = 2
     metrics, metric = evaluate(sample)
     confusion = metric.details['confusion']
@@ -144,8 +136,8 @@ def test_details(tmp_path):
     assert metric.details['confusion']['counts'] == [[0] * 4] * 4
 
 
-def test_without_lambdas_no_depth_is_needed(tmp_path):
-    sample = make_sample(tmp_path).to_dict()
+def test_without_lambdas_no_depth_is_needed():
+    sample = make_sample().to_dict()
     for field in ('gt_depth_map', 'pred_depth_map'):
         sample.pop(field)
     metric = PanopticMetric()
@@ -157,9 +149,11 @@ def test_without_lambdas_no_depth_is_needed(tmp_path):
     assert 'depth_truth' not in metric.details
 
 
-@pytest.mark.parametrize('field', ['pred_depth_map', 'gt_depth_map', 'pred_panoptic_baseline'])
-def test_missing_input_is_named(tmp_path, field):
-    sample = make_sample(tmp_path).to_dict()
+@pytest.mark.parametrize(
+    'field', ['pred_depth_map', 'gt_depth_map', 'pred_panoptic_baseline', 'gt_panoptic_seg']
+)
+def test_missing_input_is_named(field):
+    sample = make_sample().to_dict()
     sample.pop(field)
     metric = PanopticMetric(depth_lambdas=LAMBDAS, heuristic_fusion=True)
     metric.dataset_meta = META
@@ -170,13 +164,20 @@ def test_missing_input_is_named(tmp_path, field):
 @pytest.mark.parametrize(
     'field, key', [('pred_depth_map', 'data'), ('pred_panoptic_baseline', 'sem_seg')]
 )
-def test_wrong_size_is_refused(tmp_path, field, key):
-    sample = make_sample(tmp_path).to_dict()
+def test_wrong_size_is_refused(field, key):
+    sample = make_sample().to_dict()
     sample[field] = {key: sample[field][key][:, :-1]}
     metric = PanopticMetric(depth_lambdas=LAMBDAS, heuristic_fusion=True)
     metric.dataset_meta = META
     with pytest.raises(InputError, match='shape'):
         metric.process(None, [sample])
+
+
+def test_segments_are_those_of_the_map():
+    sample = make_sample()
+    sample.set_metainfo(dict(segments_info=sample.segments_info[1:]))
+    with pytest.raises(InputError, match='segments_info'):
+        evaluate(sample)
 
 
 def test_wrong_options():
@@ -186,13 +187,14 @@ def test_wrong_options():
     assert PanopticMetric(depth_lambdas=[0.5, 0.1]).lambdas == [0.1, 0.5]
 
 
-def test_many_classes_leave_little(tmp_path):
+def test_many_classes_leave_little():
     """COCO has 133 classes; a dense matrix of them is 140 kB."""
     classes = tuple(f'class{i}' for i in range(133))
     rng = np.random.default_rng(0)
-    sample = make_sample(tmp_path, dense=True)
+    sample = make_sample(dense=True)
     labels = rng.integers(0, 133, SHAPE)
     sample.pred_panoptic_seg.sem_seg[0] = torch.from_numpy(labels)
+    sample.gt_panoptic_seg.sem_seg[0, 0, 0] = 133
     metric = PanopticMetric(depth_lambdas=LAMBDAS)
     metric.dataset_meta = dict(
         classes=classes, thing_classes=classes[:80], stuff_classes=classes[80:]

@@ -1,8 +1,16 @@
 """The table for people and the JSON for programs."""
 
 import json
+from types import SimpleNamespace
 
-from pandepth_mm.evaluation import format_class_table, format_table
+from pandepth_mm import evaluation
+from pandepth_mm.evaluation import (
+    DepthLegacyMetric,
+    DepthMetric,
+    InstanceMetric,
+    PanopticMetric,
+    SemanticMetric,
+)
 from pandepth_mm.evaluation.metrics_file import write_metrics
 
 METRICS = {
@@ -28,7 +36,20 @@ METRICS = {
     'depth/n_clamped': 7,
     'depth/nearest_fill/rmse': 2345.6,
     'depth/classical_fill/rmse': 3456.7,
+    'depth/planar_fill/rmse': 4567.8,
 }
+
+
+def format_table(values, lambdas=()):
+    """The table of all metrics that have one, in the order of the configs."""
+    metrics = [
+        PanopticMetric(depth_lambdas=lambdas, heuristic_fusion=True),
+        SemanticMetric(),
+        InstanceMetric(),
+        DepthMetric(),
+        DepthLegacyMetric(),
+    ]
+    return evaluation.format_table(values, metrics)
 
 
 def cells(table):
@@ -53,6 +74,7 @@ def test_values_and_units():
     assert rows['model'] == ['1234.6', '400.0', '2.5', '1.2', '1500.0', '98.8']
     assert rows['nearest fill'][0] == '2345.6'
     assert rows['classical fill'][0] == '3456.7'
+    assert rows['planar fill'][0] == '4567.8'
     assert 'model: 7 depths' in format_table(METRICS)
 
 
@@ -68,7 +90,7 @@ def test_depth_aware_rows():
         'panoptic/heuristic_fusion/PQ': 0.36,
         'panoptic/heuristic_fusion/DPQ_st': 0.35,
     }
-    table = format_table(metrics)
+    table = format_table(metrics, (0.25, 0.1))
     rows = cells(table)
     assert rows['panoptic'] == ('PQ % SQ % RQ % DPQ % DPQ@0.1 % DPQ@0.25 %').split()
     assert rows['all'][3:] == ['30.00', '20.00', '31.00']
@@ -81,7 +103,8 @@ def test_depth_aware_rows():
 
 
 def test_columns_line_up():
-    for block in format_table(METRICS).split('\n\n')[:-1]:
+    *blocks, _, by_class = format_table(METRICS).split('\n\n')
+    for block in [*blocks, by_class]:
         assert len({len(line) for line in block.splitlines()}) == 1
 
 
@@ -106,11 +129,23 @@ def test_only_what_exists():
 
 
 def test_class_table():
-    rows = cells(format_class_table(METRICS))
+    rows = cells(format_table(METRICS))
     assert rows['class'] == 'PQ % IoU %'.split()
     assert rows['Car'] == ['12.50', '50.00']
     assert rows['Road'] == ['90.00', '-']
-    assert format_class_table({'panoptic/PQ': 1.0}) == ''
+    assert 'class ' not in format_table({'panoptic/PQ': 1.0})
+
+
+def test_the_prefix_is_the_metrics_own():
+    metrics = [SemanticMetric(prefix='night'), SemanticMetric()]
+    table = evaluation.format_table({'night/mIoU': 0.25, 'night/IoU/Car': 0.5}, metrics)
+    assert cells(table)['night'] == 'mIoU % mAcc % aAcc %'.split()
+    assert cells(table)['all classes'] == ['25.00', '-', '-']
+    assert cells(table)['Car'] == ['50.00'] and 'semantic' not in table
+
+
+def test_metrics_of_others_print_nothing():
+    assert evaluation.format_table({'coco/mAP': 0.5}, [SimpleNamespace(prefix='coco')]) == ''
 
 
 def test_table_of_what_was_read_back(tmp_path):

@@ -318,6 +318,7 @@ def share_of_evaluation(args: argparse.Namespace) -> None:
     import torch
 
     from pandepth_mm.engine.launch import build_runner, load_config
+    from pandepth_mm.registry import type_name
 
     cfg = load_config(args)
     if args.checkpoint:
@@ -326,7 +327,7 @@ def share_of_evaluation(args: argparse.Namespace) -> None:
         cfg.test_dataloader.dataset.indices = args.frames
     metrics = cfg.test_evaluator
     for metric in [metrics] if isinstance(metrics, dict) else metrics:
-        if metric['type'].endswith('DepthMetric'):
+        if type_name(metric).startswith('Depth'):
             metric['fills'] = ()
     runner = build_runner(cfg, args.trust_checkpoint)
     spent: dict[str, float] = {}

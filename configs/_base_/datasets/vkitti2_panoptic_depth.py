@@ -66,6 +66,7 @@ val_evaluator = [
     ),  # as of gt_depth_map, see vkitti2.py --max-depth
     dict(type='SemanticMetric'),
     dict(type='InstanceMetric'),
-    dict(type='DepthMetric', breakdown=('range', 'input_distance', 'edge', 'class', 'instance')),
+    dict(type='DepthMetric'),
+    dict(type='DepthBreakdownMetric'),
 ]
 test_evaluator = val_evaluator

@@ -11,8 +11,6 @@ model = dict(
     joint_head=None,
     panoptic_fusion=None,
 )
-val_evaluator = [
-    dict(type='DepthMetric', breakdown=('range', 'input_distance', 'edge', 'class', 'instance'))
-]
+val_evaluator = [dict(type='DepthMetric'), dict(type='DepthBreakdownMetric')]
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='depth/rmse', rule='less'))

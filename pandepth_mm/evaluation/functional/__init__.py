@@ -25,7 +25,6 @@ from pandepth_mm.evaluation.functional.depth_panoptic import (
 )
 from pandepth_mm.evaluation.functional.panoptic import (
     class_confusion,
-    decode_panoptic,
     match_segments,
     overlap_table,
     panoptic_stats,
@@ -41,7 +40,6 @@ __all__ = [
     'class_confusion',
     'classical_fill',
     'confusion_matrix',
-    'decode_panoptic',
     'depth_error_bins',
     'depth_means',
     'depth_panoptic_stats',

@@ -6,7 +6,7 @@ given too. In contrast to the devkit, which interpolates where a prediction
 is missing, a depth that is no positive finite number is counted and set to
 ``MIN_DEPTH``: a hole then costs what it should.
 
-With d the predicted and d* the true depth, and the mean over pixels:
+With d the predicted depth and d* the ground truth, and the mean over pixels:
 
     rmse, mae           sqrt(mean (d - d*)^2), mean |d - d*|; mm
     irmse, imae         the same of 1/d - 1/d*; 1/km
@@ -44,7 +44,7 @@ ERRORS = (
 ROW = ('n_valid', 'n_clamped') + ERRORS + ('log_bias',)
 
 
-def truth_mask(gt: np.ndarray, max_depth: float | None = None) -> np.ndarray:
+def gt_mask(gt: np.ndarray, max_depth: float | None = None) -> np.ndarray:
     """Where there is ground truth to compare with.
 
     Args:
@@ -58,6 +58,11 @@ def truth_mask(gt: np.ndarray, max_depth: float | None = None) -> np.ndarray:
     if max_depth is not None:
         valid &= gt <= max_depth
     return valid
+
+
+def drop_beyond(depth: np.ndarray, max_depth: float | None) -> np.ndarray:
+    """Set what is farther than ``max_depth`` metres to 0; None keeps all."""
+    return depth if max_depth is None else np.where(depth > max_depth, 0, depth)
 
 
 def clamp(pred: np.ndarray) -> tuple[np.ndarray, int]:
@@ -109,7 +114,7 @@ def depth_row(gt: np.ndarray, pred: np.ndarray, max_depth: float | None = None) 
     """
     if gt.shape != pred.shape:
         raise ValueError(f'ground truth of shape {gt.shape}, prediction of shape {pred.shape}')
-    valid = truth_mask(gt, max_depth)
+    valid = gt_mask(gt, max_depth)
     gt = gt[valid].astype(np.float64)
     row = np.full(len(ROW), np.nan)
     row[:2] = len(gt), 0
@@ -147,7 +152,7 @@ def depth_means(rows: np.ndarray) -> dict[str, float]:
         The mean of each of ``ERRORS`` over the images that have ground
         truth; NaN if none has.
     """
-    rows = _with_truth(rows)
+    rows = _with_gt(rows)
     if not len(rows):
         return dict.fromkeys(ERRORS, float('nan'))
     return {name: float(_column(rows, name).mean()) for name in ERRORS}
@@ -163,7 +168,7 @@ def depth_pooled(rows: np.ndarray) -> dict[str, float]:
         Each of ``ERRORS`` as if all images were one; NaN without any ground
         truth.
     """
-    rows = _with_truth(rows)
+    rows = _with_gt(rows)
     if not len(rows):
         return dict.fromkeys(ERRORS, float('nan'))
     weights = _column(rows, 'n_valid') / _column(rows, 'n_valid').sum()
@@ -197,7 +202,7 @@ def depth_summary(rows: np.ndarray) -> dict[str, float]:
     summary = depth_means(rows)
     summary['rmse_pooled'] = depth_pooled(rows)['rmse']
     summary['n_clamped'] = int(_column(rows, 'n_clamped').sum())
-    summary['n_images_without_gt'] = len(rows) - len(_with_truth(rows))
+    summary['n_images_without_gt'] = len(rows) - len(_with_gt(rows))
     return summary
 
 
@@ -205,6 +210,6 @@ def _column(rows: np.ndarray, name: str) -> np.ndarray:
     return rows[:, ROW.index(name)]
 
 
-def _with_truth(rows: np.ndarray) -> np.ndarray:
+def _with_gt(rows: np.ndarray) -> np.ndarray:
     rows = np.asarray(rows, dtype=np.float64).reshape(-1, len(ROW))
     return rows[_column(rows, 'n_valid') > 0]

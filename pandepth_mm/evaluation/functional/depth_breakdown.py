@@ -69,13 +69,13 @@ def depth_edges(
     """Find the pixels at depth edges.
 
     Two neighbours (left and right, or above and below) form a jump if both
-    have a truth and the farther is more than ``ratio`` times as far as the
+    have ground truth and the farther is more than ``ratio`` times as far as the
     nearer. At 1.1 a street seen from 1.5 m at f = 725 is no edge up to about
-    100 m. Where one of them has no truth (the sky) there is no jump: it
+    100 m. Where one of them has none (the sky) there is no jump: it
     has no depth to be mixed up with.
 
     Args:
-        dense: float (H, W), metres, 0 = no truth.
+        dense: float (H, W), metres, 0 = no ground truth.
         ratio: Least ratio of the depths.
         radius: How far the edge reaches, in pixels: a square of 2 radius + 1
             pixels around each of the two pixels of a jump.
@@ -122,7 +122,7 @@ def pixel_sums(groups: np.ndarray, gt: np.ndarray, preds: Sequence[np.ndarray]) 
     Returns:
         The groups that occur, int (G,), ascending; and float64 (P, G, 4):
         number of pixels, sums of |error| in m, of its square in m^2 and of
-        |error| / truth.
+        |error| / ground truth.
     """
     present = np.flatnonzero(np.bincount(groups))
     gt = gt.astype(np.float64)

@@ -5,7 +5,7 @@ relative depth error |d - d*| / d* exceeds lambda has become void. Defined by
 Qiao et al., "ViP-DeepLab", CVPR 2021, for video (DVPQ, of which this is the
 case of one frame), and by Gao et al., "PanopticDepth", CVPR 2022, for single
 images; its mean over lambda = 0.1, 0.25 and 0.5 is the number to compare.
-Pixels without depth truth keep their prediction, as in the evaluation code
+Pixels without depth ground truth keep their prediction, as in the evaluation code
 of ViP-DeepLab.
 
 Void in the prediction is not forgiven, but a prediction that vanishes is no
@@ -27,7 +27,7 @@ from pandepth_mm.evaluation.functional.panoptic import (
     panoptic_summary,
 )
 
-# Bin of the pixels without depth truth; the others are in bin 1 + the number
+# Bin of the pixels without depth ground truth; the others are in bin 1 + the number
 # of lambdas that their error exceeds.
 UNTESTED = 0
 
@@ -41,7 +41,7 @@ def depth_error_bins(
     rounded too: what is equal there does not exceed.
 
     Args:
-        gt_depth: float (H, W), metres, 0 = no truth.
+        gt_depth: float (H, W), metres, 0 = no ground truth.
         pred_depth: float (H, W), metres; a depth <= 0 or not finite exceeds
             every lambda.
         lambdas: n limits of the absolute relative error, ascending.
@@ -51,7 +51,7 @@ def depth_error_bins(
     """
     if gt_depth.shape != pred_depth.shape:
         raise ValueError(
-            f'depth truth of shape {gt_depth.shape}, prediction of shape {pred_depth.shape}'
+            f'depth ground truth of shape {gt_depth.shape}, prediction of shape {pred_depth.shape}'
         )
     with np.errstate(divide='ignore', invalid='ignore'):
         error = np.abs(pred_depth - gt_depth)
@@ -66,7 +66,7 @@ def depth_error_bins(
 
 
 def num_bins(lambdas: Sequence[float]) -> int:
-    """Number of bins: no truth, none exceeded, 1 .. n exceeded."""
+    """Number of bins: no ground truth, none exceeded, 1 .. n exceeded."""
     return 2 + len(lambdas)
 
 

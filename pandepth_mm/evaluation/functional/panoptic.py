@@ -30,38 +30,6 @@ IOU, TP, FP, FN = range(4)
 UNLISTED_ROW, VOID_ROW, FIRST_SEGMENT = 0, 1, 2
 
 
-def decode_panoptic(
-    sem_seg: np.ndarray, num_classes: int, instance_offset: int = 1000
-) -> tuple[np.ndarray, list[dict]]:
-    """Turn mmdet's panoptic map into segment ids and their categories.
-
-    Args:
-        sem_seg: int (H, W), label + instance_offset * instance; a label >=
-            ``num_classes`` is void.
-        num_classes: Number of classes.
-        instance_offset: mmdet's ``INSTANCE_OFFSET``.
-
-    Returns:
-        Segment ids int32 (H, W), 1..n with 0 = void, and the n segments as
-        dicts with ``id`` and ``category`` (the label).
-
-    Raises:
-        ValueError: Negative or absurdly large ids.
-    """
-    flat = sem_seg.ravel()
-    starts, lengths = find_runs(flat)
-    values = flat[starts]
-    _check_ids(values, 'panoptic ids')
-    present = np.unique(values)
-    present = present[present % instance_offset < num_classes]
-    lookup = np.zeros(int(values.max(initial=0)) + 1, dtype=np.int32)
-    lookup[present] = np.arange(1, len(present) + 1)
-    segments = [
-        dict(id=i + 1, category=int(value % instance_offset)) for i, value in enumerate(present)
-    ]
-    return np.repeat(lookup[values], lengths).reshape(sem_seg.shape), segments
-
-
 def find_runs(*maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut flat maps into runs of pixels that are equal in each of them.
 

@@ -12,7 +12,6 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.evaluation.functional.panoptic import decode_panoptic
 from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric
 from pandepth_mm.evaluation.prediction_files import (
     BOXES,
@@ -37,7 +36,7 @@ from pandepth_mm.fileio import (
 from pandepth_mm.registry import METRICS
 from pandepth_mm.structures.annotations import read_annotations
 from pandepth_mm.structures.coco_results import coco_results
-from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET, VOID_LABEL
+from pandepth_mm.structures.panoptic_ids import VOID_LABEL, decode_panoptic
 from pandepth_mm.version import stack_summary
 
 
@@ -54,9 +53,7 @@ class FormatPredictions(PerImageMetric):
         out_dir: A new or an empty folder.
         settings: What ``tools/eval_files.py`` needs to know of the test run:
             ``dataset`` (arguments), ``pipeline`` and ``metrics`` (configs).
-        collect_device: Where the ranks' results meet, 'cpu' or 'gpu'.
-        prefix: Unused; there are no metrics.
-        collect_dir: Folder for the exchange between ranks ('cpu' only).
+        **kwargs: Of `PerImageMetric`.
 
     Raises:
         InputError: ``out_dir`` is a file or holds something, or settings
@@ -65,15 +62,8 @@ class FormatPredictions(PerImageMetric):
 
     default_prefix = 'format'
 
-    def __init__(
-        self,
-        out_dir: str,
-        settings: dict | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
-    ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+    def __init__(self, out_dir: str, settings: dict | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         # One rank looks, for all: another might write already.
         found = [_content(out_dir) if is_main_process() else None]
         broadcast_object_list(found)
@@ -148,7 +138,7 @@ class FormatPredictions(PerImageMetric):
     def _write_panoptic(self, sample: dict, kind: str, field: str) -> list[dict]:
         """Write segment ids 1..n; return ``segments_info``."""
         pred = self._prediction(sample, field, 'sem_seg')
-        ids, segments = decode_panoptic(pred, len(self._category_ids), INSTANCE_OFFSET)
+        ids, segments = decode_panoptic(pred, len(self._category_ids))
         write_panoptic_png(self._png(sample, kind), ids)
         return [dict(id=s['id'], category_id=self._category_ids[s['category']]) for s in segments]
 

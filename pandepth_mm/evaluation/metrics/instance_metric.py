@@ -3,33 +3,33 @@
 import contextlib
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from pycocotools import mask as mask_utils
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from pandepth_mm.errors import InputError
-from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric, class_rows, to_numpy
-from pandepth_mm.fileio import read_json
+from pandepth_mm.errors import InputError, require_choice
+from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric, class_rows
+from pandepth_mm.evaluation.table import Column, Table
 from pandepth_mm.registry import METRICS
 
 # COCOeval.stats in its order, under mmdet's names
 _STATS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
+_TITLES = ('mAP %', 'AP50 %', 'AP75 %', 'small %', 'medium %', 'large %')
 
 
 @METRICS.register_module()
 class InstanceMetric(PerImageMetric):
     """COCO AP of boxes and masks by pycocotools, in fractions of 1.
 
-    The ground truth is the COCO instances JSON that the data set names in
-    ``instances_ann_file``; its categories are the ``thing_classes`` of the
-    data set, matched by name. The prediction is ``pred_instances`` with
-    ``bboxes`` (n, 4) in x1 y1 x2 y2 pixels, ``scores``, ``labels`` and
-    ``masks`` (n, H, W), at the original image size. Only images that were
-    processed count. Each image leaves its boxes, scores, labels and RLEs.
+    The ground truth are the things of ``gt_panoptic_seg`` and
+    ``segments_info``, with their boxes, areas and crowds. The prediction is
+    ``pred_instances`` with ``bboxes`` (n, 4) in x1 y1 x2 y2 pixels,
+    ``scores``, ``labels`` and ``masks`` (n, H, W), at the original image
+    size. Each image leaves boxes, scores, labels and RLEs.
 
     Metrics: ``bbox_mAP``, ``bbox_mAP_50``, ``_75``, ``_s``, ``_m``, ``_l``
     and the same with ``segm``. What COCOeval gives as -1, no ground truth of
@@ -38,109 +38,74 @@ class InstanceMetric(PerImageMetric):
 
     Args:
         metric: What to evaluate: 'bbox', 'segm' or both.
-        classwise: Whether to report per-class values too.
-        collect_device: Where the ranks' results meet, 'cpu' or 'gpu'.
-        prefix: Prefix of the metric names.
-        collect_dir: Folder for the exchange between ranks ('cpu' only).
+        **kwargs: Of `PerImageMetric`.
 
     Raises:
-        InputError: An unknown ``metric``; when the data set is known, an
-            instances JSON that is missing, broken or has other categories.
+        InputError: An unknown ``metric``.
     """
 
     default_prefix = 'instance'
+    table = Table(
+        [Column(key, title, 100) for key, title in zip(_STATS, _TITLES, strict=True)],
+        rows={'bbox_{}': 'box', 'segm_{}': 'mask'},
+    )
+    class_columns = (Column('bbox_mAP', 'box mAP %', 100), Column('segm_mAP', 'mask mAP %', 100))
 
-    def __init__(
-        self,
-        metric: str | Sequence[str] = ('bbox', 'segm'),
-        classwise: bool = False,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
-    ) -> None:
-        super().__init__(classwise, collect_device, prefix, collect_dir)
+    def __init__(self, metric: str | Sequence[str] = ('bbox', 'segm'), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.iou_types = (metric,) if isinstance(metric, str) else tuple(metric)
-        if not self.iou_types or set(self.iou_types) - {'bbox', 'segm'}:
-            raise InputError('InstanceMetric', repr(metric), "'bbox', 'segm' or both", 'metric')
-        self._ground_truth: dict = {}
-        self._category_ids: list[int] = []
-
-    @BaseMetric.dataset_meta.setter
-    def dataset_meta(self, dataset_meta: dict) -> None:
-        """Read the ground truth when the data set becomes known.
-
-        The loops set this before the first iteration, so a wrong file is
-        found before the training and not at its first validation.
-        """
-        self._dataset_meta = dataset_meta
-        path = self.meta('instances_ann_file')
-        classes = list(self.meta('thing_classes'))
-        if not path:
-            raise InputError(
-                'InstanceMetric',
-                repr(path),
-                'the path of a COCO instances JSON',
-                'dataset_meta: instances_ann_file',
-            )
-        data = read_json(path)
-        for key in ('images', 'annotations', 'categories'):
-            if not isinstance(data.get(key), list):
-                raise InputError(path, type(data.get(key)).__name__, 'a list', key)
-        ids = {c['name']: c['id'] for c in data['categories']}
-        if set(ids) != set(classes):
-            raise InputError(
-                path,
-                str(sorted(ids)),
-                f'{sorted(classes)}, the thing classes of the data set',
-                'categories',
-            )
-        self._category_ids = [ids[name] for name in classes]
-        self._ground_truth = data
+        for name in self.iou_types or (None,):
+            require_choice(name, ('bbox', 'segm'), 'InstanceMetric', 'metric')
 
     def image_result(self, sample: dict) -> dict:
-        """Boxes, scores, labels and RLEs of one image."""
+        """Detections and ground truth of one image."""
         boxes = self.get_array(sample, 'pred_instances', 'bboxes')
         labels = self.get_array(sample, 'pred_instances', 'labels')
-        if np.any((labels < 0) | (labels >= len(self._category_ids))):
+        num_things = len(self.meta('thing_classes'))
+        if np.any((labels < 0) | (labels >= num_things)):
             raise InputError(
                 'InstanceMetric',
                 f'labels {sorted(set(labels.tolist()))}',
-                f'labels of the {len(self._category_ids)} thing classes',
+                f'labels of the {num_things} thing classes',
                 'pred_instances.labels',
             )
         result = dict(
             bboxes=boxes.reshape(-1, 4),
             scores=self.get_array(sample, 'pred_instances', 'scores'),
             labels=labels,
+            shape=self.get(sample, 'ori_shape')[:2],
+            gt=self._ground_truth(sample),
         )
         if 'segm' in self.iou_types:
-            masks = self.get(sample, 'pred_instances', 'masks')
-            result['masks'] = _encode(masks)
+            result['masks'] = _encode(self.get_array(sample, 'pred_instances', 'masks'))
         return result
 
-    def summarize(self, results: dict[int, dict]) -> dict[str, float]:
-        """AP of the whole set.
-
-        Raises:
-            InputError: An image that the instances JSON does not list.
-        """
-        classes = self.meta('thing_classes')
-        known = {image['id'] for image in self._ground_truth['images']}
-        missing = sorted(set(results) - known)
-        if missing:
-            raise InputError(
-                self.meta('instances_ann_file'),
-                f'no image with id {missing[0]}',
-                'the image ids of the panoptic annotations',
-                'images',
+    def _ground_truth(self, sample: dict) -> list[dict]:
+        """The things of one image as COCO annotations without ids."""
+        numbers, segments = self.gt_segments(sample)
+        things = [segment for segment in segments if segment['isthing']]
+        rles = _encode(np.stack([numbers == s['id'] for s in things])) if things else []
+        return [
+            dict(
+                category_id=segment['category'],
+                iscrowd=int(segment['iscrowd']),
+                segmentation=rle,
+                area=int(mask_utils.area(rle)),
+                bbox=mask_utils.toBbox(rle).tolist(),
             )
+            for segment, rle in zip(things, rles, strict=True)
+        ]
+
+    def summarize(self, results: dict[int, dict]) -> dict[str, float]:
+        """AP of the whole set."""
+        classes = self.meta('thing_classes')
         metrics: dict[str, float] = {}
         per_class: dict[str, np.ndarray] = {}
         for iou_type in self.iou_types:
             evaluator = self._evaluate(results, iou_type)
             for name, value in zip(_STATS, evaluator.stats[:6], strict=True):
                 metrics[f'{iou_type}_{name}'] = _score(value)
-            by_class = {f'{iou_type}_mAP': self._class_ap(evaluator)}
+            by_class = {f'{iou_type}_mAP': _class_ap(evaluator)}
             metrics.update(self.per_class(by_class, classes))
             per_class.update(by_class)
         self.details = dict(per_class=class_rows(per_class, classes))
@@ -148,12 +113,22 @@ class InstanceMetric(PerImageMetric):
 
     def _evaluate(self, results: dict[int, dict], iou_type: str) -> COCOeval:
         """Run COCOeval, without what it prints."""
-        gt, dt = COCO(), COCO()
-        # New ids from 1 on: COCOeval takes a match with id 0 for none.
+        labels = range(len(self.meta('thing_classes')))
         annotations = [
-            dict(ann, id=i) for i, ann in enumerate(self._ground_truth['annotations'], 1)
+            dict(annotation, image_id=img_id)
+            for img_id, result in results.items()
+            for annotation in result['gt']
         ]
-        gt.dataset = dict(self._ground_truth, annotations=annotations)
+        gt, dt = COCO(), COCO()
+        gt.dataset = dict(
+            images=[
+                dict(id=img_id, height=result['shape'][0], width=result['shape'][1])
+                for img_id, result in results.items()
+            ],
+            # Ids from 1 on: COCOeval takes a match with id 0 for none.
+            annotations=[dict(a, id=i) for i, a in enumerate(annotations, 1)],
+            categories=[dict(id=label) for label in labels],
+        )
         detections = self._detections(results, iou_type)
         with contextlib.redirect_stdout(io.StringIO()):
             gt.createIndex()
@@ -164,20 +139,11 @@ class InstanceMetric(PerImageMetric):
                 dt.createIndex()
             evaluator = COCOeval(gt, dt, iou_type)
             evaluator.params.imgIds = list(results)
-            evaluator.params.catIds = self._category_ids
+            evaluator.params.catIds = list(labels)
             evaluator.evaluate()
             evaluator.accumulate()
             evaluator.summarize()
         return evaluator
-
-    def _class_ap(self, evaluator: COCOeval) -> np.ndarray:
-        """AP in the order of the thing classes, (T,)."""
-        # (IoU thresholds, recalls, categories, areas, detections)
-        precision = evaluator.eval['precision'][:, :, :, 0, -1]
-        # COCOeval has sorted the categories by their ids
-        order = np.searchsorted(evaluator.params.catIds, self._category_ids)
-        values = (precision[:, :, k] for k in order)
-        return np.array([v[v > -1].mean() if (v > -1).any() else np.nan for v in values])
 
     def _detections(self, results: dict[int, dict], iou_type: str) -> list[dict]:
         """List the detections as COCO results."""
@@ -187,7 +153,7 @@ class InstanceMetric(PerImageMetric):
             for i, (x1, y1, x2, y2) in enumerate(corners.tolist()):
                 item = dict(
                     image_id=img_id,
-                    category_id=self._category_ids[int(result['labels'][i])],
+                    category_id=int(result['labels'][i]),
                     score=float(result['scores'][i]),
                 )
                 # a box beside the mask would be taken for the mask's area
@@ -199,9 +165,18 @@ class InstanceMetric(PerImageMetric):
         return detections
 
 
-def _encode(masks) -> list[dict]:
-    """Encode (n, H, W) masks as COCO RLE."""
-    masks = to_numpy(masks).astype(bool, copy=False).view(np.uint8)
+def _class_ap(evaluator: COCOeval) -> np.ndarray:
+    """AP in the order of the thing classes, (T,)."""
+    # (IoU thresholds, recalls, categories, areas, detections)
+    precision = evaluator.eval['precision'][:, :, :, 0, -1]
+    return np.array(
+        [v[v > -1].mean() if (v > -1).any() else np.nan for v in precision.transpose(2, 0, 1)]
+    )
+
+
+def _encode(masks: np.ndarray) -> list[dict]:
+    """Encode masks (n, H, W) as COCO RLE."""
+    masks = masks.astype(bool, copy=False).view(np.uint8)
     if not len(masks):
         return []
     # RLE runs down the columns; OpenCV transposes quicker than numpy

@@ -1,50 +1,45 @@
 """Panoptic quality, and depth-aware panoptic quality."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import require_positive
+from pandepth_mm.evaluation.functional.depth import drop_beyond
 from pandepth_mm.evaluation.functional.depth_panoptic import (
     depth_error_bins,
     depth_panoptic_stats,
     depth_panoptic_summary,
     num_bins,
 )
-from pandepth_mm.evaluation.functional.panoptic import (
-    FN,
-    FP,
-    TP,
-    class_confusion,
-    decode_panoptic,
-    overlap_table,
-)
-from pandepth_mm.evaluation.metrics.dense_depth import dense_truth
+from pandepth_mm.evaluation.functional.panoptic import FN, FP, TP, class_confusion, overlap_table
 from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric, class_rows
-from pandepth_mm.fileio import read_panoptic_png
+from pandepth_mm.evaluation.table import Table, is_known, percent
 from pandepth_mm.registry import METRICS
-from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
+from pandepth_mm.structures.panoptic_ids import decode_panoptic
 
 # Predictions by the prefix of their metric names.
 MODEL, HEURISTIC = '', 'heuristic_fusion/'
 FIELDS = {MODEL: 'pred_panoptic_seg', HEURISTIC: 'pred_panoptic_baseline'}
+# below this share of tested pixels DPQ says little
+_LOW_SHARE = 0.5
 
 
 @METRICS.register_module()
 class PanopticMetric(PerImageMetric):
     """PQ, SQ, RQ and DPQ of all classes, things and stuff, fractions of 1.
 
-    By the rules of panopticapi, see ``functional.panoptic``. The ground truth
-    is the PNG ``seg_map_path`` with ``segments_info`` in the sample's meta
-    information, the prediction ``pred_panoptic_seg.sem_seg`` (1, H, W), id =
-    label + 1000 * instance, void for any label >= the number of classes. Both
-    have the original image size.
+    By the rules of panopticapi, see ``functional.panoptic``. Compares
+    ``pred_panoptic_seg.sem_seg`` with ``gt_panoptic_seg.sem_seg`` and its
+    ``segments_info``. Both are (1, H, W), of the original image size, with
+    the ids of ``structures.panoptic_ids``; any label >= the number of classes
+    is void.
 
     DPQ, see ``functional.depth_panoptic``, compares ``pred_depth_map.data``
-    (1, H, W) with the dense depth map of the record where it names one, else
-    with ``gt_depth_map.data``, metres. Pixels without depth truth keep their
-    prediction; ``DPQ_tested`` is the share of all pixels that have it.
+    (1, H, W) with ``dense_depth.data`` where the sample has it, else with
+    ``gt_depth_map.data``, metres. Pixels without depth ground truth keep
+    their prediction; ``DPQ_tested`` is the share of all pixels that have it.
 
     Each image leaves the nonzero ones of its statistics and pixel counts.
 
@@ -55,55 +50,54 @@ class PanopticMetric(PerImageMetric):
     classes that do not occur.
 
     ``details``: ``per_class`` (also TP, FP, FN and the tested share of the
-    class's pixels), ``confusion`` (pixel counts, names of rows (truth) and
-    columns (prediction)), ``depth_truth``, ``heuristic_fusion``.
+    class's pixels), ``confusion`` (pixel counts, names of rows (ground truth)
+    and columns (prediction)), ``depth_truth``, ``heuristic_fusion``.
 
     Args:
-        classwise: Whether to report per-class values too.
         depth_lambdas: Limits of the absolute relative depth error, for DPQ;
             () for PQ alone.
-        max_depth: Depth truth beyond this distance in metres is none; None
-            keeps all.
+        max_depth: Depth ground truth beyond this distance in metres is none;
+            None keeps all.
         heuristic_fusion: Whether to evaluate ``pred_panoptic_baseline`` too,
             see ``model.panoptic_baseline``.
-        collect_device: Where the ranks' results meet, 'cpu' or 'gpu'.
-        prefix: Prefix of the metric names.
-        collect_dir: Folder for the exchange between ranks ('cpu' only).
+        **kwargs: Of `PerImageMetric`.
 
     Raises:
         InputError: Lambdas or a ``max_depth`` that are not positive.
     """
 
     default_prefix = 'panoptic'
+    class_columns = percent(('PQ', 'SQ', 'RQ', 'DPQ'))
 
     def __init__(
         self,
-        classwise: bool = False,
         depth_lambdas: Sequence[float] = (),
         max_depth: float | None = None,
         heuristic_fusion: bool = False,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(classwise, collect_device, prefix, collect_dir)
-        if not all(limit > 0 for limit in depth_lambdas):
-            raise InputError(
-                'PanopticMetric', str(depth_lambdas), 'relative depth errors > 0', 'depth_lambdas'
-            )
-        if max_depth is not None and not max_depth > 0:
-            raise InputError(
-                'PanopticMetric', str(max_depth), 'None or a distance > 0 m', 'max_depth'
-            )
+        super().__init__(**kwargs)
+        for limit in depth_lambdas:
+            require_positive(limit, 'PanopticMetric', 'depth_lambdas')
+        if max_depth is not None:
+            require_positive(max_depth, 'PanopticMetric', 'max_depth', 'm')
         self.lambdas = sorted(set(depth_lambdas))
+        dpq = ['DPQ', *(f'DPQ@{limit:g}' for limit in self.lambdas)] if self.lambdas else []
+        groups = {'{}': 'all', '{}_th': 'things', '{}_st': 'stuff'}
+        self.table = Table(
+            percent(['PQ', 'SQ', 'RQ', *dpq]),
+            rows={
+                **groups,
+                **{HEURISTIC + names: f'{title}, heuristic' for names, title in groups.items()},
+            },
+        )
         self.max_depth = max_depth
         self.predictions = (MODEL, HEURISTIC) if heuristic_fusion else (MODEL,)
 
     def image_result(self, sample: dict) -> dict[str, tuple]:
         """Statistics and pixel counts of one image, by name, sparse."""
         pred = self.get_map(sample, FIELDS[MODEL], 'sem_seg')
-        segments = {s['id']: s for s in self.get(sample, 'segments_info')}
-        gt = read_panoptic_png(self.get(sample, 'seg_map_path'), pred.shape)
+        gt, segments = self.gt_segments(sample)
         bins, result = None, {}
         if self.lambdas:
             bins, dense = self._depth_bins(sample, pred)
@@ -111,7 +105,7 @@ class PanopticMetric(PerImageMetric):
         for prefix in self.predictions:
             pred = self.get_map(sample, FIELDS[prefix], 'sem_seg')
             self.check_shapes(sample, gt, pred)
-            stats, confusion, tested = self._count(gt, list(segments.values()), pred, bins)
+            stats, confusion, tested = self._count(gt, segments, pred, bins)
             result[f'{prefix}stats'] = _sparse(stats)
             if prefix == MODEL:
                 result['confusion'] = _sparse(confusion)
@@ -119,29 +113,25 @@ class PanopticMetric(PerImageMetric):
         return result
 
     def _depth_bins(self, sample: dict, pred: np.ndarray) -> tuple[np.ndarray, bool]:
-        """Bins of the depth error, and whether the truth is dense."""
-        truth = dense_truth(self, sample, self.max_depth)
-        dense = truth is not None
-        if not dense:
-            truth = self.get_map(sample, 'gt_depth_map', 'data')
-            if self.max_depth is not None:
-                truth = np.where(truth > self.max_depth, 0, truth)
+        """Bins of the depth error, and whether the ground truth is dense."""
+        dense = 'dense_depth' in sample
+        gt = self.get_map(sample, 'dense_depth' if dense else 'gt_depth_map', 'data')
         depth = self.get_map(sample, 'pred_depth_map', 'data')
-        self.check_shapes(sample, truth, depth)
-        self.check_shapes(sample, truth, pred)
-        return depth_error_bins(truth, depth, self.lambdas), dense
+        self.check_shapes(sample, gt, depth)
+        self.check_shapes(sample, gt, pred)
+        return depth_error_bins(drop_beyond(gt, self.max_depth), depth, self.lambdas), dense
 
     def _count(
         self, gt: np.ndarray, segments: Sequence[dict], pred: np.ndarray, bins: np.ndarray | None
     ) -> tuple[np.ndarray, ...]:
-        """Compare one prediction with the truth.
+        """Compare one prediction with the ground truth.
 
         Returns:
             Statistics (1 + n, C, 4), confusion (C + 1, C + 1), and pixels
-            with depth truth by class (C + 1,).
+            with depth ground truth by class (C + 1,).
         """
         n = len(self.meta('classes'))
-        ids, pred_segments = decode_panoptic(pred, n, INSTANCE_OFFSET)
+        ids, pred_segments = decode_panoptic(pred, n)
         table = overlap_table(
             gt,
             ids,
@@ -205,6 +195,19 @@ class PanopticMetric(PerImageMetric):
             for i, label in enumerate(classes):
                 self.details['per_class'][label]['depth_tested'] = _share(tested[i], pixels[i])
         return metrics
+
+    def notes(self, values: Mapping[str, float | None]) -> list[str]:
+        """Say how much of the image DPQ tests."""
+        tested = values.get('DPQ_tested')
+        if not is_known(tested):
+            return []
+        notes = [
+            f'DPQ: {100 * tested:.1f} % of the pixels have depth truth; the others keep their '
+            'prediction.'
+        ]
+        if tested < _LOW_SHARE:
+            notes.append('DPQ: with so few it can hardly fall below PQ.')
+        return notes
 
     def _is_thing(self) -> Sequence[bool]:
         """Which classes are things."""

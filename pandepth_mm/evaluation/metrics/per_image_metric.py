@@ -3,7 +3,7 @@
 import logging
 import sys
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,9 @@ from mmengine.logging import print_log
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.metrics_file import plain
+from pandepth_mm.evaluation.table import Column, Table
+from pandepth_mm.structures.frame_maps import to_numpy
+from pandepth_mm.structures.panoptic_ids import decode_panoptic
 
 
 class PerImageMetric(BaseMetric):
@@ -27,6 +30,10 @@ class PerImageMetric(BaseMetric):
     (per class, confusion matrices, histograms) goes to ``details``, a nested
     dict that exists on the main process after ``evaluate``, in JSON's types.
 
+    A subclass says how its numbers are printed: ``table`` its rows and
+    columns, ``class_columns`` the columns of the table by class, both with
+    names without prefix, and ``notes`` what they do not show.
+
     Args:
         classwise: Whether to report per-class values too, where the metric
             has them, under ``prefix/NAME/CLASS``.
@@ -34,6 +41,9 @@ class PerImageMetric(BaseMetric):
         prefix: Prefix of the metric names; default: the class's.
         collect_dir: Folder for the exchange between ranks ('cpu' only).
     """
+
+    table: Table | None = None
+    class_columns: Sequence[Column] = ()
 
     def __init__(
         self,
@@ -53,6 +63,14 @@ class PerImageMetric(BaseMetric):
     @abstractmethod
     def summarize(self, results: dict[int, Any]) -> dict[str, float]:
         """Compute the metrics from {img_id: result}, sorted by img_id."""
+
+    def notes(self, values: Mapping[str, float | None]) -> list[str]:
+        """Lines that go below the tables.
+
+        Args:
+            values: The metric's numbers, names without prefix.
+        """
+        return []
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Reduce each sample; mmengine calls this after every batch."""
@@ -142,6 +160,25 @@ class PerImageMetric(BaseMetric):
                 'data sample',
             )
 
+    def gt_segments(self, sample: dict) -> tuple[np.ndarray, list[dict]]:
+        """Ground truth of ``gt_panoptic_seg`` and ``segments_info``.
+
+        Returns:
+            Numbers int32 (H, W), 1 to n, 0 = void, and the n segments as in
+            ``segments_info``, their ``id`` the number.
+        """
+        ids = self.get_map(sample, 'gt_panoptic_seg', 'sem_seg')
+        numbers, found = decode_panoptic(ids, len(self.meta('classes')))
+        segments = sorted(self.get(sample, 'segments_info'), key=lambda segment: segment['id'])
+        if [s['category'] for s in segments] != [s['category'] for s in found]:
+            raise InputError(
+                type(self).__name__,
+                f'{len(segments)} segments for image {sample["img_id"]}',
+                f'the {len(found)} of gt_panoptic_seg',
+                'segments_info',
+            )
+        return numbers, [dict(s, id=number) for number, s in enumerate(segments, 1)]
+
     def meta(self, key: str) -> Any:
         """Look up an entry of the data set's meta information."""
         if not self.dataset_meta or key not in self.dataset_meta:
@@ -169,11 +206,3 @@ def class_rows(values: dict[str, Sequence], classes: Sequence[str]) -> dict[str,
     return {
         label: {name: array[i] for name, array in values.items()} for i, label in enumerate(classes)
     }
-
-
-def to_numpy(value: Any) -> np.ndarray:
-    """Convert a tensor, mmdet boxes or an array to a numpy array."""
-    value = getattr(value, 'tensor', value)
-    if hasattr(value, 'detach'):
-        value = value.detach().cpu().numpy()
-    return np.asarray(value)

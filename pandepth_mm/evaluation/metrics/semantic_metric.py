@@ -1,9 +1,12 @@
 """Mean intersection over union."""
 
+from typing import Any
+
 import numpy as np
 
 from pandepth_mm.evaluation.functional.semantic import confusion_matrix, semantic_summary
 from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric, class_rows
+from pandepth_mm.evaluation.table import Column, Table, percent
 from pandepth_mm.registry import METRICS
 
 
@@ -19,27 +22,19 @@ class SemanticMetric(PerImageMetric):
     Metrics: ``mIoU``, ``mAcc``, ``aAcc``, NaN if no pixel counts. With
     ``classwise`` ``IoU/CLASS`` and ``Acc/CLASS``, NaN for absent classes.
     ``details``: the same per class under ``per_class``, and ``confusion``
-    (pixel counts, names of rows (truth) and columns (prediction)).
+    (pixel counts, names of rows (ground truth) and columns (prediction)).
 
     Args:
         ignore_index: Label in the ground truth that does not count.
-        classwise: Whether to report per-class values too.
-        collect_device: Where the ranks' results meet, 'cpu' or 'gpu'.
-        prefix: Prefix of the metric names.
-        collect_dir: Folder for the exchange between ranks ('cpu' only).
+        **kwargs: Of `PerImageMetric`.
     """
 
     default_prefix = 'semantic'
+    table = Table(percent(('mIoU', 'mAcc', 'aAcc')), rows={'{}': 'all classes'})
+    class_columns = (Column('IoU', 'IoU %', 100),)
 
-    def __init__(
-        self,
-        ignore_index: int = 255,
-        classwise: bool = False,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
-    ) -> None:
-        super().__init__(classwise, collect_device, prefix, collect_dir)
+    def __init__(self, ignore_index: int = 255, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.ignore_index = ignore_index
 
     def image_result(self, sample: dict) -> np.ndarray:
