@@ -18,9 +18,8 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 from tqdm import tqdm
 
-from pandepth_mm.apis.inputs import Frame, load_frame
+from pandepth_mm.apis.inputs import Frame, FrameSource, list_frames, load_frame
 from pandepth_mm.apis.result import PanDepthResult, make_result
-from pandepth_mm.apis.sources import FrameSource, list_frames
 from pandepth_mm.engine.checkpoint import fill_model, read_checkpoint
 from pandepth_mm.engine.model_zoo import config_of_weights, read_config
 from pandepth_mm.engine.stored_config import read_stored_config
@@ -181,7 +180,7 @@ class PanDepthInferencer(BaseInferencer):
         """Predict frame by frame, so that not all results are in memory.
 
         Args:
-            sources: Of :func:`pandepth_mm.apis.sources.list_frames`.
+            sources: Of :func:`pandepth_mm.apis.inputs.list_frames`.
             depth_scale: Units per metre of depth PNGs.
             batch_size: Images at a time.
 

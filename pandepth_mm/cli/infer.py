@@ -21,9 +21,8 @@ from tqdm import tqdm
 
 from pandepth_mm.apis import PanDepthInferencer, PanDepthResult
 from pandepth_mm.apis.inferencer import PRECISIONS
-from pandepth_mm.apis.inputs import check_sources
+from pandepth_mm.apis.inputs import check_sources, list_frames
 from pandepth_mm.apis.result import FILES, SUMMARY
-from pandepth_mm.apis.sources import list_frames
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.engine.checkpoint import TRUST_FLAG
 from pandepth_mm.engine.model_zoo import find_config

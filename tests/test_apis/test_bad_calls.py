@@ -51,7 +51,7 @@ def png(tmp_path, array, name='d.png'):
 CALLS = {
     'image that is missing': (
         lambda t: dict(inputs=t / 'no.png'),
-        'no.png: image: found no such file',
+        'no.png: found no such file; expected the image of no',
     ),
     'image that is text': (
         lambda t: dict(inputs=file(t, 'a.png')),
@@ -78,7 +78,7 @@ CALLS = {
     ),
     'two images of one stem': (
         lambda t: dict(inputs=folder(t, 'a', 'x.png', 'x.jpg')),
-        'a: found x.jpg and x.png; expected one file a frame',
+        'a: found x.jpg and x.png; expected one file per frame',
     ),
     'points without calibration': (
         lambda t: dict(inputs=IMAGE, points=POINTS),
@@ -119,7 +119,7 @@ CALLS = {
     ),
     'calibration that is missing': (
         lambda t: dict(inputs=IMAGE, points=POINTS, calib=t / 'c.txt'),
-        'c.txt: calib: found no such file',
+        'c.txt: found no such file; expected the calib of image',
     ),
     'calibration without the LiDAR': (
         lambda t: dict(inputs=IMAGE, points=POINTS, calib=K),
@@ -148,7 +148,7 @@ CALLS = {
     ),
     'depth of another size': (
         lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(size=(370, 1224))),
-        r'sparse_depth: found shape \(370, 1224\); expected \(375, 1242\), the '
+        r'sparse_depth: found size \(h, w\) = \(370, 1224\); expected \(375, 1242\), the '
         'size of the image',
     ),
     'depth PNG of another size': (

@@ -16,8 +16,7 @@ from test_apis.conftest import FRAME, MODEL
 from tiny_dataset import make_tiny_dataset
 
 from pandepth_mm.apis import Calibration, PanDepthInferencer
-from pandepth_mm.apis.inputs import load_frame
-from pandepth_mm.apis.sources import FrameSource
+from pandepth_mm.apis.inputs import FrameSource, load_frame
 from pandepth_mm.datasets import VKITTI2Dataset
 from pandepth_mm.engine.model_zoo import find_config
 from pandepth_mm.fileio import write_depth_png

@@ -16,8 +16,7 @@ import argparse
 import numpy as np
 
 from pandepth_mm.apis import PanDepthInferencer
-from pandepth_mm.apis.inputs import load_frame
-from pandepth_mm.apis.sources import list_frames
+from pandepth_mm.apis.inputs import list_frames, load_frame
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.functional import nearest_fill
