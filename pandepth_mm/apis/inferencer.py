@@ -20,12 +20,12 @@ from tqdm import tqdm
 
 from pandepth_mm.apis.inputs import Frame, FrameSource, list_frames, load_frame
 from pandepth_mm.apis.result import PanDepthResult, make_result
+from pandepth_mm.datasets.transforms.resize_panoptic_depth import DEPTH_RESIZES, ResizePanopticDepth
 from pandepth_mm.engine.checkpoint import fill_model, read_checkpoint
 from pandepth_mm.engine.model_zoo import config_of_weights, read_config
 from pandepth_mm.engine.stored_config import read_stored_config
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_choice
 from pandepth_mm.fileio import KITTI_DEPTH_SCALE
-from pandepth_mm.geometry.camera import points_to_depth
 from pandepth_mm.models.build import build_pandepth
 from pandepth_mm.registry import TRANSFORMS, set_default_scope, type_name
 from pandepth_mm.structures.frame_maps import predicted_maps
@@ -60,12 +60,10 @@ class PanDepthInferencer(BaseInferencer):
         precision: 'fp32', or 'bf16' or 'fp16' for the dense branches on a
             GPU ('bf16' also on a CPU). The depth head and the instance
             branch always run in float32.
-        depth_resize: How measurements reach the network's grid. 'splat':
-            each falls into the pixel that it lies in there, and the nearest
-            to the camera stays, so that none is lost where the image
-            shrinks. 'nearest': the depth map is resized as in the paper and
-            in ``tools/test.py``, which keeps its density and drops most of
-            the points of a LiDAR.
+        depth_resize: How measurements reach the network's grid, whatever the
+            config says: 'rasterize' keeps as many as there is room for,
+            'nearest' is the paper's way, see
+            :class:`~pandepth_mm.datasets.transforms.ResizePanopticDepth`.
         trust_checkpoint: Let the checkpoint run code while it is loaded.
         show_progress: Show a bar when there are several frames.
 
@@ -86,14 +84,12 @@ class PanDepthInferencer(BaseInferencer):
         weights: str | None = None,
         device: str | None = None,
         precision: str = 'fp32',
-        depth_resize: str = 'splat',
+        depth_resize: str = 'rasterize',
         trust_checkpoint: bool = False,
         show_progress: bool = True,
     ) -> None:
-        if precision not in PRECISIONS:
-            raise InputError('precision', repr(precision), f'one of {list(PRECISIONS)}')
-        if depth_resize not in ('splat', 'nearest'):
-            raise InputError('depth_resize', repr(depth_resize), "'splat' or 'nearest'")
+        require_choice(precision, PRECISIONS, 'precision')
+        require_choice(depth_resize, DEPTH_RESIZES, 'depth_resize')
         self.depth_resize = depth_resize
         self.device = _check_device(device or get_device(), precision)
         self.precision = precision
@@ -270,24 +266,25 @@ class PanDepthInferencer(BaseInferencer):
                 "(width, height) of the network's input",
                 'test_dataloader.dataset.img_scale',
             )
-        transforms = [
-            TRANSFORMS.build(t)
-            for t in dataset.get('pipeline') or ()
-            if type_name(t) not in _LOADERS
-        ]
-        if not transforms:
+        transforms = []
+        for transform in dataset.get('pipeline') or ():
+            if type_name(transform) not in _LOADERS:
+                if type_name(transform) == 'ResizePanopticDepth':
+                    transform = dict(transform, depth_resize=self.depth_resize)
+                transforms.append(TRANSFORMS.build(transform))
+        if not any(isinstance(transform, ResizePanopticDepth) for transform in transforms):
             raise InputError(
                 'config',
-                'no transform but loaders',
+                'no ResizePanopticDepth',
                 'the pipeline of a test',
                 'test_dataloader.dataset.pipeline',
             )
-        return Compose([self._unpack, *transforms[:-1], self._splat, transforms[-1]])
+        return Compose([self._unpack, *transforms])
 
     def _unpack(self, frame: Frame) -> dict:
         """A frame as the results dict that transforms know."""
         size = frame.image.shape[:2]
-        return dict(
+        results = dict(
             img=frame.image,
             img_path=frame.name,
             img_id=0,
@@ -295,16 +292,10 @@ class PanDepthInferencer(BaseInferencer):
             ori_shape=size,
             img_scale=tuple(self.img_scale),
             sparse_depth=frame.sparse_depth,
-            points=frame.points,
-            cam2img=frame.cam2img.tolist(),
+            cam2img=frame.cam2img,
         )
-
-    def _splat(self, results: dict) -> dict:
-        """Draw the measurements anew at the network's size."""
-        if self.depth_resize == 'splat':
-            results['sparse_depth'] = points_to_depth(
-                results['points'], results['cam2img'], results['img_shape']
-            )
+        if frame.points is not None:
+            results['points'] = frame.points
         return results
 
     def _init_collate(self, cfg: Config):

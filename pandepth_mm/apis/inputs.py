@@ -21,7 +21,7 @@ from pandepth_mm.fileio import (
     read_points,
 )
 from pandepth_mm.geometry.calibration import Calibration, as_calibration, guess_calibration
-from pandepth_mm.geometry.camera import back_project, points_to_depth, transform_points
+from pandepth_mm.geometry.camera import points_to_depth, transform_points
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
 DEPTH_SUFFIXES = ('.npy', '.png')
@@ -53,8 +53,8 @@ class Frame(NamedTuple):
         name: For files and messages.
         image: uint8 (H, W, 3), BGR.
         sparse_depth: float32 (H, W), metres, 0 = no measurement.
-        points: The measurements, (N, 3), metres, camera frame; where they
-            came as points, more than the pixels of ``sparse_depth``.
+        points: The LiDAR points, float64 (N, 3), metres, camera frame, more
+            than the pixels of ``sparse_depth``; None where a map was given.
         cam2img: Intrinsics, float64 (3, 3), pixels of the image.
         calibrated: Whether they were given, or else assumed.
     """
@@ -62,7 +62,7 @@ class Frame(NamedTuple):
     name: str
     image: np.ndarray
     sparse_depth: np.ndarray
-    points: np.ndarray
+    points: np.ndarray | None
     cam2img: np.ndarray
     calibrated: bool
 
@@ -181,13 +181,12 @@ def load_frame(source: FrameSource, depth_scale: float, max_depth: float) -> Fra
             )
         _check_unit(depth, max_depth, _where(source, 'points'), 'x, y, z')
     else:
-        depth = np.zeros(size, dtype=np.float32)
+        points, depth = None, np.zeros(size, dtype=np.float32)
         if source.sparse_depth is not None:
             depth = _sparse_depth(source, depth_scale, size)
             _check_unit(
                 depth, max_depth, _where(source, 'sparse_depth'), 'units per metre: depth_scale'
             )
-        points = back_project(depth, cam2img)
     return Frame(source.name, image, depth, points, cam2img, source.calib is not None)
 
 

@@ -24,6 +24,7 @@ from pandepth_mm.apis.inferencer import PRECISIONS
 from pandepth_mm.apis.inputs import check_sources, list_frames
 from pandepth_mm.apis.result import FILES, SUMMARY
 from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.datasets.transforms.resize_panoptic_depth import DEPTH_RESIZES
 from pandepth_mm.engine.checkpoint import TRUST_FLAG
 from pandepth_mm.engine.model_zoo import find_config
 from pandepth_mm.errors import InputError
@@ -73,8 +74,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--precision', choices=list(PRECISIONS), default='fp32')
     parser.add_argument(
         '--depth-resize',
-        choices=['splat', 'nearest'],
-        default='splat',
+        choices=list(DEPTH_RESIZES),
+        default='rasterize',
         help='how measurements reach the network (see PanDepthInferencer)',
     )
     parser.add_argument('--batch-size', type=int, default=1, metavar='N')

@@ -68,10 +68,14 @@ def test_depth_is_near_the_points_that_were_given(result):
     assert np.median(error / result.sparse_depth[seen]) < 0.05
 
 
-def test_same_as_the_pipeline_of_the_data_set(inferencer, tmp_path):
+@pytest.mark.parametrize('depth_resize', ['nearest', 'rasterize'])
+def test_same_as_the_pipeline_of_the_data_set(depth_resize, inferencer, tmp_path):
     """With the same depth map and resize, to the last bit."""
     root = make_tiny_dataset(tmp_path, num_frames=2, splits=('test',))
     cfg = Config.fromfile(find_config(MODEL).config).test_dataloader.dataset
+    for transform in cfg.pipeline:
+        if transform.type.endswith('ResizePanopticDepth'):
+            transform.depth_resize = depth_resize
     dataset = VKITTI2Dataset(
         data_root=str(root),
         ann_file='annotations/panoptic_test.json',
@@ -79,13 +83,13 @@ def test_same_as_the_pipeline_of_the_data_set(inferencer, tmp_path):
         pipeline=cfg.pipeline,
         test_mode=True,
     )
-    nearest = PanDepthInferencer(MODEL, depth_resize='nearest')
+    alone = PanDepthInferencer(MODEL, depth_resize=depth_resize)
     for i in range(2):
         info = dataset.get_data_info(i)
         with torch.no_grad():
             (sample,) = inferencer.model.test_step(inferencer.collate_fn([dataset[i]]))
         expected = predicted_maps(sample, (48, 96))
-        found = nearest(
+        found = alone(
             info['img_path'],
             sparse_depth=info['sparse_depth_path'],
             calib=np.array(info['cam2img']),

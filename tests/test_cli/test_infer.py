@@ -100,7 +100,7 @@ def test_folders_restart_and_video(run_tool, drive):
     # other settings would mix two runs
     code, _, err = run_tool(*args, '--depth-resize', 'nearest')
     assert code == 2
-    assert 'depth_resize: found results of another run: splat' in err
+    assert 'depth_resize: found results of another run: rasterize' in err
     assert times(out) == after
     code, text, _ = run_tool(*args, '--depth-resize', 'nearest', '--overwrite')
     assert code == 0 and 'already' not in text

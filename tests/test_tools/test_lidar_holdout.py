@@ -20,7 +20,8 @@ def test_errors_at_held_out_points(run_tool):
     assert code == 0, err
     lines = out.splitlines()[-6:]
     rows = {
-        tuple(x[:8].split() + [x[9:23].strip()]): np.array(x[23:].split(), float) for x in lines[2:]
+        tuple(x[:9].split() + [x[10:24].strip()]): np.array(x[24:].split(), float)
+        for x in lines[2:]
     }
     # the fill, by another way: a k-d tree over the pixels that have a point
     calib = read_kitti_calibration(FRAME / 'calib.txt')
@@ -38,12 +39,12 @@ def test_errors_at_held_out_points(run_tool):
     measured = np.argwhere(small > 0)
     at = tuple(measured[cKDTree(measured).query(pixel)[1]].T)
     error = np.abs(small[at] - truth[v, u])
-    found = rows['splat', 'nearest fill']
+    found = rows['rasterize', 'nearest fill']
     # equally near measurements may be chosen differently
     assert found == pytest.approx(
         [np.sqrt((error**2).mean()), error.mean(), np.median(error)], rel=0.1
     )
-    assert rows['splat', 'model'][0] < rows['nearest', 'model'][0]
+    assert rows['rasterize', 'model'][0] < rows['nearest', 'model'][0]
 
 
 @pytest.mark.parametrize(

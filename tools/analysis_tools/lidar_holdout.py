@@ -52,8 +52,11 @@ def main() -> None:
     if not 0 < args.share < 1:
         raise InputError('--share', f'{args.share}', 'between 0 and 1')
     (source,), _ = list_frames(args.image, None, args.points, args.calib)
-    inferencer = PanDepthInferencer(args.config, args.weights, args.device)
-    max_depth = inferencer.model.max_depth
+    inferencers = {
+        resize: PanDepthInferencer(args.config, args.weights, args.device, depth_resize=resize)
+        for resize in ('rasterize', 'nearest')
+    }
+    max_depth = inferencers['nearest'].model.max_depth
     frame = load_frame(source, 1.0, max_depth)
     size = frame.image.shape[:2]
     rng = np.random.default_rng(args.seed)
@@ -67,14 +70,13 @@ def main() -> None:
     if not truth.any():
         raise InputError(args.points, 'no point left to compare with', 'more points', '--share')
     print(f'{(given.sparse_depth > 0).sum()} pixels given, {(truth > 0).sum()} held out; metres')
-    print(f'{"resize":8} {"method":14} {"RMSE":>9} {"MAE":>9} {"median":>9}')
-    for resize in ('splat', 'nearest'):
-        inferencer.depth_resize = resize
+    print(f'{"resize":9} {"method":14} {"RMSE":>9} {"MAE":>9} {"median":>9}')
+    for resize, inferencer in inferencers.items():
         inputs = inferencer.preprocess([given])
         (result,) = inferencer.postprocess([given], inferencer.forward(inputs))
         fill = nearest_fill(inputs['inputs']['sparse_depth'][0][0].numpy())
-        print(f'{resize:8} {"model":14} {errors(result.depth, truth)}')
-        print(f'{resize:8} {"nearest fill":14} {errors(resize_nearest(fill, size), truth)}')
+        print(f'{resize:9} {"model":14} {errors(result.depth, truth)}')
+        print(f'{resize:9} {"nearest fill":14} {errors(resize_nearest(fill, size), truth)}')
 
 
 if __name__ == '__main__':

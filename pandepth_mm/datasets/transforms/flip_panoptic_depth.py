@@ -10,13 +10,13 @@ from pandepth_mm.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class FlipPanopticDepth(RandomFlip):
-    """Flip image, boxes, masks, labels, depth maps and intrinsics.
+    """Flip image, boxes, masks, labels, depth maps, points and intrinsics.
 
-    mmdet's RandomFlip leaves the last two as they are. Horizontal only: a
+    mmdet's RandomFlip leaves the last three as they are. Horizontal only: a
     camera does not see the world upside down.
 
     Modified keys, where present: those of mmdet's RandomFlip,
-    ``sparse_depth``, ``gt_depth_map`` and ``cam2img``. Added: ``flip``,
+    ``sparse_depth``, ``gt_depth_map``, ``points`` and ``cam2img``. Added: ``flip``,
     ``flip_direction``.
 
     Args:
@@ -27,11 +27,13 @@ class FlipPanopticDepth(RandomFlip):
         super().__init__(prob=float(prob), direction='horizontal')
 
     def _flip(self, results: dict) -> None:
-        """Flip what the parent flips, then depth maps and intrinsics."""
+        """Flip what the parent flips, then depth maps, points and intrinsics."""
         super()._flip(results)
         for key in DEPTH_KEYS:
             if key in results:
                 results[key] = np.ascontiguousarray(results[key][:, ::-1])
+        if 'points' in results:
+            results['points'] = results['points'] * (-1, 1, 1)
         if 'cam2img' in results:
             results['cam2img'] = flip_intrinsics(
                 results['cam2img'], results['img'].shape[1]
