@@ -13,7 +13,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from pandepth_mm.engine.model_zoo import shipped_models
+from pandepth_mm.engine.model_zoo import dataset_of_test, shipped_models
 from pandepth_mm.errors import InputError
 
 _DATASET_KEYS = ('img_scale', 'metainfo', 'pipeline')
@@ -24,12 +24,12 @@ def read_stored_config(checkpoint: dict, source: str) -> Config:
     """Read the stored config, as far as an inference needs it.
 
     Args:
-        checkpoint: As mmengine's Runner saves it, read weights-only.
+        checkpoint: As mmengine's Runner saves it or ``publish_model`` does,
+            read weights-only.
         source: Name of the file, for messages.
 
     Returns:
-        ``model`` of the config, and size, classes and pipeline under
-        ``test_dataloader.dataset``.
+        What :func:`inference_config` keeps of the config.
 
     Raises:
         InputError: No config is stored, its text is more than data, or it
@@ -51,9 +51,7 @@ def read_stored_config(checkpoint: dict, source: str) -> Config:
         ) from None
     if not isinstance(values.get('model'), dict):
         raise InputError(source, 'no dict "model"', 'a runner config', 'stored config')
-    dataset = (values.get('test_dataloader') or {}).get('dataset') or {}
-    dataset = {key: dataset[key] for key in _DATASET_KEYS if key in dataset}
-    used = dict(model=values['model'], test_dataloader=dict(dataset=dataset))
+    used = inference_config(values)
     for kind in _types(used):
         if not isinstance(kind, str) or kind not in known_types():
             raise InputError(
@@ -63,6 +61,21 @@ def read_stored_config(checkpoint: dict, source: str) -> Config:
                 'stored config',
             )
     return Config(used)
+
+
+def inference_config(cfg: dict) -> dict:
+    """What an inference needs of a config: no path and no training.
+
+    Args:
+        cfg: The config.
+
+    Returns:
+        ``model``, and size, classes and pipeline under
+        ``test_dataloader.dataset``.
+    """
+    dataset = dataset_of_test(cfg)
+    dataset = {key: dataset[key] for key in _DATASET_KEYS if key in dataset}
+    return dict(model=cfg['model'], test_dataloader=dict(dataset=dataset))
 
 
 def _stored_text(checkpoint: dict) -> Any:
