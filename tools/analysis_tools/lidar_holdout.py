@@ -15,7 +15,7 @@ import argparse
 
 import numpy as np
 
-from pandepth_mm.apis import PanDepthInferencer
+from pandepth_mm.apis import PanDepthInferencer, init_model
 from pandepth_mm.apis.inputs import list_frames, load_frame
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.errors import InputError
@@ -52,11 +52,8 @@ def main() -> None:
     if not 0 < args.share < 1:
         raise InputError('--share', f'{args.share}', 'between 0 and 1')
     (source,), _ = list_frames(args.image, None, args.points, args.calib)
-    inferencers = {
-        resize: PanDepthInferencer(args.config, args.weights, args.device, depth_resize=resize)
-        for resize in ('rasterize', 'nearest')
-    }
-    max_depth = inferencers['nearest'].model.max_depth
+    model = init_model(args.config, args.weights)
+    max_depth = model.max_depth
     frame = load_frame(source, 1.0, max_depth)
     size = frame.image.shape[:2]
     rng = np.random.default_rng(args.seed)
@@ -71,10 +68,10 @@ def main() -> None:
         raise InputError(args.points, 'no point left to compare with', 'more points', '--share')
     print(f'{(given.sparse_depth > 0).sum()} pixels given, {(truth > 0).sum()} held out; metres')
     print(f'{"resize":9} {"method":14} {"RMSE":>9} {"MAE":>9} {"median":>9}')
-    for resize, inferencer in inferencers.items():
-        inputs = inferencer.preprocess([given])
-        (result,) = inferencer.postprocess([given], inferencer.forward(inputs))
-        fill = nearest_fill(inputs['inputs']['sparse_depth'][0][0].numpy())
+    for resize in ('rasterize', 'nearest'):
+        inferencer = PanDepthInferencer(model, args.device, depth_resize=resize)
+        (result,) = inferencer.predict([given])
+        fill = nearest_fill(inferencer.pipeline(given)['inputs']['sparse_depth'][0].numpy())
         print(f'{resize:9} {"model":14} {errors(result.depth, truth)}')
         print(f'{resize:9} {"nearest fill":14} {errors(resize_nearest(fill, size), truth)}')
 
