@@ -17,6 +17,7 @@ from pandepth_mm.engine.model_zoo import dataset_of_test, shipped_models
 from pandepth_mm.errors import InputError
 
 _DATASET_KEYS = ('img_scale', 'metainfo', 'pipeline')
+_SCOPE = 'pandepth_mm.'
 _FLOATS = dict(inf=float('inf'), nan=float('nan'))
 
 
@@ -53,7 +54,7 @@ def read_stored_config(checkpoint: dict, source: str) -> Config:
         raise InputError(source, 'no dict "model"', 'a runner config', 'stored config')
     used = inference_config(values)
     for kind in _types(used):
-        if not isinstance(kind, str) or kind not in known_types():
+        if not isinstance(kind, str) or kind.removeprefix(_SCOPE) not in known_types():
             raise InputError(
                 source,
                 f'the type {kind!r}',
@@ -107,9 +108,9 @@ def _value(node: ast.expr) -> Any:
         and isinstance(node.func, ast.Name)
         and node.func.id == 'dict'
         and not node.args
+        and all(keyword.arg for keyword in node.keywords)
     ):
-        if all(keyword.arg for keyword in node.keywords):
-            return {k.arg: _value(k.value) for k in node.keywords}
+        return {k.arg: _value(k.value) for k in node.keywords}
     if isinstance(node, ast.Dict) and None not in node.keys:
         return {
             ast.literal_eval(key): _value(value)
@@ -143,14 +144,14 @@ def _types(value: Any) -> Iterator[Any]:
 
 @functools.cache
 def known_types() -> frozenset[str]:
-    """The types that the configs of this package use.
+    """The types that the configs of this package use, its own without their scope.
 
     None of them reads or runs what its arguments name, as others may: a loss
     of mmseg's unpickles the file of its class weights, say.
     """
     configs = (Config.fromfile(m.config) for m in shipped_models().values())
     return frozenset(
-        kind
+        kind.removeprefix(_SCOPE)
         for cfg in configs
         for kind in _types([cfg.model, cfg.test_dataloader.dataset.pipeline])
     )

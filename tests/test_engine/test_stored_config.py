@@ -27,6 +27,14 @@ def test_same_as_mmengine_reads_it(name):
         }
 
 
+def test_our_types_with_and_without_their_scope():
+    for kind in ('PanDepth', 'pandepth_mm.PanDepth'):
+        text = f'model = dict(type={kind!r})'
+        assert read_stored_config(stored(text), 'w.pth').model.type == kind
+    with pytest.raises(InputError, match="found the type 'mmseg.PanDepth'"):
+        read_stored_config(stored("model = dict(type='mmseg.PanDepth')"), 'w.pth')
+
+
 def test_values_of_all_kinds():
     text = (
         "model = dict(a=-1.5, b=inf, c=-inf, d=(1, [2, {'x y': None}]), e='t', f=True, g={3, 4})\n"
