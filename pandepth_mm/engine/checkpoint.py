@@ -230,6 +230,7 @@ def set_checkpoint_trust(trust: bool) -> None:
     # torch refuses to work with both variables set
     os.environ.pop(_FORCE if trust else _FORCE_NOT, None)
     os.environ[_FORCE_NOT if trust else _FORCE] = '1'
+    torch.serialization.add_safe_globals(_safe_globals())  # for code that calls torch.load itself
 
     def load(filename: str, map_location=None) -> dict:
         return read_checkpoint(filename, trust, map_location)
