@@ -12,11 +12,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_file, require_size
 
 PathLike = str | Path
 KITTI_DEPTH_SCALE = 256.0
@@ -64,6 +65,11 @@ def _refusals_as_bad_input(path: Path) -> Iterator[None]:
         raise InputError(
             path, f'a path that cannot be written ({e.strerror})', 'the name of a file'
         ) from e
+
+
+def is_path(value: Any) -> bool:
+    """Whether a value names a file or a folder."""
+    return isinstance(value, (str, os.PathLike))
 
 
 def write_json(path: PathLike, data) -> None:
@@ -169,6 +175,51 @@ def write_depth_png(path: PathLike, depth: np.ndarray, scale: float = KITTI_DEPT
             raise OSError(f'cannot write {path}')
 
 
+def read_depth_map(path: PathLike, scale: float, shape: tuple[int, int]) -> np.ndarray:
+    """Read a depth map from a 16-bit PNG, or in metres from a .npy file.
+
+    Args:
+        path: The file; its suffix decides.
+        scale: Units per metre of a PNG.
+        shape: Expected (height, width).
+
+    Returns:
+        float32 (H, W), metres; 0 = no measurement.
+
+    Raises:
+        InputError: Another suffix, or what :func:`read_depth_png` and
+            :func:`check_depth_map` refuse.
+    """
+    suffix = Path(path).suffix
+    if suffix.lower() == '.png':
+        return read_depth_png(path, scale, shape)
+    if suffix.lower() != '.npy':
+        raise InputError(path, f'suffix {suffix!r}', '.png (16 bits) or .npy (metres)')
+    return check_depth_map(read_npy(path), path, shape)
+
+
+def check_depth_map(depth: np.ndarray, source: PathLike, shape: tuple[int, int]) -> np.ndarray:
+    """Check an array of depth.
+
+    Args:
+        depth: The array.
+        source: File or argument, for the message.
+        shape: Expected (height, width).
+
+    Returns:
+        float32 (H, W), metres; 0 = no measurement.
+
+    Raises:
+        InputError: Not floats, of another shape, negative or not finite.
+    """
+    if depth.dtype.kind != 'f':
+        raise InputError(source, f'{depth.dtype}', 'float metres (divide by the units per metre)')
+    require_size(depth.shape, shape, source, 'the image')
+    if not np.isfinite(depth).all() or depth.min() < 0:
+        raise InputError(source, 'negative or not finite values', 'metres, 0 = no measurement')
+    return depth.astype(np.float32)
+
+
 def fit_depth_png(depth: np.ndarray, scale: float = KITTI_DEPTH_SCALE) -> tuple[np.ndarray, int]:
     """Bring a predicted depth map into what a 16-bit PNG holds.
 
@@ -193,8 +244,7 @@ def check_points_file(path: PathLike) -> None:
         InputError: Missing, another suffix, or no whole number of points.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(path, 'a folder' if path.is_dir() else 'no such file', 'a point cloud')
+    require_file(path, 'a point cloud')
     suffix = path.suffix.lower()
     if suffix not in POINT_SUFFIXES:
         raise InputError(path, f'suffix {path.suffix!r}', ' or '.join(POINT_SUFFIXES))
@@ -220,8 +270,10 @@ def read_points(path: PathLike) -> np.ndarray:
     """
     check_points_file(path)
     if Path(path).suffix.lower() == '.bin':
-        return np.fromfile(path, dtype='<f4').reshape(-1, 4)[:, :3]
-    return check_points(read_npy(path), path)
+        points = np.fromfile(path, dtype='<f4').reshape(-1, 4)
+    else:
+        points = read_npy(path)
+    return check_points(points, path)
 
 
 def check_points(points: np.ndarray, source: PathLike) -> np.ndarray:
@@ -235,7 +287,7 @@ def check_points(points: np.ndarray, source: PathLike) -> np.ndarray:
         float32 (N, 3), its first three columns.
 
     Raises:
-        InputError: Not (N, 3) or wider, or not numbers.
+        InputError: Not (N, 3) or wider, or not finite numbers.
     """
     if points.ndim != 2 or points.shape[1] < 3 or points.dtype.kind not in 'fiu':
         raise InputError(
@@ -243,7 +295,16 @@ def check_points(points: np.ndarray, source: PathLike) -> np.ndarray:
             f'{points.dtype} of shape {points.shape}',
             'numbers (N, 3) or wider: x, y, z in metres',
         )
-    return points[:, :3].astype(np.float32)
+    points = points[:, :3].astype(np.float32)
+    bad = ~np.isfinite(points).all(axis=1)
+    if bad.any():
+        raise InputError(
+            source,
+            f'{bad.sum()} of {len(points)} points that are not finite, '
+            f'the first in row {bad.argmax()}',
+            'finite metres',
+        )
+    return points
 
 
 def read_npy(path: PathLike) -> np.ndarray:

@@ -1,7 +1,14 @@
 """Using a trained model: one call on an image and its LiDAR points."""
 
+from pandepth_mm.apis.builder import init_model
 from pandepth_mm.apis.inferencer import PanDepthInferencer
 from pandepth_mm.apis.result import PanDepthResult
 from pandepth_mm.geometry.calibration import Calibration, read_kitti_calibration
 
-__all__ = ['Calibration', 'PanDepthInferencer', 'PanDepthResult', 'read_kitti_calibration']
+__all__ = [
+    'Calibration',
+    'PanDepthInferencer',
+    'PanDepthResult',
+    'init_model',
+    'read_kitti_calibration',
+]

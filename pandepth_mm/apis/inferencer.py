@@ -6,76 +6,65 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import torch
 from mmcv.transforms import Compose
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
-from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
-from mmengine.structures import BaseDataElement
-from torch import nn
 from tqdm import tqdm
 
-from pandepth_mm.apis.inputs import Frame, load_frame
+from pandepth_mm.apis.builder import init_model
+from pandepth_mm.apis.inputs import Frame, FrameSource, list_frames, load_frame
 from pandepth_mm.apis.result import PanDepthResult, make_result
-from pandepth_mm.apis.sources import FrameSource, list_frames
-from pandepth_mm.engine.checkpoint import fill_model, read_checkpoint
-from pandepth_mm.engine.model_zoo import config_of_weights, read_config
-from pandepth_mm.engine.stored_config import read_stored_config
-from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import KITTI_DEPTH_SCALE
-from pandepth_mm.geometry.camera import points_to_depth
-from pandepth_mm.models.build import build_pandepth
+from pandepth_mm.datasets.transforms.resize_panoptic_depth import DEPTH_RESIZES
+from pandepth_mm.engine.model_zoo import DEFAULT_MODEL, dataset_of_test
+from pandepth_mm.errors import InputError, require_choice, require_count, require_positive
+from pandepth_mm.fileio import KITTI_DEPTH_SCALE, PathLike
+from pandepth_mm.models.detectors import PanDepth
 from pandepth_mm.registry import TRANSFORMS, set_default_scope, type_name
 from pandepth_mm.structures.frame_maps import predicted_maps
-from pandepth_mm.structures.palette import default_palette
-from pandepth_mm.visualization.frame.colors import as_palette
 
 PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 # of a test pipeline: what reads files, which the frame comes with already
 _LOADERS = ('LoadImageFromFile', 'LoadDepthMap', 'LoadPanopticMap', 'ResampleSparseDepth')
 
 
-class PanDepthInferencer(BaseInferencer):
+class PanDepthInferencer:
     """Panoptic segmentation and dense depth of your own images.
 
-    Needs no annotation file, no data set and no ground truth. As mmengine's
-    inferencers it is made of a config and weights, and called with inputs;
-    it returns :class:`PanDepthResult` objects.
+    Needs no annotation file, no data set and no ground truth. It is called
+    with inputs, and returns :class:`PanDepthResult` objects.
 
-    A config is Python code and is run: use those you trust. Weights are read
-    as tensors and numbers only, see ``trust_checkpoint``.
+    It takes a model that is built; :meth:`from_pretrained` and
+    :meth:`from_config` build one.
 
     Args:
-        model: Config file, name of a config that comes along
-            ('pandepth_effb0_minivkitti_long' has weights), or a Config. By
-            default the config that the training stored in the weights, as
-            far as it is made of the parts that the package's configs use;
-            that one is read as data, not run.
-        weights: Checkpoint, a file or an http(s) address. By default what
-            the metafile names for the config.
+        model: A model of :func:`pandepth_mm.apis.init_model`. By default the
+            demo's model, with the weights that come along.
         device: 'cpu', 'cuda', 'cuda:1', ... By default the GPU where there
-            is one.
+            is one. The model is moved there.
         precision: 'fp32', or 'bf16' or 'fp16' for the dense branches on a
             GPU ('bf16' also on a CPU). The depth head and the instance
             branch always run in float32.
-        depth_resize: How measurements reach the network's grid. 'splat':
-            each falls into the pixel that it lies in there, and the nearest
-            to the camera stays, so that none is lost where the image
-            shrinks. 'nearest': the depth map is resized as in the paper and
-            in ``tools/test.py``, which keeps its density and drops most of
-            the points of a LiDAR.
-        trust_checkpoint: Let the checkpoint run code while it is loaded.
+        depth_resize: How measurements reach the network's grid, whatever the
+            config says: 'rasterize' keeps as many as there is room for,
+            'nearest' is the paper's way, see
+            :class:`~pandepth_mm.datasets.transforms.ResizePanopticDepth`.
         show_progress: Show a bar when there are several frames.
 
+    Attributes:
+        model: The model, in eval mode.
+        device: The torch.device that it is on.
+        classes: Class names, things first.
+        palette: RGB of each class, uint8 (num_classes, 3).
+
     Raises:
-        InputError: No such config, weights or device, weights of another
-            model, or a checkpoint that would run code.
+        InputError: No such device or precision, or something else than a
+            model of ``init_model``.
 
     Examples:
-        >>> inferencer = PanDepthInferencer('pandepth_effb0_minivkitti_long')
+        >>> inferencer = PanDepthInferencer()
         >>> result = inferencer('000000.png', points='000000.bin',
         ...                     calib='000000.txt')
         >>> result.save('out')
@@ -83,45 +72,74 @@ class PanDepthInferencer(BaseInferencer):
 
     def __init__(
         self,
-        model: str | Config | ConfigDict | None = None,
-        weights: str | None = None,
+        model: PanDepth | None = None,
         device: str | None = None,
         precision: str = 'fp32',
-        depth_resize: str = 'splat',
-        trust_checkpoint: bool = False,
+        depth_resize: str = 'rasterize',
         show_progress: bool = True,
     ) -> None:
-        if precision not in PRECISIONS:
-            raise InputError('precision', repr(precision), f'one of {list(PRECISIONS)}')
-        if depth_resize not in ('splat', 'nearest'):
-            raise InputError('depth_resize', repr(depth_resize), "'splat' or 'nearest'")
-        self.depth_resize = depth_resize
+        require_choice(precision, PRECISIONS, 'precision')
+        require_choice(depth_resize, DEPTH_RESIZES, 'depth_resize')
         self.device = _check_device(device or get_device(), precision)
         self.precision = precision
-        set_default_scope()
-        if model is None and weights is not None:
-            model = config_of_weights(str(weights))
-        elif model is None:
-            raise InputError('model, weights', 'neither', 'one of them')
-        if not isinstance(model, (Config, ConfigDict, type(None))):
-            model, found = read_config(str(model))
-            weights = weights or found.weights
-        if model is not None and not isinstance(model.get('model'), dict):
-            raise InputError('config', 'no dict "model"', 'a runner config')
-        if weights is None:
-            raise InputError(
-                'weights', 'None', 'a checkpoint: no weights come along for this config'
-            )
-        self._checkpoint = read_checkpoint(str(weights), trust_checkpoint)
+        self.show_progress = show_progress
         if model is None:
-            model = read_stored_config(self._checkpoint, str(weights))
-        super().__init__(
-            model=model,
-            weights=str(weights),
-            device=str(self.device),
-            scope='pandepth_mm',
-            show_progress=show_progress,
-        )
+            model = init_model()
+        if not isinstance(model, PanDepth) or not hasattr(model, 'cfg'):
+            raise InputError(
+                'model',
+                repr(model) if isinstance(model, PathLike) else type(model).__name__,
+                'a model of init_model; PanDepthInferencer.from_pretrained takes a name, '
+                'a file or an address',
+            )
+        self.pipeline = _make_pipeline(model.cfg, depth_resize)
+        self.model = model.to(self.device).eval()
+        self.classes = model.dataset_meta['classes']
+        self.palette = model.dataset_meta['palette']
+
+    @classmethod
+    def from_pretrained(
+        cls, weights: PathLike = DEFAULT_MODEL, trust_checkpoint: bool = False, **options
+    ) -> 'PanDepthInferencer':
+        """Build the model from weights alone.
+
+        Args:
+            weights: Name of a model that comes along, a file (.pth or
+                .safetensors), or an http(s) address, of which a copy is kept
+                in torch's cache. A file or address must hold its config, as
+                the checkpoint of a training does and what
+                ``tools/publish_model.py`` writes.
+            trust_checkpoint: Let the checkpoint run code while it is loaded.
+            **options: ``device``, ``precision``, ``depth_resize`` and
+                ``show_progress``, as the class has them.
+
+        Raises:
+            InputError: See :func:`pandepth_mm.apis.init_model`.
+        """
+        return cls(init_model(None, weights, trust_checkpoint), **options)
+
+    @classmethod
+    def from_config(
+        cls,
+        config: PathLike | Config,
+        weights: PathLike | None = None,
+        trust_checkpoint: bool = False,
+        **options,
+    ) -> 'PanDepthInferencer':
+        """Build the model from a config, which is run, and weights.
+
+        Args:
+            config: Config file, name of a config that comes along, or a
+                Config.
+            weights: A file or an http(s) address. By default the weights
+                that come along for the config.
+            trust_checkpoint: Let the checkpoint run code while it is loaded.
+            **options: As in :meth:`from_pretrained`.
+
+        Raises:
+            InputError: See :func:`pandepth_mm.apis.init_model`.
+        """
+        return cls(init_model(config, weights, trust_checkpoint), **options)
 
     def __call__(
         self,
@@ -132,7 +150,7 @@ class PanDepthInferencer(BaseInferencer):
         depth_scale: float = KITTI_DEPTH_SCALE,
         batch_size: int = 1,
     ) -> PanDepthResult | list[PanDepthResult]:
-        """Predict.
+        """Predict for one or several images.
 
         Give sparse depth, or points with a calibration, or neither: the
         depth is then a guess from the image alone.
@@ -178,10 +196,10 @@ class PanDepthInferencer(BaseInferencer):
         depth_scale: float = KITTI_DEPTH_SCALE,
         batch_size: int = 1,
     ) -> Iterator[PanDepthResult]:
-        """Predict frame by frame, so that not all results are in memory.
+        """Predict batch by batch, so that not all results are in memory.
 
         Args:
-            sources: Of :func:`pandepth_mm.apis.sources.list_frames`.
+            sources: Of :func:`pandepth_mm.apis.inputs.list_frames`.
             depth_scale: Units per metre of depth PNGs.
             batch_size: Images at a time.
 
@@ -192,128 +210,48 @@ class PanDepthInferencer(BaseInferencer):
             InputError: At once for the numbers; for a frame when its turn
                 comes.
         """
-        if not batch_size >= 1:
-            raise InputError('batch_size', repr(batch_size), '1 or more')
-        if not depth_scale > 0:
-            raise InputError('depth_scale', repr(depth_scale), 'units per metre, more than 0')
+        require_count(batch_size, 'batch_size')
+        require_positive(depth_scale, 'depth_scale', unit='of units per metre')
         return self._stream(sources, depth_scale, batch_size)
 
     def _stream(
         self, sources: Sequence[FrameSource], depth_scale: float, batch_size: int
     ) -> Iterator[PanDepthResult]:
-        """Predict a batch after the other."""
+        """Predict one batch after the other."""
         remaining = iter(sources)
         while chunk := list(islice(remaining, batch_size)):
             frames = [load_frame(source, depth_scale, self.model.max_depth) for source in chunk]
-            samples = self.forward(self.preprocess(frames))
-            yield from self.postprocess(frames, samples)
-
-    def preprocess(self, frames: Sequence[Frame]) -> dict:
-        """Bring frames to the network's size and make a batch of them."""
-        return self.collate_fn([self.pipeline(f) for f in frames])
+            yield from self.predict(frames)
 
     @torch.no_grad()
-    def forward(self, inputs: dict) -> list[BaseDataElement]:
-        """Run the model on a batch."""
+    def predict(self, frames: Sequence[Frame]) -> list[PanDepthResult]:
+        """Predict for frames that are read already, as one batch."""
         dtype = PRECISIONS[self.precision]
-        context = (
+        autocast = (
             contextlib.nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
         )
-        with context:
-            return self.model.test_step(inputs)
-
-    def postprocess(
-        self, frames: Sequence[Frame], samples: Sequence[BaseDataElement]
-    ) -> list[PanDepthResult]:
-        """Turn predictions into results."""
-        results = []
-        for frame, sample in zip(frames, samples, strict=True):
-            results.append(
-                make_result(
-                    frame,
-                    predicted_maps(sample, frame.image.shape[:2]),
-                    self.classes,
-                    self.palette,
-                    self.model.num_things,
-                    self.model.max_depth,
-                )
+        with autocast:
+            samples = self.model.test_step(pseudo_collate([self.pipeline(f) for f in frames]))
+        results = [
+            make_result(
+                frame,
+                predicted_maps(sample, frame.image.shape[:2]),
+                self.classes,
+                self.palette,
+                self.model.num_things,
+                self.model.max_depth,
             )
-            if self.model.depth_head is not None and results[-1].depth_is_guess:
+            for frame, sample in zip(frames, samples, strict=True)
+        ]
+        for result in results:
+            if result.depth is not None and result.depth_is_guess:
                 print_log(
-                    f'{frame.name}: no depth measurement; the depth is a '
+                    f'{result.name}: no depth measurement; the depth is a '
                     'guess from the image alone',
                     logger='current',
                     level=logging.WARNING,
                 )
         return results
-
-    def visualize(self, results: Sequence[PanDepthResult]) -> list[np.ndarray]:
-        """Draw the panels of each result, uint8 RGB."""
-        return [result.picture() for result in results]
-
-    def _init_model(self, cfg: Config, weights: str, device: str) -> nn.Module:
-        """Build the model and fill it with what was read already."""
-        model = build_pandepth(cfg, 'config')
-        checkpoint, self._checkpoint = self._checkpoint, None
-        fill_model(model, checkpoint, weights)
-        self.classes = _find_classes(cfg, checkpoint, model.num_classes)
-        self.palette = _find_palette(cfg, self.classes)
-        return model.to(device).eval()
-
-    def _init_pipeline(self, cfg: Config) -> Compose:
-        """The test pipeline without what reads files."""
-        dataset = _test_dataset(cfg)
-        self.img_scale = dataset.get('img_scale')
-        if self.img_scale is None:
-            raise InputError(
-                'config',
-                'no img_scale',
-                "(width, height) of the network's input",
-                'test_dataloader.dataset.img_scale',
-            )
-        transforms = [
-            TRANSFORMS.build(t)
-            for t in dataset.get('pipeline') or ()
-            if type_name(t) not in _LOADERS
-        ]
-        if not transforms:
-            raise InputError(
-                'config',
-                'no transform but loaders',
-                'the pipeline of a test',
-                'test_dataloader.dataset.pipeline',
-            )
-        return Compose([self._unpack, *transforms[:-1], self._splat, transforms[-1]])
-
-    def _unpack(self, frame: Frame) -> dict:
-        """A frame as the results dict that transforms know."""
-        size = frame.image.shape[:2]
-        return dict(
-            img=frame.image,
-            img_path=frame.name,
-            img_id=0,
-            img_shape=size,
-            ori_shape=size,
-            img_scale=tuple(self.img_scale),
-            sparse_depth=frame.sparse_depth,
-            points=frame.points,
-            cam2img=frame.cam2img.tolist(),
-        )
-
-    def _splat(self, results: dict) -> dict:
-        """Draw the measurements anew at the network's size."""
-        if self.depth_resize == 'splat':
-            results['sparse_depth'] = points_to_depth(
-                results['points'], results['cam2img'], results['img_shape']
-            )
-        return results
-
-    def _init_collate(self, cfg: Config):
-        """Frames stay in lists: the data preprocessor stacks them."""
-        return pseudo_collate
-
-    def _init_visualizer(self, cfg: Config) -> None:
-        """None is needed: results draw themselves."""
 
 
 def _check_device(device: str, precision: str) -> torch.device:
@@ -333,38 +271,44 @@ def _check_device(device: str, precision: str) -> torch.device:
     return checked
 
 
-def _test_dataset(cfg: Config) -> dict:
-    """The data set of the test, unwrapped."""
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
-    while 'img_scale' not in dataset and isinstance(dataset.get('dataset'), dict):
-        dataset = dataset['dataset']
-    return dataset
-
-
-def _find_classes(cfg: Config, checkpoint: dict, num_classes: int) -> Sequence[str]:
-    """Class names of the weights, else of the config, else numbers."""
-    meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
-    names = meta.get('classes')
-    if names is None:
-        info = _test_dataset(cfg).get('metainfo') or {}
-        names = (*info.get('thing_classes', ()), *info.get('stuff_classes', ()))
-    if not names:
-        return tuple(f'class {i}' for i in range(num_classes))
-    if len(names) != num_classes:
+def _make_pipeline(cfg: Config, depth_resize: str) -> Compose:
+    """The test pipeline of a config, from a :class:`Frame` on."""
+    dataset = dataset_of_test(cfg)
+    if dataset.get('img_scale') is None:
         raise InputError(
-            'weights',
-            f'the names of {len(names)} classes',
-            f'{num_classes}, model.num_things + model.num_stuff of the config',
-            'meta.dataset_meta.classes',
+            'config',
+            'no img_scale',
+            "(width, height) of the network's input",
+            'test_dataloader.dataset.img_scale',
         )
-    return tuple(names)
+    steps = [t for t in dataset.get('pipeline') or () if type_name(t) not in _LOADERS]
+    if 'ResizePanopticDepth' not in map(type_name, steps):
+        raise InputError(
+            'config',
+            'no ResizePanopticDepth',
+            'the pipeline of a test',
+            'test_dataloader.dataset.pipeline',
+        )
 
+    def unpack(frame: Frame) -> dict:
+        size = frame.image.shape[:2]
+        results = dict(
+            img=frame.image,
+            img_path=frame.name,
+            img_id=0,
+            img_shape=size,
+            ori_shape=size,
+            img_scale=tuple(dataset['img_scale']),
+            sparse_depth=frame.sparse_depth,
+            cam2img=frame.cam2img,
+        )
+        return results if frame.points is None else dict(results, points=frame.points)
 
-def _find_palette(cfg: Config, classes: Sequence[str]) -> np.ndarray:
-    """Colours that the config states for these classes, else the usual."""
-    info = _test_dataset(cfg).get('metainfo') or {}
-    named = (*info.get('thing_classes', ()), *info.get('stuff_classes', ()))
-    palette = info.get('palette')
-    if palette is None or named != tuple(classes):
-        palette = default_palette(classes)
-    return as_palette(palette)
+    set_default_scope()
+    transforms = [
+        TRANSFORMS.build(
+            dict(t, depth_resize=depth_resize) if type_name(t) == 'ResizePanopticDepth' else t
+        )
+        for t in steps
+    ]
+    return Compose([unpack, *transforms])

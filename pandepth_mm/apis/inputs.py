@@ -1,5 +1,6 @@
-"""Reading what a user hands in, and checking it."""
+"""What a user hands in: named, checked, and read frame by frame."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,22 +9,41 @@ import mmcv
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from pandepth_mm.apis.sources import ArrayInput, CalibInput, FrameSource, ImageInput, is_path
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_file
 from pandepth_mm.fileio import (
+    POINT_SUFFIXES,
+    PathLike,
+    check_depth_map,
     check_points,
     check_points_file,
-    read_depth_png,
-    read_npy,
+    is_path,
+    read_depth_map,
     read_points,
 )
-from pandepth_mm.geometry.calibration import (
-    Calibration,
-    guess_calibration,
-    make_calibration,
-    read_kitti_calibration,
-)
-from pandepth_mm.geometry.camera import back_project, points_to_depth, transform_points
+from pandepth_mm.geometry.calibration import Calibration, as_calibration, guess_calibration
+from pandepth_mm.geometry.camera import points_to_depth, transform_points
+
+IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp')
+DEPTH_SUFFIXES = ('.npy', '.png')
+CALIB_SUFFIXES = ('.txt',)
+
+
+class FrameSource(NamedTuple):
+    """One frame as the user names it, not read yet.
+
+    Attributes:
+        name: For files and messages.
+        image: Path, or uint8 (H, W, 3) BGR.
+        sparse_depth: Path, or float (H, W) in metres.
+        points: Path, or (N, 3) or wider in metres, LiDAR frame.
+        calib: Path, matrix, dict of matrices, or :class:`Calibration`.
+    """
+
+    name: str
+    image: PathLike | np.ndarray
+    sparse_depth: PathLike | np.ndarray | None = None
+    points: PathLike | np.ndarray | None = None
+    calib: PathLike | np.ndarray | Mapping[str, Any] | Calibration | None = None
 
 
 class Frame(NamedTuple):
@@ -33,8 +53,8 @@ class Frame(NamedTuple):
         name: For files and messages.
         image: uint8 (H, W, 3), BGR.
         sparse_depth: float32 (H, W), metres, 0 = no measurement.
-        points: The measurements, (N, 3), metres, camera frame; where they
-            came as points, more than the pixels of ``sparse_depth``.
+        points: The LiDAR points, float64 (N, 3), metres, camera frame, more
+            than the pixels of ``sparse_depth``; None where a map was given.
         cam2img: Intrinsics, float64 (3, 3), pixels of the image.
         calibrated: Whether they were given, or else assumed.
     """
@@ -42,9 +62,67 @@ class Frame(NamedTuple):
     name: str
     image: np.ndarray
     sparse_depth: np.ndarray
-    points: np.ndarray
+    points: np.ndarray | None
     cam2img: np.ndarray
     calibrated: bool
+
+
+def list_frames(
+    image: Any, sparse_depth: Any, points: Any, calib: Any
+) -> tuple[list[FrameSource], bool]:
+    """Put together the frames of a call.
+
+    An image, a list of images, or a folder. The others are one per frame: a
+    single one for a single image, a list as long as that of the images, or a
+    folder whose files have the stems of the images. One calibration that is
+    no folder and no list holds for all frames.
+
+    Args:
+        image: Path, array, sequence of those, or folder.
+        sparse_depth: The same of depth maps, or None.
+        points: The same of point clouds, or None.
+        calib: The same of calibrations, or None.
+
+    Returns:
+        The frames, in the order of the list or by name, and whether the call
+        named a single image.
+
+    Raises:
+        InputError: Files that are missing, counts that differ, depth and
+            points at once, or points without calibration.
+    """
+    if sparse_depth is not None and points is not None:
+        raise InputError('sparse_depth, points', 'both', 'one of the two')
+    if points is not None and calib is None:
+        raise InputError(
+            'calib',
+            'None',
+            'the calibration of camera and LiDAR (KITTI '
+            'text, or cam2img and lidar2cam), since points were given',
+        )
+    single = False
+    if is_path(image) and os.path.isdir(image):
+        images: Sequence = list(_by_stem(image, IMAGE_SUFFIXES).values())
+    elif isinstance(image, (list, tuple)):
+        images = image
+    else:
+        images, single = [image], True
+    if not images:
+        raise InputError('image', 'an empty list', 'at least one image')
+    columns = [
+        _names(images),
+        images,
+        _column('sparse_depth', sparse_depth, images, DEPTH_SUFFIXES),
+        _column('points', points, images, POINT_SUFFIXES),
+        _column('calib', calib, images, CALIB_SUFFIXES, shared=True),
+    ]
+    frames = [FrameSource(*row) for row in zip(*columns, strict=True)]
+    for frame in frames:
+        for field in FrameSource._fields[1:]:
+            value = getattr(frame, field)
+            if is_path(value):
+                require_file(value, f'the {field} of {frame.name}')
+    return frames, single
 
 
 def check_sources(sources: Sequence[FrameSource]) -> None:
@@ -68,7 +146,8 @@ def check_sources(sources: Sequence[FrameSource]) -> None:
                 raise _not_decoded(source.image) from None
         if is_path(source.points):
             check_points_file(source.points)
-        load_calibration(source.calib)
+        if source.calib is not None:
+            as_calibration(source.calib)
 
 
 def load_frame(source: FrameSource, depth_scale: float, max_depth: float) -> Frame:
@@ -85,56 +164,41 @@ def load_frame(source: FrameSource, depth_scale: float, max_depth: float) -> Fra
     """
     image = load_image(source.image)
     height, width = size = image.shape[:2]
-    given = load_calibration(source.calib)
-    if given is not None:
-        _check_fits(given, source, width, height)
-    calibration = given or guess_calibration(width, height)
+    if source.calib is None:
+        calibration = guess_calibration(width, height)
+    else:
+        calibration = as_calibration(source.calib)
+        _check_fits(calibration, source, width, height)
     cam2img = calibration.cam2img
     if source.points is not None:
         points = _camera_points(source, calibration)
         depth = points_to_depth(points, cam2img, size)
         if not depth.any():
             raise InputError(
-                _where(source.points, 'points'),
+                _where(source, 'points'),
                 f'none of {len(points)} points in the image',
-                f'points that {_where(source.calib, "calib")} projects into it',
+                f'points that {_where(source, "calib")} projects into it',
             )
-        _check_unit(depth, max_depth, _where(source.points, 'points'), 'x, y, z')
+        _check_unit(depth, max_depth, _where(source, 'points'), 'x, y, z')
     else:
-        depth = np.zeros(size, dtype=np.float32)
+        points, depth = None, np.zeros(size, dtype=np.float32)
         if source.sparse_depth is not None:
-            depth = load_sparse_depth(source.sparse_depth, depth_scale, size)
+            depth = _sparse_depth(source, depth_scale, size)
             _check_unit(
-                depth,
-                max_depth,
-                _where(source.sparse_depth, 'sparse_depth'),
-                'units per metre: depth_scale',
+                depth, max_depth, _where(source, 'sparse_depth'), 'units per metre: depth_scale'
             )
-        points = back_project(depth, cam2img)
-    return Frame(source.name, image, depth, points, cam2img, given is not None)
+    return Frame(source.name, image, depth, points, cam2img, source.calib is not None)
 
 
-def _where(value: Any, field: str) -> str:
-    """File or argument, for messages."""
-    return str(value) if is_path(value) else field
-
-
-def _not_decoded(path: Any) -> InputError:
-    """Say that a file is no image."""
-    return InputError(path, 'a file that cannot be decoded', 'an image')
-
-
-def load_image(image: ImageInput) -> np.ndarray:
+def load_image(image: PathLike | np.ndarray) -> np.ndarray:
     """Image of a path or an array, uint8 (H, W, 3), BGR."""
     if is_path(image):
-        with open(image, 'rb') as f:
-            content = f.read()
+        content = Path(image).read_bytes()
         pixels = mmcv.imfrombytes(content) if content else None
         if pixels is None:
             raise _not_decoded(image)
         return pixels
-    if not isinstance(image, np.ndarray):
-        raise InputError('image', type(image).__name__, 'a path or a numpy array')
+    _require_array(image, 'image')
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise InputError(
             'image',
@@ -144,44 +208,94 @@ def load_image(image: ImageInput) -> np.ndarray:
     return image
 
 
-def load_sparse_depth(depth: ArrayInput, depth_scale: float, size: tuple[int, int]) -> np.ndarray:
-    """Depth map of a path or an array, float32 (H, W), metres."""
-    where = _where(depth, 'sparse_depth')
-    if is_path(depth) and str(depth).lower().endswith('.png'):
-        return read_depth_png(depth, depth_scale, size)
-    if is_path(depth):
-        if not str(depth).lower().endswith('.npy'):
+def _by_stem(folder: PathLike, suffixes: Sequence[str]) -> dict[str, str]:
+    """The files of a folder with one of the suffixes, by stem, sorted."""
+    files: dict[str, str] = {}
+    for name in sorted(os.listdir(folder)):
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() not in suffixes or name.startswith('.'):
+            continue
+        if stem in files:
             raise InputError(
-                where, f'suffix {Path(depth).suffix!r}', '.png (16 bits) or .npy (metres)'
+                folder, f'{os.path.basename(files[stem])} and {name}', 'one file per frame'
             )
-        depth = read_npy(depth)
-    if not isinstance(depth, np.ndarray):
-        raise InputError(where, type(depth).__name__, 'a path or a numpy array')
-    if depth.dtype.kind != 'f':
-        raise InputError(where, f'{depth.dtype}', 'float metres (divide by the units per metre)')
-    if depth.shape != tuple(size):
-        raise InputError(where, f'shape {depth.shape}', f'{tuple(size)}, the size of the image')
-    if not np.isfinite(depth).all() or depth.min() < 0:
-        raise InputError(where, 'negative or not finite values', 'metres, 0 = no measurement')
-    return depth.astype(np.float32)
+        files[stem] = os.path.join(folder, name)
+    if not files:
+        raise InputError(
+            folder, 'no such file in the folder', f'files ending in {", ".join(suffixes)}'
+        )
+    return files
 
 
-def load_calibration(calib: CalibInput | None) -> Calibration | None:
-    """Calibration of a path, matrices, or None."""
-    if calib is None:
-        return None
-    if is_path(calib):
-        return read_kitti_calibration(calib)
-    if isinstance(calib, Calibration):
-        return make_calibration(*calib)
-    if isinstance(calib, Mapping):
-        unknown = set(calib) - {'cam2img', 'lidar2cam'}
-        if unknown or 'cam2img' not in calib:
+def _names(images: Sequence[Any]) -> list[str]:
+    """Names of frames: stems of the paths, numbers where they repeat."""
+    stems = [
+        Path(image).stem if is_path(image) else f'frame_{i:06d}' for i, image in enumerate(images)
+    ]
+    if len(set(stems)) < len(stems):
+        stems = [f'{i:06d}_{stem}' for i, stem in enumerate(stems)]
+    return stems
+
+
+def _column(
+    field: str, value: Any, images: Sequence[Any], suffixes: Sequence[str], shared: bool = False
+) -> list:
+    """One input of all frames, None where there is none."""
+    if value is None:
+        return [None] * len(images)
+    if is_path(value) and os.path.isdir(value):
+        files = _by_stem(value, suffixes)
+        stems = [Path(i).stem if is_path(i) else None for i in images]
+        lacking = [stem for stem in stems if stem not in files]
+        if lacking:
             raise InputError(
-                'calib', f'the keys {sorted(calib)}', 'cam2img and, for points, lidar2cam'
+                value,
+                f'none for {len(lacking)} of {len(images)} images, the first is {lacking[0]}',
+                'a file of the same stem for every image',
+                field,
             )
-        return make_calibration(calib['cam2img'], calib.get('lidar2cam'))
-    return make_calibration(calib)
+        return [files[stem] for stem in stems]
+    # a calibration is a tuple too, and a matrix may be nested lists
+    if isinstance(value, (list, tuple)) and not (
+        isinstance(value, Calibration) or _is_matrix(value)
+    ):
+        if len(value) != len(images):
+            raise InputError(field, f'{len(value)} of them', f'{len(images)}, one per image')
+        return list(value)
+    if shared or len(images) == 1:
+        return [value] * len(images)
+    raise InputError(
+        field,
+        f'a single one for {len(images)} images',
+        'a list, or a folder with files of the same stems',
+    )
+
+
+def _is_matrix(value: Sequence) -> bool:
+    """Whether nested lists are the numbers of one matrix."""
+    return len(value) in (3, 4) and all(
+        isinstance(row, (list, tuple))
+        and len(row) in (3, 4)
+        and all(isinstance(x, (int, float)) for x in row)
+        for row in value
+    )
+
+
+def _where(source: FrameSource, field: str) -> str:
+    """File or argument, for messages."""
+    value = getattr(source, field)
+    return str(value) if is_path(value) else field
+
+
+def _not_decoded(path: PathLike) -> InputError:
+    """Say that a file is no image."""
+    return InputError(path, 'a file that cannot be decoded', 'an image')
+
+
+def _require_array(value: Any, field: str) -> None:
+    """Refuse what is neither a path nor an array."""
+    if not isinstance(value, np.ndarray):
+        raise InputError(field, type(value).__name__, 'a path or a numpy array')
 
 
 def _check_fits(calibration: Calibration, source: FrameSource, width: int, height: int) -> None:
@@ -189,7 +303,7 @@ def _check_fits(calibration: Calibration, source: FrameSource, width: int, heigh
     cx, cy = calibration.cam2img[:2, 2]
     if not (0 <= cx < width and 0 <= cy < height):
         raise InputError(
-            _where(source.calib, 'calib'),
+            _where(source, 'calib'),
             f'the principal point ({cx:.1f}, {cy:.1f}), outside of the image '
             f'of {width}x{height} pixels',
             'a calibration of images of this size',
@@ -209,28 +323,28 @@ def _check_unit(depth: np.ndarray, max_depth: float, where: str, field: str) -> 
         )
 
 
+def _sparse_depth(source: FrameSource, scale: float, size: tuple[int, int]) -> np.ndarray:
+    """A frame's depth map, float32 (H, W), metres."""
+    if is_path(source.sparse_depth):
+        return read_depth_map(source.sparse_depth, scale, size)
+    _require_array(source.sparse_depth, 'sparse_depth')
+    return check_depth_map(source.sparse_depth, 'sparse_depth', size)
+
+
 def _camera_points(source: FrameSource, calibration: Calibration) -> np.ndarray:
     """A frame's points in the camera's frame, float64 (N, 3), metres."""
-    where = _where(source.points, 'points')
     if is_path(source.points):
         points = read_points(source.points)
-    elif isinstance(source.points, np.ndarray):
-        points = check_points(source.points, where)
     else:
-        raise InputError(where, type(source.points).__name__, 'a path or a numpy array')
+        _require_array(source.points, 'points')
+        points = check_points(source.points, 'points')
     if not len(points):
-        raise InputError(where, 'no point', 'points; leave them out where there are none')
-    bad = ~np.isfinite(points).all(axis=1)
-    if bad.any():
         raise InputError(
-            where,
-            f'{bad.sum()} of {len(points)} points that are not '
-            f'finite, the first in row {bad.argmax()}',
-            'finite metres',
+            _where(source, 'points'), 'no point', 'points; leave them out where there are none'
         )
     if calibration.lidar2cam is None:
         raise InputError(
-            _where(source.calib, 'calib'),
+            _where(source, 'calib'),
             'no place of the LiDAR',
             'R0_rect and Tr_velo_to_cam (text) or lidar2cam (matrices), since points were given',
             'lidar2cam',

@@ -1,4 +1,4 @@
-"""What one frame gives, and the files and pictures made of it."""
+"""What the inferencer returns for one image."""
 
 import dataclasses
 import functools
@@ -10,36 +10,14 @@ import numpy as np
 from PIL import Image
 
 from pandepth_mm.apis.inputs import Frame
+from pandepth_mm.apis.writers import write_result
 from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import (
-    KITTI_DEPTH_SCALE,
-    PathLike,
-    atomic_path,
-    fit_depth_png,
-    write_depth_png,
-    write_json,
-    write_label_png,
-    write_panoptic_png,
-)
-from pandepth_mm.structures.coco_results import coco_results
+from pandepth_mm.fileio import PathLike
 from pandepth_mm.structures.frame_maps import FrameMaps, InstanceArrays
 from pandepth_mm.structures.panoptic_cloud import PanopticCloud, panoptic_cloud
 from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET, decode_panoptic
-from pandepth_mm.visualization.cloud.page import write_cloud_page
-from pandepth_mm.visualization.cloud.ply import write_ply
 from pandepth_mm.visualization.frame.picture import frame_picture
 
-# The files of `save`, by kind, in the order in which they are written.
-FILES = dict(
-    panels='panels.png',
-    panoptic='panoptic.png',
-    semantic='semantic.png',
-    depth='depth.png',
-    instances='instances.json',
-    cloud='cloud.ply',
-    page='cloud.html',
-)
-SUMMARY = 'result.json'
 _NOTEBOOK_WIDTH = 1200  # pixels; each picture is kept in the notebook's file
 
 
@@ -124,19 +102,14 @@ class PanDepthResult:
             skip_labels=[label for label, name in enumerate(self.classes) if name.lower() == 'sky'],
         )
 
-    def picture(self, score_thr: float = 0.3) -> np.ndarray:
-        """All panels in one picture, uint8 RGB.
-
-        Args:
-            score_thr: Least score in the instance panel.
-        """
+    def picture(self) -> np.ndarray:
+        """All panels in one picture, uint8 RGB."""
         return frame_picture(
             self.image,
             FrameMaps(self.semantic, self.instances, self._mmdet_panoptic(), self.depth),
             sparse_depth=None if self.depth is None else self.sparse_depth,
             classes=self.classes,
             palette=self.palette,
-            score_thr=score_thr,
         )
 
     def show(self) -> None:
@@ -166,66 +139,18 @@ class PanDepthResult:
         plt.show()
 
     def save(self, out_dir: PathLike, kinds: Sequence[str] | None = None) -> dict[str, Path]:
-        """Write the result as files of the usual formats.
-
-        ``panels`` (PNG), ``panoptic`` (COCO panoptic PNG, ids R + 256 G +
-        65536 B), ``semantic`` (8-bit PNG of labels), ``depth`` (16-bit PNG,
-        1/256 m), ``instances`` (COCO results), ``cloud`` (binary PLY),
-        ``page`` (HTML that shows the cloud), and last ``result.json`` with
-        ``segments_info``, classes, colours and intrinsics. Each file is
-        written under a temporary name and renamed.
+        """Write the result as files, see :func:`pandepth_mm.apis.writers.write_result`.
 
         Args:
             out_dir: Folder, made where it is missing.
-            kinds: Which of them. By default all that this result has: no
-                cloud without a calibration.
+            kinds: Which of :data:`pandepth_mm.apis.writers.WRITERS`. By
+                default all that this result can be written as: no cloud
+                without a calibration.
 
         Returns:
-            Path of each file, ``result`` among them.
-
-        Raises:
-            InputError: An unknown kind, one that this result cannot have, or
-                a folder that is a file.
+            Path of each file by kind, and of ``result``.
         """
-        out_dir = Path(out_dir)
-        if out_dir.exists() and not out_dir.is_dir():
-            raise InputError(out_dir, 'a file', 'a folder')
-        if kinds is None:
-            kinds = [kind for kind in FILES if self._has(kind)]
-        for kind in kinds:
-            if kind not in FILES:
-                raise InputError('kinds', repr(kind), f'out of {list(FILES)}')
-            if not self._has(kind):
-                raise InputError(
-                    self.name,
-                    'no calibration or no such branch in the model',
-                    f'what {kind} is made of',
-                    f'kinds: {kind}',
-                )
-        paths = {kind: out_dir / FILES[kind] for kind in FILES if kind in kinds}
-        # stands for a complete result, also where there is an earlier one
-        (out_dir / SUMMARY).unlink(missing_ok=True)
-        for kind, path in paths.items():
-            getattr(self, f'_write_{kind}')(path)
-        paths['result'] = out_dir / SUMMARY
-        write_json(paths['result'], self.summary())
-        return paths
-
-    def summary(self) -> dict:
-        """What is no map, as JSON can hold it."""
-        return dict(
-            name=self.name,
-            height=self.image.shape[0],
-            width=self.image.shape[1],
-            classes=list(self.classes),
-            palette=self.palette.tolist(),
-            num_things=self.num_things,
-            segments_info=self.segments_info,
-            cam2img=None if self.cam2img is None else self.cam2img.tolist(),
-            max_depth=self.max_depth,
-            depth_scale=KITTI_DEPTH_SCALE,
-            measured_pixels=int((self.sparse_depth > 0).sum()),
-        )
+        return write_result(self, out_dir, kinds)
 
     def __repr__(self) -> str:
         """Say what is there, without the arrays."""
@@ -239,12 +164,6 @@ class PanDepthResult:
             parts.append('depth of no measurement (a guess)' if self.depth_is_guess else 'depth')
         return f'PanDepthResult({", ".join(parts)})'
 
-    def _has(self, kind: str) -> bool:
-        """Whether a file of this kind can be written."""
-        if kind in ('cloud', 'page'):
-            return not (self.cam2img is None or self.depth is None or self.semantic is None)
-        return kind == 'panels' or getattr(self, kind) is not None
-
     def _mmdet_panoptic(self) -> np.ndarray | None:
         """The panoptic map as label + 1000 * instance, num_classes = void."""
         if self.panoptic is None:
@@ -254,32 +173,6 @@ class PanDepthResult:
             + [s['category_id'] + INSTANCE_OFFSET * s['instance_id'] for s in self.segments_info]
         )
         return ids[self.panoptic]
-
-    def _write_panels(self, path: Path) -> None:
-        with atomic_path(path) as tmp:
-            Image.fromarray(self.picture()).save(tmp)
-
-    def _write_panoptic(self, path: Path) -> None:
-        write_panoptic_png(path, self.panoptic)
-
-    def _write_semantic(self, path: Path) -> None:
-        write_label_png(path, self.semantic.astype(np.uint8))
-
-    def _write_depth(self, path: Path) -> None:
-        write_depth_png(path, fit_depth_png(self.depth)[0])
-
-    def _write_instances(self, path: Path) -> None:
-        boxes, masks = coco_results(self.name, range(len(self.classes)), **self.instances._asdict())
-        write_json(
-            path,
-            [{**box, **mask} for box, mask in zip(boxes, masks, strict=True)] if masks else boxes,
-        )
-
-    def _write_cloud(self, path: Path) -> None:
-        write_ply(path, self.points, self.classes)
-
-    def _write_page(self, path: Path) -> None:
-        write_cloud_page(path, self.points, self.classes, self.palette, title=self.name)
 
 
 def make_result(

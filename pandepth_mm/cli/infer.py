@@ -19,19 +19,18 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pandepth_mm.apis import PanDepthInferencer, PanDepthResult
+from pandepth_mm.apis import PanDepthInferencer, PanDepthResult, init_model
 from pandepth_mm.apis.inferencer import PRECISIONS
-from pandepth_mm.apis.inputs import check_sources
-from pandepth_mm.apis.result import FILES, SUMMARY
-from pandepth_mm.apis.sources import list_frames
+from pandepth_mm.apis.inputs import check_sources, list_frames
+from pandepth_mm.apis.writers import SUMMARY, WRITERS
 from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.datasets.transforms.resize_panoptic_depth import DEPTH_RESIZES
 from pandepth_mm.engine.checkpoint import TRUST_FLAG
-from pandepth_mm.engine.model_zoo import find_config
-from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import KITTI_DEPTH_SCALE, read_json, write_json
+from pandepth_mm.engine.model_zoo import ModelFiles, find_model
+from pandepth_mm.errors import InputError, require_count, require_positive
+from pandepth_mm.fileio import KITTI_DEPTH_SCALE, PathLike, read_json, write_json
 from pandepth_mm.visualization.frame.video import check_video_path, read_pictures, write_video
 
-DEMO_MODEL = 'pandepth_effb0_minivkitti_long'
 RUN = 'run.json'
 
 
@@ -67,25 +66,25 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--weights',
         metavar='W',
-        help='checkpoint (default: what comes along for the config; without '
-        'a config the demo model)',
+        help='checkpoint, .pth or .safetensors, a file or an http(s) address '
+        '(default: what comes along for the config; without a config the demo model)',
     )
     parser.add_argument('--device', help='cpu, cuda, cuda:1, ...')
     parser.add_argument('--precision', choices=list(PRECISIONS), default='fp32')
     parser.add_argument(
         '--depth-resize',
-        choices=['splat', 'nearest'],
-        default='splat',
+        choices=list(DEPTH_RESIZES),
+        default='rasterize',
         help='how measurements reach the network (see PanDepthInferencer)',
     )
     parser.add_argument('--batch-size', type=int, default=1, metavar='N')
     parser.add_argument(
         '--save',
         nargs='+',
-        choices=list(FILES),
+        choices=list(WRITERS),
         metavar='KIND',
-        help=f'what to write: {", ".join(FILES)} (default: all; for a folder '
-        'all but page, which takes some MB a frame)',
+        help=f'what to write: {", ".join(WRITERS)} (default: all; for a folder '
+        'all but page, which takes some MB per frame)',
     )
     parser.add_argument('--video', metavar='FILE', help='make a video of the panels, .mp4 or .gif')
     parser.add_argument('--fps', type=float, default=10.0, help='of the video')
@@ -98,43 +97,13 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def choose_model(args: argparse.Namespace) -> None:
-    """Complete ``--config`` and ``--weights``.
-
-    Weights alone are enough where they come along, or hold their config.
-
-    Raises:
-        InputError: No such config, or no weights for it.
-    """
-    if args.config is None and args.weights is None:
-        args.config = DEMO_MODEL
-    if args.config is None:
-        return
-    model = find_config(args.config)
-    args.weights = args.weights or model.weights
-    if args.weights is None:
-        raise InputError('--weights', 'none', f'a checkpoint: none comes along for {args.config}')
-    args.config = str(model.config)
-
-
-def check_numbers(args: argparse.Namespace) -> None:
-    """Refuse numbers that nothing can be done with."""
-    for name in ('depth_scale', 'batch_size', 'fps'):
-        value = getattr(args, name)
-        if not 0 < value < float('inf'):
-            raise InputError('--' + name.replace('_', '-'), f'{value}', 'a number above 0')
-
-
 def choose_kinds(args: argparse.Namespace, single: bool) -> list[str]:
     """What to write for each frame."""
-    if args.save is not None:
-        kinds = [kind for kind in FILES if kind in args.save]
-    else:
-        kinds = [k for k in FILES if single or k != 'page']
-        if args.calib is None:
-            kinds = [k for k in kinds if k not in ('cloud', 'page')]
-    for kind in ('cloud', 'page'):
-        if kind in kinds and args.calib is None:
+    impossible = ('cloud', 'page') if args.calib is None else ()
+    default = [k for k in WRITERS if k not in impossible and (single or k != 'page')]
+    kinds = [kind for kind in WRITERS if kind in (args.save or default)]
+    for kind in impossible:
+        if kind in kinds:
             raise InputError(
                 '--save', f'{kind} without --calib', 'the calibration, which a cloud needs'
             )
@@ -145,7 +114,7 @@ def choose_kinds(args: argparse.Namespace, single: bool) -> list[str]:
     return kinds
 
 
-def check_run(args: argparse.Namespace, kinds: list[str]) -> None:
+def check_run(args: argparse.Namespace, model: ModelFiles, kinds: list[str]) -> None:
     """Compare with the run that the folder holds, or make the folder.
 
     Raises:
@@ -160,8 +129,8 @@ def check_run(args: argparse.Namespace, kinds: list[str]) -> None:
         for name in ('image', 'points', 'calib', 'sparse_depth')
     }
     settings.update(
-        config=_digest(args.config),
-        weights=_digest(args.weights),
+        config=_digest(model.config),
+        weights=_digest(model.weights),
         depth_scale=args.depth_scale,
         depth_resize=args.depth_resize,
         precision=args.precision,
@@ -190,15 +159,11 @@ def check_run(args: argparse.Namespace, kinds: list[str]) -> None:
     write_json(file, settings)
 
 
-def _digest(path: str | None) -> str | None:
+def _digest(path: PathLike | None) -> str | None:
     """SHA-256 of a file; an address stands for itself."""
     if path is None or not os.path.isfile(path):
         return path
-    digest = hashlib.sha256()
-    with open(path, 'rb') as f:
-        while block := f.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def describe(result: PanDepthResult, seconds: float) -> str:
@@ -221,22 +186,17 @@ def describe(result: PanDepthResult, seconds: float) -> str:
 def main() -> None:
     """Check everything, then predict frame by frame."""
     args = parse_args()
-    check_numbers(args)
-    choose_model(args)
-    if not os.path.exists(args.image):
-        raise InputError(args.image, 'no such file', 'an image or a folder')
+    require_count(args.batch_size, '--batch-size')
+    require_positive(args.depth_scale, '--depth-scale')
+    require_positive(args.fps, '--fps')
+    model = find_model(args.config, args.weights)
     frames, single = list_frames(args.image, args.sparse_depth, args.points, args.calib)
     check_sources(frames)
     kinds = choose_kinds(args, single)
     inferencer = PanDepthInferencer(
-        args.config,
-        args.weights,
-        device=args.device,
-        precision=args.precision,
-        depth_resize=args.depth_resize,
-        trust_checkpoint=args.trust_checkpoint,
+        init_model(*model, args.trust_checkpoint), args.device, args.precision, args.depth_resize
     )
-    check_run(args, kinds)
+    check_run(args, model, kinds)
     out = Path(args.out)
     todo = [f for f in frames if not (out / f.name / SUMMARY).is_file()]
     if len(todo) < len(frames):
@@ -250,7 +210,7 @@ def main() -> None:
         bar.write(describe(result, now - start))
         start = now
     if args.video:
-        files = [out / f.name / FILES['panels'] for f in frames]
+        files = [out / f.name / WRITERS['panels'][0] for f in frames]
         count = write_video(args.video, read_pictures(files), args.fps)
         print(f'video: {args.video}, {count} frames')
     print(f'results: {out}')

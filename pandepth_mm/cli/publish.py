@@ -1,54 +1,74 @@
-"""Make a small file of a checkpoint's weights: ``publish_model.py IN OUT``.
+"""Make a small file of a checkpoint's weights: ``publish_model.py IN [OUT]``.
 
-Optimizer, schedule, logs and paths are left out. ``--half`` stores the
-weights of convolutions and linear layers in 16 bits; norms, with their
-statistics, stay in 32. Loading turns them back.
+OUT is a .safetensors file (by default IN with that suffix) or a .pth file.
+Optimizer, schedule, logs and paths are left out; names of classes and the
+config of the model stay, so that the file alone is enough to predict.
+``--half`` stores the weights of convolutions and linear layers in 16 bits;
+norms, with their statistics, stay in 32. Loading turns them back.
 """
 
 import argparse
 import os
+from pathlib import Path
 
-import torch
-from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.config import Config
 
 from pandepth_mm.cli.shared import cli_main
-from pandepth_mm.engine.checkpoint import TRUST_FLAG, set_checkpoint_trust
+from pandepth_mm.engine.checkpoint import SAFETENSORS, TRUST_FLAG, read_checkpoint, write_weights
+from pandepth_mm.engine.model_zoo import config_of_weights
+from pandepth_mm.engine.stored_config import inference_config, read_stored_config
 from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import atomic_path
 from pandepth_mm.version import __version__
 
 # of the data set: what the outputs mean
 _META = ('classes', 'thing_classes', 'stuff_classes', 'palette')
 
 
-def published(checkpoint: dict, half: bool = False) -> dict:
-    """Keep what is needed to use a checkpoint.
+def published_weights(checkpoint: dict, half: bool = False) -> dict:
+    """The weights of a checkpoint.
 
     Args:
         checkpoint: As mmengine saves it. With EMA its ``state_dict`` holds
             the averaged weights already.
         half: Store weights of two dimensions and more in 16 bits.
-
-    Returns:
-        ``state_dict``; ``meta`` with the names of classes, the iteration, the
-        epoch, the seed and this package's version.
     """
-    meta = checkpoint.get('meta', {})
-    dataset_meta = meta.get('dataset_meta') or {}
-    weights = {
+    return {
         name: value.half() if half and value.is_floating_point() and value.dim() > 1 else value
         for name, value in checkpoint['state_dict'].items()
     }
-    return dict(
-        state_dict=weights,
-        meta=dict(
-            dataset_meta={k: dataset_meta[k] for k in _META if k in dataset_meta},
-            iter=meta.get('iter'),
-            epoch=meta.get('epoch'),
-            seed=meta.get('seed'),
-            pandepth_mm_version=__version__,
-        ),
+
+
+def published_meta(checkpoint: dict, source: str) -> dict:
+    """What one needs to know to use the weights.
+
+    Args:
+        checkpoint: As mmengine saves it.
+        source: Its file.
+
+    Returns:
+        Names of classes, iteration, epoch, seed, this package's version, and
+        ``cfg``: what :func:`inference_config` keeps of the config, as text,
+        where there is one that can be read as data.
+    """
+    meta = checkpoint.get('meta') or {}
+    dataset_meta = meta.get('dataset_meta') or {}
+    found = dict(
+        dataset_meta={k: dataset_meta[k] for k in _META if k in dataset_meta},
+        iter=meta.get('iter'),
+        epoch=meta.get('epoch'),
+        seed=meta.get('seed'),
+        pandepth_mm_version=__version__,
     )
+    shipped = config_of_weights(source)
+    try:
+        if shipped is not None:
+            cfg = Config(inference_config(Config.fromfile(shipped)))
+        else:
+            cfg = read_stored_config(checkpoint, source)
+    except InputError as e:
+        print(f'the config is left out, and has to be given with the weights: {e}')
+        return found
+    return dict(found, cfg=cfg.pretty_text)
 
 
 @cli_main
@@ -56,18 +76,18 @@ def main() -> None:
     """Publish."""
     parser = argparse.ArgumentParser(description='Publish the weights')
     parser.add_argument('checkpoint', help='checkpoint of a training')
-    parser.add_argument('out', help='file to write')
+    parser.add_argument(
+        'out', nargs='?', help='.safetensors or .pth (default: CHECKPOINT with .safetensors)'
+    )
     parser.add_argument('--half', action='store_true', help='16 bits a weight, half the size')
     parser.add_argument(TRUST_FLAG, action='store_true')
     args = parser.parse_args()
-    if os.path.isdir(args.out):
-        raise InputError('out', f'{args.out}, a folder', 'a file name')
-    set_checkpoint_trust(args.trust_checkpoint)
-    if not os.path.isfile(args.checkpoint):
-        raise InputError(args.checkpoint, 'no such file', 'a checkpoint')
-    checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
-    if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
+    out = args.out or str(Path(args.checkpoint).with_suffix(SAFETENSORS))
+    if os.path.isdir(out) or os.path.abspath(out) == os.path.abspath(args.checkpoint):
+        raise InputError('out', f'{out}, which is there', 'the name of a new file')
+    checkpoint = read_checkpoint(args.checkpoint, args.trust_checkpoint)
+    if 'state_dict' not in checkpoint:
         raise InputError(args.checkpoint, 'no state_dict', 'a checkpoint of a training')
-    with atomic_path(args.out) as tmp:
-        torch.save(published(checkpoint, args.half), tmp)
-    print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB')
+    meta = published_meta(checkpoint, args.checkpoint)
+    write_weights(out, published_weights(checkpoint, args.half), meta)
+    print(f'{out}: {os.path.getsize(out) / 1e6:.1f} MB')

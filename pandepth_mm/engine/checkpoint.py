@@ -1,5 +1,8 @@
 """Checkpoints: loading without running code, saving without half files.
 
+A training writes ``.pth``, with all that it goes on from. What is handed on
+is weights with some facts about them, as ``.safetensors`` (or ``.pth``).
+
 mmengine leaves three holes in loading, all closed by
 :func:`set_checkpoint_trust`: older releases and the onedl fork fall back to
 a full unpickle; the fork's list of safe names holds the plain ``getattr``
@@ -7,12 +10,16 @@ and ``HistoryBuffer.__setstate__``, which together reach ``exec``; and
 resuming executes the text under ``meta['config']`` as Python.
 """
 
+import functools
+import hashlib
+import http.client
+import json
 import os
 import pickle
 import re
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import torch
@@ -20,10 +27,16 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner import checkpoint as checkpoint_io
 from mmengine.runner.checkpoint import CheckpointLoader
+from safetensors import safe_open
+from safetensors.torch import save_file
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_choice, require_file
+from pandepth_mm.fileio import PathLike, atomic_path
 
 TRUST_FLAG = '--trust-checkpoint'
+SAFETENSORS = '.safetensors'
+_META = 'pandepth_mm'  # key of safetensors' metadata, whose values are text
+_URLS = ('http://', 'https://')
 _FORCE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
 _FORCE_NOT = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 _STATISTICS = ('min', 'max', 'current', 'mean')
@@ -53,6 +66,7 @@ def _statistics_method(owner, name: str):
     return getattr(HistoryBuffer, name)
 
 
+@functools.cache
 def _safe_globals() -> list:
     """Return what a checkpoint of mmengine holds beside tensors.
 
@@ -77,18 +91,39 @@ def _safe_globals() -> list:
     return allowed
 
 
-def _refusal(filename: str, error: Exception) -> InputError:
-    """Turn a failed weights-only load into one clear message."""
-    head = b''
-    if os.path.isfile(filename):
-        with open(filename, 'rb') as f:
-            head = f.read(2)
+def _fetch(url: str) -> str:
+    """Copy of an address in torch's cache, downloaded once.
+
+    Raises:
+        InputError: It cannot be had.
+    """
+    name = f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{Path(urlsplit(url).path).name}'
+    path = os.path.join(torch.hub.get_dir(), 'checkpoints', name)
+    if not os.path.isfile(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, path)
+        except (OSError, ValueError, http.client.HTTPException) as e:
+            raise InputError(url, f'no download ({e})', 'an address that can be reached') from None
+    return path
+
+
+def _read_safetensors(path: str) -> dict:
+    """Weights and facts of a .safetensors file, as mmengine has them."""
+    with safe_open(path, framework='pt') as f:
+        meta = json.loads((f.metadata() or {}).get(_META, '{}'))
+        return dict(state_dict={name: f.get_tensor(name) for name in f.keys()}, meta=meta)
+
+
+def _refusal(filename: str, path: str, error: Exception) -> InputError:
+    """Turn a failed load into one clear message."""
+    with open(path, 'rb') as f:
+        head = f.read(2)
+    safe = path.endswith(SAFETENSORS)
     # a zip archive of torch.save, or a bare pickle of protocol 2 and up
-    if head not in (b'PK', b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05'):
-        return InputError(
-            filename, 'a file that is no checkpoint', 'a .pth file as training writes it'
-        )
-    if not isinstance(error, pickle.UnpicklingError):
+    if not safe and head not in (b'PK', b'\x80\x02', b'\x80\x03', b'\x80\x04', b'\x80\x05'):
+        return InputError(filename, 'a file that is no checkpoint', 'a .pth or .safetensors file')
+    if safe or not isinstance(error, pickle.UnpicklingError):
         reason = re.split(r'[.\n]', str(error))[0] or type(error).__name__
         return InputError(filename, f'an unreadable file ({reason})', 'a complete checkpoint')
     name = re.search(r'GLOBAL (\S+)', str(error))
@@ -100,35 +135,69 @@ def _refusal(filename: str, error: Exception) -> InputError:
     )
 
 
-def _load_weights_only(load: Callable) -> Callable:
-    """Wrap a loader: clear errors, nothing that can be executed."""
+def read_checkpoint(path: PathLike, trust: bool = False, map_location: str = 'cpu') -> dict:
+    """Read one checkpoint.
 
-    def load_from_weights_only(filename, map_location=None):
-        filename = os.path.expanduser(str(filename))
-        try:
-            checkpoint = load(filename, map_location)
-        except InputError:
-            raise
-        except FileNotFoundError:
-            raise InputError(filename, 'no such file', 'a checkpoint') from None
-        except Exception as e:  # a broken file can fail in any way
-            raise _refusal(filename, e) from e
-        if not isinstance(checkpoint, dict):
-            raise InputError(
-                filename, type(checkpoint).__name__, 'a checkpoint, that is a dict of weights'
-            )
-        meta = checkpoint.get('meta')
-        if isinstance(meta, dict):
-            # Runner.resume would execute it, to look for a key of mmcv 1
-            meta.pop('config', None)
-        return checkpoint
+    Unlike :func:`set_checkpoint_trust` it changes nothing for the process.
 
-    return load_from_weights_only
+    Args:
+        path: A local file, .pth or .safetensors, or an http(s) address, of
+            which a copy is kept in torch's cache.
+        trust: Unpickle everything, which runs whatever code the file holds.
+        map_location: Device for the weights of a .pth file.
+
+    Returns:
+        ``state_dict`` and ``meta`` (of .safetensors), or what the .pth file
+        holds.
+
+    Raises:
+        InputError: The file is missing or broken, the address cannot be
+            reached, or the file asks for more than tensors and numbers
+            without ``trust``.
+    """
+    filename = os.path.expanduser(str(path))
+    local = _fetch(filename) if filename.startswith(_URLS) else filename
+    require_file(local, 'a checkpoint')
+    try:
+        if local.endswith(SAFETENSORS):
+            checkpoint = _read_safetensors(local)
+        else:
+            with torch.serialization.safe_globals(_safe_globals()):
+                checkpoint = torch.load(local, map_location=map_location, weights_only=not trust)
+    except Exception as e:  # a broken file can fail in any way
+        refusal = _refusal(filename, local, e)
+        if local != filename:
+            os.remove(local)  # or a download that broke off would be kept
+        raise refusal from e
+    if not isinstance(checkpoint, dict):
+        raise InputError(
+            filename, type(checkpoint).__name__, 'a checkpoint, that is a dict of weights'
+        )
+    if isinstance(checkpoint.get('meta'), dict):
+        # Runner.resume would execute it, to look for a key of mmcv 1
+        checkpoint['meta'].pop('config', None)
+    return checkpoint
 
 
-def _load_local(filename: str, map_location):
-    # not mmengine's function: its list of safe names is not safe
-    return torch.load(filename, map_location=map_location, weights_only=True)
+def write_weights(path: PathLike, weights: dict[str, torch.Tensor], meta: dict) -> None:
+    """Write weights and facts about them, atomically.
+
+    Args:
+        path: The file to write, .safetensors or .pth.
+        weights: By name.
+        meta: What JSON can hold.
+
+    Raises:
+        InputError: Another suffix.
+    """
+    suffix = Path(path).suffix
+    require_choice(suffix, (SAFETENSORS, '.pth'), path, 'suffix')
+    with atomic_path(path) as tmp:
+        if suffix == '.pth':
+            torch.save(dict(state_dict=weights, meta=meta), tmp)
+        else:  # which refuses tensors that share memory
+            weights = {name: value.clone().contiguous() for name, value in weights.items()}
+            save_file(weights, tmp, metadata={'format': 'pt', _META: json.dumps(meta)})
 
 
 def _refuse_store(filename: str, map_location):
@@ -139,13 +208,11 @@ def _refuse_store(filename: str, map_location):
     )
 
 
-# prefixes, as mmengine registers them: weights-only loader, full loader
-_LOADERS = (
-    ('', _load_local, checkpoint_io.load_from_local),
-    (('http://', 'https://'), checkpoint_io.load_from_http, checkpoint_io.load_from_http),
-    (('pavi://',), _refuse_store, checkpoint_io.load_from_pavi),
-    ((r'(\S+\:)?s3://', r'(\S+\:)?petrel://'), _refuse_store, checkpoint_io.load_from_ceph),
-    (('open-mmlab://', 'openmmlab://'), _refuse_store, checkpoint_io.load_from_openmmlab),
+# what only mmengine can read, and only by a full unpickle; prefixes as it has them
+_STORES = (
+    (('pavi://',), checkpoint_io.load_from_pavi),
+    ((r'(\S+\:)?s3://', r'(\S+\:)?petrel://'), checkpoint_io.load_from_ceph),
+    (('open-mmlab://', 'openmmlab://'), checkpoint_io.load_from_openmmlab),
 )
 
 
@@ -163,38 +230,16 @@ def set_checkpoint_trust(trust: bool) -> None:
     # torch refuses to work with both variables set
     os.environ.pop(_FORCE if trust else _FORCE_NOT, None)
     os.environ[_FORCE_NOT if trust else _FORCE] = '1'
-    torch.serialization.add_safe_globals(_safe_globals())
-    for prefixes, weights_only, full in _LOADERS:
+    torch.serialization.add_safe_globals(_safe_globals())  # for code that calls torch.load itself
+
+    def load(filename: str, map_location=None) -> dict:
+        return read_checkpoint(filename, trust, map_location)
+
+    CheckpointLoader.register_scheme(prefixes=('', *_URLS), loader=load, force=True)
+    for prefixes, full in _STORES:
         CheckpointLoader.register_scheme(
-            prefixes=prefixes,
-            loader=full if trust else _load_weights_only(weights_only),
-            force=True,
+            prefixes=prefixes, loader=full if trust else _refuse_store, force=True
         )
-
-
-def read_checkpoint(path: str, trust: bool = False) -> dict:
-    """Read one checkpoint into the CPU's memory.
-
-    Unlike :func:`set_checkpoint_trust` it changes nothing for the process.
-
-    Args:
-        path: A local file, or an http(s) address, of which a copy is kept in
-            torch's cache.
-        trust: Unpickle everything, which runs whatever code the file holds.
-
-    Raises:
-        InputError: The file is missing or broken, or asks for more than
-            tensors and numbers without ``trust``.
-    """
-
-    def load(filename, map_location):
-        options = dict(map_location=map_location, weights_only=not trust)
-        if filename.startswith(('http://', 'https://')):
-            return torch.hub.load_state_dict_from_url(filename, **options)
-        return torch.load(filename, **options)
-
-    with torch.serialization.safe_globals(_safe_globals()):
-        return _load_weights_only(load)(path, 'cpu')
 
 
 def check_state_dict(checkpoint: dict, model: torch.nn.Module, source: str) -> dict:

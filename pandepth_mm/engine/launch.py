@@ -18,7 +18,7 @@ from pandepth_mm.engine.checkpoint import (
     set_checkpoint_trust,
 )
 from pandepth_mm.engine.model_zoo import read_config
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_file
 from pandepth_mm.evaluation.prediction_files import DATASET_KEYS, METRICS
 from pandepth_mm.registry import type_name
 from pandepth_mm.version import stack_summary
@@ -181,19 +181,13 @@ def apply_heuristic_fusion(cfg: Config) -> None:
     Raises:
         InputError: No panoptic fusion in the model, or no PanopticMetric.
     """
-    metrics = cfg.get('test_evaluator') or []
-    metrics = [metrics] if isinstance(metrics, dict) else metrics
-    metrics = [m for m in metrics if type_name(m) == 'PanopticMetric']
+    metrics = [m for m in _test_metrics(cfg) if type_name(m) == 'PanopticMetric']
     fusion = cfg.model.get('panoptic_fusion')
     if fusion is None or not metrics:
+        lacking = 'model.panoptic_fusion' if fusion is None else 'PanopticMetric in test_evaluator'
         raise InputError(
             '--heuristic-fusion',
-            'a config without '
-            + (
-                'PanopticMetric in test_evaluator'
-                if fusion is not None
-                else 'model.panoptic_fusion'
-            ),
+            f'a config without {lacking}',
             'a model with a panoptic fusion, and its metric',
         )
     for metric in metrics:
@@ -224,8 +218,7 @@ def apply_format_only(cfg: Config, out_dir: str) -> None:
             'a PanopticDepthDataset with img_scale and pipeline',
             'config: test_dataloader.dataset',
         )
-    metrics = cfg.get('test_evaluator') or []
-    metrics = [metrics] if isinstance(metrics, dict) else metrics
+    metrics = _test_metrics(cfg)
     settings = dict(
         dataset={k: dataset[k] for k in DATASET_KEYS if k in dataset},
         pipeline=[_named(t) for t in dataset['pipeline']],
@@ -241,6 +234,12 @@ def apply_format_only(cfg: Config, out_dir: str) -> None:
     )
 
 
+def _test_metrics(cfg: Config) -> list[dict]:
+    """The metrics of the test, of which a config may name one or a list."""
+    metrics = cfg.get('test_evaluator') or []
+    return [metrics] if isinstance(metrics, dict) else metrics
+
+
 def _named(cfg: dict) -> dict:
     """Copy a config, its type as a plain name."""
     return {**cfg, 'type': type_name(cfg)}
@@ -253,13 +252,12 @@ def add_custom_hook(cfg: Config, hook: dict) -> None:
 
 def _check_file(path: str, flag: str) -> None:
     """Refuse a local path that is no file."""
-    if '://' not in path and not os.path.isfile(path):
-        found = 'a folder' if os.path.isdir(path) else 'no such file'
-        raise InputError(flag, f'{path}, {found}', 'a checkpoint')
+    if '://' not in path:
+        require_file(path, 'a checkpoint', flag)
 
 
 def _note(message: str) -> None:
-    """Log once a run, before the Runner has made its logger."""
+    """Log once per run, before the Runner has made its logger."""
     if os.environ.get('RANK', '0') == '0':
         print_log(message)
 
@@ -295,8 +293,8 @@ def _drop_sync_bn(cfg) -> int:
 def _prepare_cpu_processes(cfg: Config) -> None:
     """Make a distributed run possible without a GPU.
 
-    mmengine would pick a CUDA device a process in two places; with the group
-    initialised before the Runner and an explicit wrapper it does not.
+    mmengine would pick a CUDA device per process in two places; with the group
+    initialized before the Runner and an explicit wrapper it does not.
 
     Raises:
         InputError: A launcher that needs GPUs.
@@ -310,7 +308,7 @@ def _prepare_cpu_processes(cfg: Config) -> None:
     sync_bn = _drop_sync_bn(cfg.model) + (cfg.get('sync_bn') is not None)
     cfg.sync_bn = None
     if sync_bn:
-        _note('no GPU: SyncBN switched off, each process normalises by its own batch')
+        _note('no GPU: SyncBN switched off, each process normalizes by its own batch')
     if cfg.get('model_wrapper_cfg') is None:
         cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel')
     # what Runner itself sets when there is no model_wrapper_cfg

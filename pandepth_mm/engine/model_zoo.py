@@ -8,20 +8,21 @@ from typing import NamedTuple
 import yaml
 from mmengine.config import Config
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_file
 
+DEFAULT_MODEL = 'pandepth_effb0_minivkitti_long'
 _PACKAGE = Path(__file__).parents[1]
 
 
-class ShippedModel(NamedTuple):
-    """A model of the metafile.
+class ModelFiles(NamedTuple):
+    """What a model is built from.
 
     Attributes:
-        config: Its config file.
+        config: Its config file, None for the config stored in the weights.
         weights: File or address of its weights, None where there are none.
     """
 
-    config: Path
+    config: Path | None
     weights: str | None
 
 
@@ -35,7 +36,7 @@ def root() -> Path:
 
 
 @functools.cache
-def shipped_models() -> dict[str, ShippedModel]:
+def shipped_models() -> dict[str, ModelFiles]:
     """The models of the metafiles, by name."""
     models = {}
     index = yaml.safe_load((root() / 'model-index.yml').read_text())
@@ -46,11 +47,11 @@ def shipped_models() -> dict[str, ShippedModel]:
             if weights is not None and '://' not in weights:
                 # relative to what holds the package, in a wheel too
                 weights = str(_PACKAGE.parent / weights)
-            models[model['Name']] = ShippedModel(root() / model['Config'], weights)
+            models[model['Name']] = ModelFiles(root() / model['Config'], weights)
     return models
 
 
-def find_config(config: str) -> ShippedModel:
+def find_config(config: str) -> ModelFiles:
     """Find a config by its path or by the name of a shipped model.
 
     Args:
@@ -66,18 +67,18 @@ def find_config(config: str) -> ShippedModel:
     """
     path = Path(config)
     if path.is_file():
-        return ShippedModel(path, _weights_of(path))
+        return ModelFiles(path, _weights_of(path))
     model = shipped_models().get(path.stem if path.name == config else '')
     if model is not None:
         return model
     if path.parts[:1] == ('configs',) and (root() / path).is_file():
-        return ShippedModel(root() / path, _weights_of(root() / path))
+        return ModelFiles(root() / path, _weights_of(root() / path))
     names = ', '.join(sorted(shipped_models()))
     found = 'a folder' if os.path.isdir(config) else 'no such file'
     raise InputError(config, found, f'a config file, or the name of one that comes along: {names}')
 
 
-def read_config(config: str) -> tuple[Config, ShippedModel]:
+def read_config(config: str) -> tuple[Config, ModelFiles]:
     """Find a config, and read it.
 
     Args:
@@ -99,6 +100,48 @@ def read_config(config: str) -> tuple[Config, ShippedModel]:
     if not isinstance(cfg.get('model'), dict):
         raise InputError(found.config, 'no dict "model"', 'a runner config')
     return cfg, found
+
+
+def find_model(config: str | None = None, weights: str | None = None) -> ModelFiles:
+    """Complete what a user left out of config and weights.
+
+    Args:
+        config: See :func:`find_config`. By default the one that comes along
+            for the weights, else the one that is stored in them.
+        weights: File or http(s) address; without a config also the name of a
+            shipped model. By default those that come along for the config.
+
+    Returns:
+        Config and weights; those of ``DEFAULT_MODEL`` where neither is given.
+
+    Raises:
+        InputError: No such config or weights, or no weights for the config.
+    """
+    if config is not None:
+        found = find_config(config)
+        found = ModelFiles(found.config, weights or found.weights)
+    else:
+        weights = weights or DEFAULT_MODEL
+        found = shipped_models().get(weights) or ModelFiles(config_of_weights(weights), weights)
+    names = ', '.join(name for name, model in shipped_models().items() if model.weights)
+    if found.weights is None:
+        raise InputError(
+            'weights', 'none', f'a checkpoint: none comes along for {config or weights}'
+        )
+    if '://' not in found.weights:
+        require_file(
+            os.path.expanduser(found.weights),
+            f'a checkpoint, or the name of a model that has weights: {names}',
+        )
+    return found
+
+
+def dataset_of_test(cfg: dict) -> dict:
+    """The data set of a config's test, unwrapped; empty where there is none."""
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    while 'img_scale' not in dataset and isinstance(dataset.get('dataset'), dict):
+        dataset = dataset['dataset']
+    return dataset
 
 
 def config_of_weights(weights: str) -> Path | None:

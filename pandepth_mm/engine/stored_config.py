@@ -13,10 +13,11 @@ from typing import Any
 
 from mmengine.config import Config
 
-from pandepth_mm.engine.model_zoo import shipped_models
+from pandepth_mm.engine.model_zoo import dataset_of_test, shipped_models
 from pandepth_mm.errors import InputError
 
 _DATASET_KEYS = ('img_scale', 'metainfo', 'pipeline')
+_SCOPE = 'pandepth_mm.'
 _FLOATS = dict(inf=float('inf'), nan=float('nan'))
 
 
@@ -24,12 +25,12 @@ def read_stored_config(checkpoint: dict, source: str) -> Config:
     """Read the stored config, as far as an inference needs it.
 
     Args:
-        checkpoint: As mmengine's Runner saves it, read weights-only.
+        checkpoint: As mmengine's Runner saves it or ``publish_model`` does,
+            read weights-only.
         source: Name of the file, for messages.
 
     Returns:
-        ``model`` of the config, and size, classes and pipeline under
-        ``test_dataloader.dataset``.
+        What :func:`inference_config` keeps of the config.
 
     Raises:
         InputError: No config is stored, its text is more than data, or it
@@ -51,11 +52,9 @@ def read_stored_config(checkpoint: dict, source: str) -> Config:
         ) from None
     if not isinstance(values.get('model'), dict):
         raise InputError(source, 'no dict "model"', 'a runner config', 'stored config')
-    dataset = (values.get('test_dataloader') or {}).get('dataset') or {}
-    dataset = {key: dataset[key] for key in _DATASET_KEYS if key in dataset}
-    used = dict(model=values['model'], test_dataloader=dict(dataset=dataset))
+    used = inference_config(values)
     for kind in _types(used):
-        if not isinstance(kind, str) or kind not in known_types():
+        if not isinstance(kind, str) or kind.removeprefix(_SCOPE) not in known_types():
             raise InputError(
                 source,
                 f'the type {kind!r}',
@@ -63,6 +62,21 @@ def read_stored_config(checkpoint: dict, source: str) -> Config:
                 'stored config',
             )
     return Config(used)
+
+
+def inference_config(cfg: dict) -> dict:
+    """What an inference needs of a config: no path and no training.
+
+    Args:
+        cfg: The config.
+
+    Returns:
+        ``model``, and size, classes and pipeline under
+        ``test_dataloader.dataset``.
+    """
+    dataset = dataset_of_test(cfg)
+    dataset = {key: dataset[key] for key in _DATASET_KEYS if key in dataset}
+    return dict(model=cfg['model'], test_dataloader=dict(dataset=dataset))
 
 
 def _stored_text(checkpoint: dict) -> Any:
@@ -94,9 +108,9 @@ def _value(node: ast.expr) -> Any:
         and isinstance(node.func, ast.Name)
         and node.func.id == 'dict'
         and not node.args
+        and all(keyword.arg for keyword in node.keywords)
     ):
-        if all(keyword.arg for keyword in node.keywords):
-            return {k.arg: _value(k.value) for k in node.keywords}
+        return {k.arg: _value(k.value) for k in node.keywords}
     if isinstance(node, ast.Dict) and None not in node.keys:
         return {
             ast.literal_eval(key): _value(value)
@@ -130,14 +144,14 @@ def _types(value: Any) -> Iterator[Any]:
 
 @functools.cache
 def known_types() -> frozenset[str]:
-    """The types that the configs of this package use.
+    """The types that the configs of this package use, its own without their scope.
 
     None of them reads or runs what its arguments name, as others may: a loss
     of mmseg's unpickles the file of its class weights, say.
     """
     configs = (Config.fromfile(m.config) for m in shipped_models().values())
     return frozenset(
-        kind
+        kind.removeprefix(_SCOPE)
         for cfg in configs
         for kind in _types([cfg.model, cfg.test_dataloader.dataset.pipeline])
     )

@@ -2,12 +2,13 @@
 
 import math
 import os
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import PathLike
+from pandepth_mm.errors import InputError, require_file
+from pandepth_mm.fileio import PathLike, is_path
 from pandepth_mm.geometry.camera import check_intrinsics, fold_projection
 
 _FOCAL, _WIDTH = 725.0087, 1242  # of Virtual KITTI 2's camera, pixels
@@ -76,6 +77,30 @@ def make_calibration(
     return Calibration(matrix, extrinsics)
 
 
+def as_calibration(calib: PathLike | np.ndarray | Mapping[str, Any] | Calibration) -> Calibration:
+    """Make a calibration of what a user has.
+
+    Args:
+        calib: A text for :func:`read_kitti_calibration`, or matrices for
+            :func:`make_calibration`: ``cam2img`` alone, or a dict of
+            ``cam2img`` and ``lidar2cam``.
+
+    Raises:
+        InputError: Other keys, and what those two refuse.
+    """
+    if is_path(calib):
+        return read_kitti_calibration(calib)
+    if isinstance(calib, Calibration):
+        return make_calibration(*calib)
+    if isinstance(calib, Mapping):
+        if 'cam2img' not in calib or not set(calib) <= {'cam2img', 'lidar2cam'}:
+            raise InputError(
+                'calib', f'the keys {sorted(calib)}', 'cam2img and, for points, lidar2cam'
+            )
+        return make_calibration(**calib)
+    return make_calibration(calib)
+
+
 def read_kitti_calibration(path: PathLike, camera: int = 2) -> Calibration:
     """Read a calibration text of the KITTI object data set.
 
@@ -124,9 +149,7 @@ def guess_calibration(width: int, height: int) -> Calibration:
 
 def _read_rows(path: PathLike) -> dict[str, list]:
     """The lines ``NAME: words`` of a file, as lists of words by name."""
-    if not os.path.isfile(path):
-        found = 'a folder' if os.path.isdir(path) else 'no such file'
-        raise InputError(path, found, 'a calibration text')
+    require_file(path, 'a calibration text')
     if os.path.getsize(path) > _MAX_BYTES:
         raise InputError(path, f'{os.path.getsize(path)} bytes', 'a calibration text of some lines')
     try:

@@ -215,7 +215,7 @@ def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
 
 
 def points_to_depth(points: np.ndarray, cam2img: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Draw points into a sparse depth map.
+    """Rasterize points into a sparse depth map.
 
     A point lies in the pixel whose centre is nearest. Of several in one
     pixel the nearest to the camera stays.
@@ -234,10 +234,10 @@ def points_to_depth(points: np.ndarray, cam2img: np.ndarray, size: tuple[int, in
         col, row = np.floor(uv + 0.5).T
         inside = (col >= 0) & (col < width) & (row >= 0) & (row < height)
     row, col = row[inside].astype(np.int64), col[inside].astype(np.int64)
-    drawn = np.full(size, np.inf, dtype=np.float32)
-    np.minimum.at(drawn, (row, col), depth[inside].astype(np.float32))
-    drawn[np.isinf(drawn)] = 0
-    return drawn
+    depth_map = np.full(size, np.inf, dtype=np.float32)
+    np.minimum.at(depth_map, (row, col), depth[inside].astype(np.float32))
+    depth_map[np.isinf(depth_map)] = 0
+    return depth_map
 
 
 def nearest_indices(source: int, target: int) -> np.ndarray:

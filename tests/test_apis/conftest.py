@@ -6,14 +6,13 @@ import pytest
 
 from pandepth_mm.apis import PanDepthInferencer
 
-MODEL = 'pandepth_effb0_minivkitti_long'
 FRAME = Path(__file__).parents[2] / 'demo' / 'frame'
 
 
 @pytest.fixture(scope='session')
 def inferencer():
     """The demo's model with the weights that come along."""
-    return PanDepthInferencer(MODEL, device='cpu', show_progress=False)
+    return PanDepthInferencer(device='cpu', show_progress=False)
 
 
 @pytest.fixture(scope='session')

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from test_apis.conftest import FRAME, MODEL
+from test_apis.conftest import FRAME
 
-from pandepth_mm.apis import PanDepthInferencer
-from pandepth_mm.engine.model_zoo import find_config
+from pandepth_mm.apis import PanDepthInferencer, init_model
+from pandepth_mm.engine.model_zoo import DEFAULT_MODEL, find_config
 from pandepth_mm.errors import InputError
 
 IMAGE = FRAME / 'image.jpg'
@@ -51,7 +51,7 @@ def png(tmp_path, array, name='d.png'):
 CALLS = {
     'image that is missing': (
         lambda t: dict(inputs=t / 'no.png'),
-        'no.png: image: found no such file',
+        'no.png: found no such file; expected the image of no',
     ),
     'image that is text': (
         lambda t: dict(inputs=file(t, 'a.png')),
@@ -78,7 +78,7 @@ CALLS = {
     ),
     'two images of one stem': (
         lambda t: dict(inputs=folder(t, 'a', 'x.png', 'x.jpg')),
-        'a: found x.jpg and x.png; expected one file a frame',
+        'a: found x.jpg and x.png; expected one file per frame',
     ),
     'points without calibration': (
         lambda t: dict(inputs=IMAGE, points=POINTS),
@@ -119,7 +119,7 @@ CALLS = {
     ),
     'calibration that is missing': (
         lambda t: dict(inputs=IMAGE, points=POINTS, calib=t / 'c.txt'),
-        'c.txt: calib: found no such file',
+        'c.txt: found no such file; expected the calib of image',
     ),
     'calibration without the LiDAR': (
         lambda t: dict(inputs=IMAGE, points=POINTS, calib=K),
@@ -148,7 +148,7 @@ CALLS = {
     ),
     'depth of another size': (
         lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(size=(370, 1224))),
-        r'sparse_depth: found shape \(370, 1224\); expected \(375, 1242\), the '
+        r'sparse_depth: found size \(h, w\) = \(370, 1224\); expected \(375, 1242\), the '
         'size of the image',
     ),
     'depth PNG of another size': (
@@ -186,7 +186,7 @@ CALLS = {
         lambda t: dict(
             inputs=IMAGE, depth_scale=0, sparse_depth=png(t, depth_map(2560, np.uint16))
         ),
-        'depth_scale: found 0; expected units per metre',
+        'depth_scale: found 0; expected a number above 0 of units per metre',
     ),
     'depth that is a picture': (
         lambda t: dict(inputs=IMAGE, sparse_depth=IMAGE),
@@ -222,7 +222,7 @@ def test_bad_call(name, inferencer, tmp_path):
 
 
 def cut(tmp_path):
-    whole = open(find_config(MODEL).weights, 'rb').read()
+    whole = open(find_config(DEFAULT_MODEL).weights, 'rb').read()
     return file(tmp_path, 'cut.pth', whole[:100_000])
 
 
@@ -237,95 +237,99 @@ def evil(tmp_path):
 
 
 def weights_of_other_classes(tmp_path):
-    checkpoint = torch.load(find_config(MODEL).weights, weights_only=True)
+    checkpoint = torch.load(find_config(DEFAULT_MODEL).weights, weights_only=True)
     checkpoint['meta']['dataset_meta'] = dict(classes=['a', 'b'])
     torch.save(checkpoint, tmp_path / 'other.pth')
     return tmp_path / 'other.pth'
 
 
-# name, arguments of the constructor (a function of tmp_path), message
+# name, arguments of from_config (a function of tmp_path), message
 MODELS = {
     'config that is missing': (
-        lambda t: dict(model='no.py'),
+        lambda t: dict(config='no.py'),
         'no.py: found no such file; expected a '
         'config file, or the name of one that comes along: pandepth_effb0',
     ),
     'config that is broken': (
-        lambda t: dict(model=file(t, 'c.py', b'model = (')),
+        lambda t: dict(
+            config=file(t, 'c.py', b'model = ('), weights=find_config(DEFAULT_MODEL).weights
+        ),
         'c.py: found .*; expected a config that mmengine can read',
     ),
     'config without a model': (
-        lambda t: dict(model=file(t, 'c.py', b'lr = 1')),
+        lambda t: dict(
+            config=file(t, 'c.py', b'lr = 1'), weights=find_config(DEFAULT_MODEL).weights
+        ),
         'found no dict "model"',
     ),
     'config of another model': (
         lambda t: dict(
-            model=Config(dict(model=dict(type='mmdet.RPN', backbone=(_config().model.backbone)))),
-            weights=find_config(MODEL).weights,
+            config=Config(dict(model=dict(type='mmdet.RPN', backbone=(_config().model.backbone)))),
+            weights=find_config(DEFAULT_MODEL).weights,
         ),
         'config: model: found .*; expected types and arguments that exist',
     ),
     'config with a mistyped argument': (
         lambda t: dict(
-            model=Config(dict(_config(), model=dict(_config().model, num_thing=3))),
-            weights=find_config(MODEL).weights,
+            config=Config(dict(_config(), model=dict(_config().model, num_thing=3))),
+            weights=find_config(DEFAULT_MODEL).weights,
         ),
         'config: model: found TypeError: .*num_thing',
     ),
     'config with a mistyped type': (
         lambda t: dict(
-            model=Config(dict(_config(), model=dict(_config().model, type='PanDeph'))),
-            weights=find_config(MODEL).weights,
+            config=Config(dict(_config(), model=dict(_config().model, type='PanDeph'))),
+            weights=find_config(DEFAULT_MODEL).weights,
         ),
         'config: model: found KeyError: .*PanDeph',
     ),
     'weights that no metafile names': (
-        lambda t: dict(model='pandepth_effb5_vkitti2'),
-        'weights: found None; expected a checkpoint',
+        lambda t: dict(config='pandepth_effb5_vkitti2'),
+        'weights: found none; expected a checkpoint: none comes along for pandepth_effb5',
     ),
     'weights that are missing': (
-        lambda t: dict(model=MODEL, weights=t / 'w.pth'),
+        lambda t: dict(config=DEFAULT_MODEL, weights=t / 'w.pth'),
         'w.pth: found no such file',
     ),
     'weights that are text': (
-        lambda t: dict(model=MODEL, weights=file(t, 'w.pth')),
+        lambda t: dict(config=DEFAULT_MODEL, weights=file(t, 'w.pth')),
         'w.pth: found a file that is no checkpoint',
     ),
     'weights that are cut off': (
-        lambda t: dict(model=MODEL, weights=cut(t)),
+        lambda t: dict(config=DEFAULT_MODEL, weights=cut(t)),
         'cut.pth: found an unreadable file',
     ),
     'weights that would run code': (
-        lambda t: dict(model=MODEL, weights=evil(t)),
+        lambda t: dict(config=DEFAULT_MODEL, weights=evil(t)),
         'evil.pth: found a checkpoint that could run code.*trust_checkpoint',
     ),
     'weights of another model': (
-        lambda t: dict(model='pandepth_effb0_minivkitti_long', weights=_depth_only(t)),
+        lambda t: dict(config='pandepth_effb0_minivkitti_long', weights=_depth_only(t)),
         'd.pth: found [0-9]+ of the [0-9]+ weights of the model .* is missing',
     ),
     'weights of other classes': (
-        lambda t: dict(model=MODEL, weights=weights_of_other_classes(t)),
+        lambda t: dict(config=DEFAULT_MODEL, weights=weights_of_other_classes(t)),
         'meta.dataset_meta.classes: found the names of 2 classes; expected 14',
     ),
     'device of no name': (
-        lambda t: dict(model=MODEL, device='tpu0'),
+        lambda t: dict(config=DEFAULT_MODEL, device='tpu0'),
         "device: found 'tpu0'; expected 'cpu'",
     ),
     'precision of no name': (
-        lambda t: dict(model=MODEL, precision='int8'),
+        lambda t: dict(config=DEFAULT_MODEL, precision='int8'),
         "precision: found 'int8'; expected one of",
     ),
     'half precision on a CPU': (
-        lambda t: dict(model=MODEL, device='cpu', precision='fp16'),
+        lambda t: dict(config=DEFAULT_MODEL, device='cpu', precision='fp16'),
         "precision: found 'fp16' on a CPU; expected 'fp32' or 'bf16'",
     ),
     'resize of no name': (
-        lambda t: dict(model=MODEL, depth_resize='linear'),
+        lambda t: dict(config=DEFAULT_MODEL, depth_resize='linear'),
         "depth_resize: found 'linear'",
     ),
     'config without a size': (
         lambda t: dict(
-            model=Config(dict(model=_config().model)), weights=find_config(MODEL).weights
+            config=Config(dict(model=_config().model)), weights=find_config(DEFAULT_MODEL).weights
         ),
         'config: test_dataloader.dataset.img_scale: found no img_scale',
     ),
@@ -333,11 +337,11 @@ MODELS = {
 
 
 def _config():
-    return Config.fromfile(find_config(MODEL).config)
+    return Config.fromfile(find_config(DEFAULT_MODEL).config)
 
 
 def _depth_only(tmp_path):
-    checkpoint = torch.load(find_config(MODEL).weights, weights_only=True)
+    checkpoint = torch.load(find_config(DEFAULT_MODEL).weights, weights_only=True)
     weights = {k: v for k, v in checkpoint['state_dict'].items() if k.startswith('depth_head')}
     torch.save(weights, tmp_path / 'd.pth')
     return tmp_path / 'd.pth'
@@ -347,9 +351,25 @@ def _depth_only(tmp_path):
 def test_bad_model(name, tmp_path, capsys):
     arguments, message = MODELS[name]
     with pytest.raises(InputError) as error:
-        PanDepthInferencer(**arguments(tmp_path))
+        PanDepthInferencer.from_config(**arguments(tmp_path))
     assert re.search(message, str(error.value)), str(error.value)
     assert 'this ran' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('name', [DEFAULT_MODEL, 'no.pth', IMAGE, torch.nn.Linear(1, 1)])
+def test_model_that_is_none(name):
+    with pytest.raises(InputError, match='model: found .*init_model; .*from_pretrained takes'):
+        PanDepthInferencer(name)
+
+
+def test_weights_of_no_name():
+    with pytest.raises(InputError, match=f'effb0: found no such file; .* {DEFAULT_MODEL}$'):
+        PanDepthInferencer.from_pretrained('pandepth_effb0')
+
+
+def test_a_config_object_names_no_weights():
+    with pytest.raises(InputError, match='weights: found None; .*since the config is no name'):
+        init_model(_config())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
@@ -359,19 +379,19 @@ def test_gpu_that_is_not_there():
         match="device: found 'cuda:0', and torch "
         "sees 0 GPUs; expected 'cpu', or a GPU that is there",
     ):
-        PanDepthInferencer(MODEL, device='cuda:0')
+        PanDepthInferencer(device='cuda:0')
 
 
 def test_trusted_weights_may_run_code(tmp_path, capsys):
     """What the refusal protects from, and the way around it."""
     with pytest.raises(InputError, match='weights of the model'):
-        PanDepthInferencer(MODEL, evil(tmp_path), trust_checkpoint=True)
+        init_model(DEFAULT_MODEL, evil(tmp_path), trust_checkpoint=True)
     assert 'this ran' in capsys.readouterr().out
 
 
 def test_reading_weights_changes_nothing_for_the_process():
     before = set(torch.serialization.get_safe_globals())
     environment = dict(os.environ)
-    PanDepthInferencer(MODEL)
+    init_model()
     assert set(torch.serialization.get_safe_globals()) == before
     assert dict(os.environ) == environment

@@ -3,6 +3,10 @@
 import dataclasses
 import pickle
 import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import cv2
 import mmcv
@@ -11,15 +15,16 @@ import pytest
 import torch
 from kitti_frames import MMDET3D, OBJECT, needs_kitti, project_homogeneous
 from mmengine.config import Config
-from mmengine.infer import BaseInferencer
-from test_apis.conftest import FRAME, MODEL
+from mmengine.dataset import pseudo_collate
+from test_apis.conftest import FRAME
 from tiny_dataset import make_tiny_dataset
 
-from pandepth_mm.apis import Calibration, PanDepthInferencer
-from pandepth_mm.apis.inputs import load_frame
-from pandepth_mm.apis.sources import FrameSource
+from pandepth_mm.apis import Calibration, PanDepthInferencer, init_model
+from pandepth_mm.apis.inputs import FrameSource, load_frame
 from pandepth_mm.datasets import VKITTI2Dataset
-from pandepth_mm.engine.model_zoo import find_config
+from pandepth_mm.engine.checkpoint import read_checkpoint, write_weights
+from pandepth_mm.engine.model_zoo import DEFAULT_MODEL, find_config
+from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import write_depth_png
 from pandepth_mm.geometry.camera import back_project, resize_intrinsics
 from pandepth_mm.structures.frame_maps import predicted_maps
@@ -39,7 +44,6 @@ def same(a, b):
 
 
 def test_result_of_the_demo_frame(inferencer, result):
-    assert isinstance(inferencer, BaseInferencer)
     assert result.classes == CLASSES and result.name == 'image'
     assert result.palette.tolist() == [list(c) for c in default_palette(CLASSES)]
     for key in ARRAYS:
@@ -69,10 +73,14 @@ def test_depth_is_near_the_points_that_were_given(result):
     assert np.median(error / result.sparse_depth[seen]) < 0.05
 
 
-def test_same_as_the_pipeline_of_the_data_set(inferencer, tmp_path):
+@pytest.mark.parametrize('depth_resize', ['nearest', 'rasterize'])
+def test_same_as_the_pipeline_of_the_data_set(depth_resize, inferencer, tmp_path):
     """With the same depth map and resize, to the last bit."""
     root = make_tiny_dataset(tmp_path, num_frames=2, splits=('test',))
-    cfg = Config.fromfile(find_config(MODEL).config).test_dataloader.dataset
+    cfg = Config.fromfile(find_config(DEFAULT_MODEL).config).test_dataloader.dataset
+    for transform in cfg.pipeline:
+        if transform.type.endswith('ResizePanopticDepth'):
+            transform.depth_resize = depth_resize
     dataset = VKITTI2Dataset(
         data_root=str(root),
         ann_file='annotations/panoptic_test.json',
@@ -80,13 +88,13 @@ def test_same_as_the_pipeline_of_the_data_set(inferencer, tmp_path):
         pipeline=cfg.pipeline,
         test_mode=True,
     )
-    nearest = PanDepthInferencer(MODEL, depth_resize='nearest')
+    alone = PanDepthInferencer(inferencer.model, depth_resize=depth_resize)
     for i in range(2):
         info = dataset.get_data_info(i)
         with torch.no_grad():
-            (sample,) = inferencer.model.test_step(inferencer.collate_fn([dataset[i]]))
+            (sample,) = inferencer.model.test_step(pseudo_collate([dataset[i]]))
         expected = predicted_maps(sample, (48, 96))
-        found = nearest(
+        found = alone(
             info['img_path'],
             sparse_depth=info['sparse_depth_path'],
             calib=np.array(info['cam2img']),
@@ -114,7 +122,7 @@ def test_points_reach_the_network_where_they_lie(inferencer, frame):
             expected[row, col] = z
     np.testing.assert_allclose(packed, expected, rtol=1e-6)
     # nearest, as the paper has it, loses most of them
-    nearest = PanDepthInferencer(MODEL, depth_resize='nearest')
+    nearest = PanDepthInferencer(inferencer.model, depth_resize='nearest')
     few = nearest.pipeline(loaded)['inputs']['sparse_depth'][0].numpy()
     assert 0 < (few > 0).sum() < 0.3 * (packed > 0).sum()
 
@@ -194,7 +202,7 @@ def test_without_calibration_the_field_of_view_is_assumed(inferencer, result):
 
 
 def test_bfloat16_is_near_float32(frame, result):
-    found = PanDepthInferencer(MODEL, device='cpu', precision='bf16')(**frame)
+    found = PanDepthInferencer(device='cpu', precision='bf16')(**frame)
     assert found.depth.dtype == np.float32
     assert (found.semantic == result.semantic).mean() > 0.97
     assert np.median(np.abs(found.depth - result.depth)) < 0.1
@@ -205,7 +213,7 @@ def test_weights_of_a_gpu_load_on_the_cpu(tmp_path, frame, result):
     """The storages of a file saved on a GPU are marked 'cuda:0'."""
     import zipfile
 
-    source = find_config(MODEL).weights
+    source = find_config(DEFAULT_MODEL).weights
     path = tmp_path / 'cuda.pth'
     cpu, cuda = b'X\x03\x00\x00\x00cpu', b'X\x06\x00\x00\x00cuda:0'
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, 'w') as new:
@@ -217,28 +225,73 @@ def test_weights_of_a_gpu_load_on_the_cpu(tmp_path, frame, result):
             new.writestr(item, content)
     with pytest.raises(RuntimeError, match='CUDA'):
         torch.load(path, weights_only=False)
-    loaded = PanDepthInferencer(MODEL, path, device='cpu')
+    loaded = PanDepthInferencer.from_config(DEFAULT_MODEL, path, device='cpu')
     assert same(loaded(**frame), result)
 
 
-def test_a_config_object_and_names(frame, result, tmp_path):
-    config = Config.fromfile(find_config(MODEL).config)
-    weights = find_config(MODEL).weights
-    assert same(PanDepthInferencer(config, weights)(**frame), result)
-    assert PanDepthInferencer(f'{MODEL}.py').classes == CLASSES
-    by_path = PanDepthInferencer(str(find_config(MODEL).config))
-    assert by_path.classes == CLASSES
+def test_ways_to_build_a_model(frame, result, tmp_path):
+    files = find_config(DEFAULT_MODEL)
+    config = Config.fromfile(files.config)
+    model = init_model(config, files.weights)
+    assert model.cfg is config and model.dataset_meta['classes'] == CLASSES
+    for other in (
+        init_model(),
+        init_model(str(files.config)),
+        init_model(f'{DEFAULT_MODEL}.py'),
+        init_model(weights=Path(files.weights)),
+    ):
+        assert not other.training
+        assert all(map(torch.equal, model.state_dict().values(), other.state_dict().values()))
+    assert same(PanDepthInferencer.from_pretrained(DEFAULT_MODEL, device='cpu')(**frame), result)
+    by_config = PanDepthInferencer.from_config(config, files.weights, device='cpu')
+    assert same(by_config(**frame), result)
     # a palette of the user's own, as the config states it
     colors = [[i, 2 * i, 3 * i] for i in range(14)]
     config.test_dataloader.dataset.metainfo = dict(
         thing_classes=CLASSES[:3], stuff_classes=CLASSES[3:], palette=colors
     )
-    assert PanDepthInferencer(config, weights).palette.tolist() == colors
+    assert PanDepthInferencer.from_config(config, files.weights).palette.tolist() == colors
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_weights_of_an_address(suffix, frame, result, tmp_path, monkeypatch):
+    """Downloaded once, from this machine; a broken download is not kept."""
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
+    files = find_config(DEFAULT_MODEL)
+    checkpoint = read_checkpoint(files.weights)
+    checkpoint['meta']['cfg'] = Config.fromfile(files.config).pretty_text
+    write_weights(tmp_path / f'w{suffix}', checkpoint['state_dict'], checkpoint['meta'])
+    served = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_request(self, *_):
+            served.append(self.path)
+
+    server = ThreadingHTTPServer(('127.0.0.1', 0), partial(Handler, directory=tmp_path))
+    url = f'http://127.0.0.1:{server.server_port}/w{suffix}'
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        whole = (tmp_path / f'w{suffix}').read_bytes()
+        (tmp_path / f'w{suffix}').write_bytes(whole[:100_000])
+        with pytest.raises(InputError, match=f'{url}: found an unreadable file'):
+            init_model(weights=url)
+        (tmp_path / f'w{suffix}').write_bytes(whole)
+        for _ in range(2):
+            found = PanDepthInferencer.from_pretrained(url, device='cpu')(**frame)
+            assert same(found, result)
+        assert served == [f'/w{suffix}'] * 2
+        with pytest.raises(InputError, match=f'no{suffix}: found no download .*404'):
+            PanDepthInferencer.from_pretrained(url.replace('/w', '/no'))
+    finally:
+        server.shutdown()
+        server.server_close()
+    with pytest.raises(InputError, match='found no download .*; expected an address that can'):
+        init_model(weights=url.replace('/w', '/x'))
 
 
 @pytest.mark.parametrize('missing', ['depth_head', 'roi_head', 'semantic_head'])
 def test_models_without_a_branch(missing, tmp_path, frame):
-    config = Config.fromfile(find_config(MODEL).config)
+    config = Config.fromfile(find_config(DEFAULT_MODEL).config)
     for name in dict(
         depth_head=('depth_head', 'joint_head'),
         roi_head=('rpn_head', 'roi_head', 'panoptic_fusion'),
@@ -251,7 +304,7 @@ def test_models_without_a_branch(missing, tmp_path, frame):
     from pandepth_mm.registry import MODELS
 
     torch.save(MODELS.build(config.model).state_dict(), tmp_path / 'w.pth')
-    found = PanDepthInferencer(config, tmp_path / 'w.pth')(**frame)
+    found = PanDepthInferencer.from_config(config, tmp_path / 'w.pth')(**frame)
     assert (found.depth is None) == (missing == 'depth_head')
     assert (found.semantic is None) == (missing == 'semantic_head')
     assert (found.instances is None) == (missing == 'roi_head')

@@ -14,7 +14,7 @@ import trimesh
 from PIL import Image
 from pycocotools import mask as mask_utils
 
-from pandepth_mm.apis.result import FILES
+from pandepth_mm.apis.writers import WRITERS
 from pandepth_mm.errors import InputError
 from pandepth_mm.structures.frame_maps import InstanceArrays
 from pandepth_mm.structures.panoptic_cloud import flying_pixels
@@ -26,9 +26,11 @@ def saved(result, tmp_path_factory):
 
 
 def test_every_file_is_there_and_nothing_else(saved):
-    assert set(saved) == {*FILES, 'result'}
+    assert set(saved) == {*WRITERS, 'result'}
     folder = saved['result'].parent
-    assert sorted(p.name for p in folder.iterdir()) == sorted([*FILES.values(), 'result.json'])
+    assert sorted(p.name for p in folder.iterdir()) == sorted(
+        [*(name for name, _ in WRITERS.values()), 'result.json']
+    )
 
 
 def test_maps_read_back(saved, result):
@@ -108,7 +110,7 @@ def test_kinds_that_cannot_be(result, tmp_path):
     assert 'cloud' not in blind.save(tmp_path / 'a')
     with pytest.raises(InputError, match="no calibration.*'?cloud"):
         blind.save(tmp_path / 'b', ['depth', 'cloud'])
-    with pytest.raises(InputError, match="kinds: found 'mesh'"):
+    with pytest.raises(InputError, match="kinds: found 'mesh'; expected one of"):
         result.save(tmp_path / 'b', ['mesh'])
     assert not (tmp_path / 'b').exists()
     with pytest.raises(InputError, match='image: points: found no calib'):
@@ -123,7 +125,7 @@ def test_kinds_that_cannot_be(result, tmp_path):
 
 def test_a_result_that_was_not_finished_is_not_taken_for_one(result, tmp_path, monkeypatch):
     result.save(tmp_path, ['depth', 'semantic'])
-    monkeypatch.setattr('pandepth_mm.apis.result.write_depth_png', lambda *_: 1 / 0)
+    monkeypatch.setattr('pandepth_mm.apis.writers.write_depth_png', lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         result.save(tmp_path, ['semantic', 'depth'])
     assert not (tmp_path / 'result.json').exists()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pandepth_mm.apis.result import FILES
+from pandepth_mm.apis.writers import WRITERS
 from pandepth_mm.engine.model_zoo import find_config
 
 FRAME = Path(__file__).parents[2] / 'demo' / 'frame'
@@ -44,7 +44,7 @@ def test_one_frame(run_tool, tmp_path):
     assert ' Car' in line and line.endswith(' s')
     assert last == f'results: {out}'
     assert sorted(p.name for p in (out / 'image').iterdir()) == sorted(
-        [*FILES.values(), 'result.json']
+        [*(name for name, _ in WRITERS.values()), 'result.json']
     )
     # the very same command finds all done
     before = times(out)
@@ -100,7 +100,7 @@ def test_folders_restart_and_video(run_tool, drive):
     # other settings would mix two runs
     code, _, err = run_tool(*args, '--depth-resize', 'nearest')
     assert code == 2
-    assert 'depth_resize: found results of another run: splat' in err
+    assert 'depth_resize: found results of another run: rasterize' in err
     assert times(out) == after
     code, text, _ = run_tool(*args, '--depth-resize', 'nearest', '--overwrite')
     assert code == 0 and 'already' not in text
@@ -164,7 +164,7 @@ def test_sparse_depth_and_no_depth(run_tool, tmp_path):
         ),
         (
             (FRAME / 'image.jpg', '--config', 'pandepth_effb5_vkitti2'),
-            '--weights: found none; expected a checkpoint: none comes along',
+            'weights: found none; expected a checkpoint: none comes along',
         ),
         ((FRAME / 'image.jpg', '--config', 'nope'), 'nope: found no such file'),
         ((FRAME / 'image.jpg', '--save', 'cloud'), '--save: found cloud without --calib'),

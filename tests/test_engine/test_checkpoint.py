@@ -10,6 +10,7 @@ import torch
 from mmengine.fileio import get_file_backend
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader, save_checkpoint
+from safetensors.torch import save_file
 
 from pandepth_mm.engine.checkpoint import (
     AtomicLocalBackend,
@@ -17,6 +18,7 @@ from pandepth_mm.engine.checkpoint import (
     find_resumable,
     read_checkpoint,
     set_checkpoint_trust,
+    write_weights,
 )
 from pandepth_mm.errors import InputError
 
@@ -178,6 +180,41 @@ def test_no_checkpoint(tmp_path, content, message):
         load(path)
 
 
+def test_safetensors_that_are_broken(tmp_path):
+    write_weights(tmp_path / 'a.safetensors', dict(w=torch.arange(100.0)), dict(iter=3))
+    whole = (tmp_path / 'a.safetensors').read_bytes()
+    set_checkpoint_trust(False)
+    assert load(tmp_path / 'a.safetensors')['meta'] == dict(iter=3)
+    path = tmp_path / 'b.safetensors'
+    for content in (b'', b'hello', whole[:20], whole[:-1], b'PK' + whole, whole + b'1'):
+        path.write_bytes(content)
+        for read in (load, read_checkpoint):
+            with pytest.raises(InputError, match='b.safetensors: found an unreadable file .*') as e:
+                read(str(path))
+            assert '\n' not in str(e.value)
+    # foreign ones have no facts, and broken facts are refused
+    save_file(dict(w=torch.arange(3.0)), path)
+    found = load(path)
+    assert found['meta'] == {} and found['state_dict']['w'].tolist() == [0, 1, 2]
+    save_file(dict(w=torch.arange(3.0)), path, metadata=dict(pandepth_mm='{'))
+    with pytest.raises(InputError, match='found an unreadable file'):
+        load(path)
+
+
+def test_weights_that_share_memory(tmp_path):
+    """And parts of larger tensors: both formats give back the same."""
+    table = torch.arange(12.0).reshape(3, 4)
+    weights = dict(a=table, b=table, c=table.T, d=table[1:, :2])
+    for suffix in ('.pth', '.safetensors'):
+        write_weights(tmp_path / f'w{suffix}', weights, {})
+        found = read_checkpoint(tmp_path / f'w{suffix}')['state_dict']
+        assert found.keys() == weights.keys()
+        assert all(torch.equal(found[name], weights[name]) for name in weights)
+    with pytest.raises(InputError, match="w.pt: suffix: found '.pt'; expected one of"):
+        write_weights(tmp_path / 'w.pt', weights, {})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['w.pth', 'w.safetensors']
+
+
 def test_no_dict_and_no_file(tmp_path):
     set_checkpoint_trust(False)
     torch.save([1, 2], tmp_path / 'a.pth')
@@ -185,6 +222,8 @@ def test_no_dict_and_no_file(tmp_path):
         load(tmp_path / 'a.pth')
     with pytest.raises(InputError, match='no such file'):
         load(tmp_path / 'b.pth')
+    with pytest.raises(InputError, match='found a folder'):
+        load(tmp_path)
 
 
 @pytest.mark.parametrize('url', ['s3://a/b.pth', 'open-mmlab://resnet50'])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from pandepth_mm.apis import PanDepthInferencer
+from pandepth_mm.apis import init_model
 from pandepth_mm.engine.model_zoo import shipped_models
 from pandepth_mm.engine.stored_config import read_stored_config
 from pandepth_mm.errors import InputError
@@ -25,6 +25,14 @@ def test_same_as_mmengine_reads_it(name):
         assert found.test_dataloader.dataset == {
             key: dataset[key] for key in ('img_scale', 'metainfo', 'pipeline') if key in dataset
         }
+
+
+def test_our_types_with_and_without_their_scope():
+    for kind in ('PanDepth', 'pandepth_mm.PanDepth'):
+        text = f'model = dict(type={kind!r})'
+        assert read_stored_config(stored(text), 'w.pth').model.type == kind
+    with pytest.raises(InputError, match="found the type 'mmseg.PanDepth'"):
+        read_stored_config(stored("model = dict(type='mmseg.PanDepth')"), 'w.pth')
 
 
 def test_values_of_all_kinds():
@@ -83,18 +91,16 @@ def test_checkpoints_without_a_config(checkpoint):
         read_stored_config(checkpoint, 'w.pth')
 
 
-def test_weights_alone_are_enough_for_the_inferencer(tmp_path):
+def test_weights_alone_are_enough_for_a_model(tmp_path):
     """Of a training, and those that come along, which hold no config."""
-    model = shipped_models()['pandepth_effb0_minivkitti_long']
-    cfg = Config.fromfile(model.config)
+    shipped = shipped_models()['pandepth_effb0_minivkitti_long']
+    cfg = Config.fromfile(shipped.config)
     weights = MODELS.build(cfg.model).state_dict()
     torch.save(dict(stored(cfg.pretty_text), state_dict=weights), tmp_path / 'epoch_1.pth')
-    inferencer = PanDepthInferencer(weights=tmp_path / 'epoch_1.pth')
-    assert inferencer.img_scale == (416, 128)
-    assert inferencer.classes == tuple(f'class {i}' for i in range(14))
-    assert PanDepthInferencer(weights=model.weights).classes[1] == 'Car'
+    model = init_model(weights=tmp_path / 'epoch_1.pth')
+    assert model.cfg.test_dataloader.dataset.img_scale == (416, 128)
+    assert model.dataset_meta['classes'] == tuple(f'class {i}' for i in range(14))
+    assert init_model(weights=shipped.weights).dataset_meta['classes'][1] == 'Car'
     torch.save(weights, tmp_path / 'bare.pth')
     with pytest.raises(InputError, match='bare.pth: found no config in it'):
-        PanDepthInferencer(weights=tmp_path / 'bare.pth')
-    with pytest.raises(InputError, match='model, weights: found neither'):
-        PanDepthInferencer()
+        init_model(weights=tmp_path / 'bare.pth')

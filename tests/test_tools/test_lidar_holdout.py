@@ -23,8 +23,10 @@ def test_errors_at_held_out_points(run_tool):
     assert code == 0, err
     counts, head, *lines = out.splitlines()[-10:]
     assert head.split()[2:] == 'RMSE m MAE m median m iRMSE 1/km iMAE 1/km'.split()
-    rows = {(x[:8].strip(), x[8:23].strip()): np.array(x[23:].split(), float) for x in lines}
-    assert list(rows) == [(way, name) for way in ('splat', 'nearest') for name in METHODS.values()]
+    rows = {(x[:11].strip(), x[11:26].strip()): np.array(x[26:].split(), float) for x in lines}
+    assert list(rows) == [
+        (way, name) for way in ('rasterize', 'nearest') for name in METHODS.values()
+    ]
     # the fills, by another way: a k-d tree over the pixels that have a point,
     # and SciPy's triangles
     calib = read_kitti_calibration(FRAME / 'calib.txt')
@@ -58,8 +60,8 @@ def test_errors_at_held_out_points(run_tool):
             np.abs(inverse).mean(),
         ]
         # of equally near measurements either may be chosen
-        assert rows['splat', name] == pytest.approx(expected, rel=0.1), name
-    assert rows['splat', 'model'][0] < rows['nearest', 'model'][0]
+        assert rows['rasterize', name] == pytest.approx(expected, rel=0.1), name
+    assert rows['rasterize', 'model'][0] < rows['nearest', 'model'][0]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from pandepth_mm.apis import PanDepthInferencer
+from pandepth_mm.apis import PanDepthInferencer, init_model
 from pandepth_mm.apis.inferencer import PRECISIONS
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.engine.model_zoo import find_config
@@ -69,7 +69,7 @@ def memory() -> int:
 def measure(args: argparse.Namespace) -> dict:
     """Run one setting in this process."""
     inferencer = PanDepthInferencer(
-        args.config, args.weights, args.device, args.precisions[0], show_progress=False
+        init_model(args.config, args.weights), args.device, args.precisions[0], show_progress=False
     )
     width, height = parse_size(args.size)
     rng = np.random.default_rng(0)

@@ -15,9 +15,8 @@ import argparse
 
 import numpy as np
 
-from pandepth_mm.apis import PanDepthInferencer
-from pandepth_mm.apis.inputs import load_frame
-from pandepth_mm.apis.sources import list_frames
+from pandepth_mm.apis import PanDepthInferencer, init_model
+from pandepth_mm.apis.inputs import list_frames, load_frame
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.functional import FILLS, ROW, depth_row, resize_bilinear
@@ -63,8 +62,8 @@ def main() -> None:
     if not 0 < args.share < 1:
         raise InputError('--share', f'{args.share}', 'between 0 and 1')
     (source,), _ = list_frames(args.image, None, args.points, args.calib)
-    inferencer = PanDepthInferencer(args.config, args.weights, args.device)
-    max_depth = inferencer.model.max_depth
+    model = init_model(args.config, args.weights)
+    max_depth = model.max_depth
     frame = load_frame(source, 1.0, max_depth)
     size = frame.image.shape[:2]
     rng = np.random.default_rng(args.seed)
@@ -78,18 +77,17 @@ def main() -> None:
     if not gt.any():
         raise InputError(args.points, 'no point left to compare with', 'more points', '--share')
     print(f'{(given.sparse_depth > 0).sum()} pixels given, {(gt > 0).sum()} held out')
-    print('resize  method         ' + ''.join(title.rjust(12) for title in COLUMNS))
-    for depth_resize in ('splat', 'nearest'):
-        inferencer.depth_resize = depth_resize
-        inputs = inferencer.preprocess([given])
-        (result,) = inferencer.postprocess([given], inferencer.forward(inputs))
-        sparse = inputs['inputs']['sparse_depth'][0][0].numpy()
+    print('resize     method         ' + ''.join(title.rjust(12) for title in COLUMNS))
+    for depth_resize in ('rasterize', 'nearest'):
+        inferencer = PanDepthInferencer(model, args.device, depth_resize=depth_resize)
+        (result,) = inferencer.predict([given])
+        sparse = inferencer.pipeline(given)['inputs']['sparse_depth'][0].numpy()
         maps = dict(model=result.depth)
         for name, fill in FILLS.items():
             resize = resize_nearest if name == 'nearest_fill' else resize_bilinear
             maps[name] = resize(fill(sparse), size)
         for name, depth in maps.items():
-            print(f'{depth_resize:8}{METHODS[name]:15}{format_errors(gt, depth)}')
+            print(f'{depth_resize:11}{METHODS[name]:15}{format_errors(gt, depth)}')
 
 
 if __name__ == '__main__':

@@ -10,14 +10,14 @@ from pandepth_mm.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class FlipPanopticDepth(RandomFlip):
-    """Flip image, boxes, masks, labels, panoptic and depth maps, intrinsics.
+    """Flip image, boxes, masks, labels, panoptic and depth maps, points, intrinsics.
 
     mmdet's RandomFlip leaves the last three as they are. Horizontal only: a
     camera does not see the world upside down.
 
     Modified keys, where present: those of mmdet's RandomFlip,
-    ``gt_panoptic_seg``, ``sparse_depth``, ``gt_depth_map``, ``dense_depth``
-    and ``cam2img``. Added: ``flip``, ``flip_direction``.
+    ``gt_panoptic_seg``, ``sparse_depth``, ``gt_depth_map``, ``dense_depth``,
+    ``points`` and ``cam2img``. Added: ``flip``, ``flip_direction``.
 
     Args:
         prob: Probability of a flip, 0 to 1.
@@ -32,5 +32,7 @@ class FlipPanopticDepth(RandomFlip):
         for key in (*DEPTH_KEYS, 'gt_panoptic_seg'):
             if key in results:
                 results[key] = np.ascontiguousarray(results[key][:, ::-1])
+        if 'points' in results:
+            results['points'] = results['points'] * (-1, 1, 1)
         if 'cam2img' in results:
             results['cam2img'] = flip_intrinsics(results['cam2img'], results['img'].shape[1])

@@ -5,9 +5,16 @@ from mmdet.structures.bbox import autocast_box_type
 from mmdet.structures.mask import BitmapMasks
 
 from pandepth_mm.datasets.transforms.load_depth_map import DEPTH_KEYS
-from pandepth_mm.errors import InputError
-from pandepth_mm.geometry.camera import resize_intrinsics, resize_nearest
+from pandepth_mm.errors import InputError, require_choice
+from pandepth_mm.geometry.camera import (
+    back_project,
+    points_to_depth,
+    resize_intrinsics,
+    resize_nearest,
+)
 from pandepth_mm.registry import TRANSFORMS
+
+DEPTH_RESIZES = ('nearest', 'rasterize')
 
 
 @TRANSFORMS.register_module()
@@ -17,20 +24,35 @@ class ResizePanopticDepth(Resize):
     mmdet's Resize leaves panoptic and depth maps and intrinsics as they are,
     and aligns label maps by their corners. Here the image is interpolated
     bilinearly, everything else takes the nearest pixel, aligned by pixel
-    centres as ``cam2img`` is (u' = (u + 0.5) s - 0.5), so that all maps show
-    the same pixels. Nearest keeps the density of sparse depth and drops
-    points, which is the paper's protocol. Depth values do not change.
+    centers as ``cam2img`` is (u' = (u + 0.5) s - 0.5), so that all maps show
+    the same pixels. Depth values do not change.
 
-    Required keys: ``img``, ``img_scale``. Modified, where present: ``img``,
+    The measurements, ``sparse_depth``, can reach the new grid in two ways.
+    'nearest' treats them as any map: where the image shrinks, their density
+    stays and most of them drop out. This is the paper's protocol.
+    'rasterize' treats them as points: each falls into the new pixel that it
+    lies in, and only where several share a pixel all but the nearest to the
+    camera drop out.
+
+    Required keys: ``img``, ``img_scale``; to rasterize also ``cam2img``, and
+    ``sparse_depth`` or ``points`` ((N, 3), metres, the camera frame of
+    ``cam2img``), which has precedence. Modified, where present: ``img``,
     ``gt_bboxes``, ``gt_masks``, ``gt_seg_map``, ``gt_panoptic_seg``,
     ``sparse_depth``, ``gt_depth_map``, ``dense_depth``, ``cam2img``. Added:
     ``img_shape``, ``scale_factor``, ``ori_cam2img`` and mmdet's others.
 
     Args:
         keep_ratio: Whether to keep the aspect ratio, within ``img_scale``.
+        depth_resize: How the measurements reach the new grid, 'nearest' or
+            'rasterize'.
+
+    Raises:
+        InputError: ``depth_resize`` is neither.
     """
 
-    def __init__(self, keep_ratio: bool = False) -> None:
+    def __init__(self, keep_ratio: bool = False, depth_resize: str = 'nearest') -> None:
+        require_choice(depth_resize, DEPTH_RESIZES, 'ResizePanopticDepth', 'depth_resize')
+        self.depth_resize = depth_resize
         # the size is read from each record; the parent wants one all the same
         super().__init__(scale=(1, 1), keep_ratio=keep_ratio)
 
@@ -47,6 +69,11 @@ class ResizePanopticDepth(Resize):
                 'no img_scale',
                 'img_scale=(width, height) in the data set, read by ResizePanopticDepth',
             )
+        points = None
+        if self.depth_resize == 'rasterize':
+            points = results.get('points')
+            if points is None:
+                points = back_project(results['sparse_depth'], results['cam2img'])
         results['scale'] = tuple(results['img_scale'])
         self._resize_img(results)
         self._resize_bboxes(results)
@@ -61,8 +88,15 @@ class ResizePanopticDepth(Resize):
         if 'cam2img' in results:
             results.setdefault('ori_cam2img', results['cam2img'])
             results['cam2img'] = resize_intrinsics(results['cam2img'], results['scale_factor'])
+        if points is not None:
+            results['sparse_depth'] = points_to_depth(
+                points, results['cam2img'], results['img_shape']
+            )
         self._record_homography_matrix(results)
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(keep_ratio={self.keep_ratio})'
+        return (
+            f'{type(self).__name__}(keep_ratio={self.keep_ratio}, '
+            f'depth_resize={self.depth_resize!r})'
+        )
