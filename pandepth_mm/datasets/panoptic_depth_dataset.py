@@ -9,7 +9,13 @@ from mmdet.datasets import BaseDetDataset
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
 from pandepth_mm.registry import DATASETS
-from pandepth_mm.structures.annotations import Annotations, check_files, read_annotations
+from pandepth_mm.structures.annotations import (
+    DEPTH_KINDS,
+    Annotations,
+    FrameRecord,
+    check_files,
+    read_annotations,
+)
 from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.structures.panoptic_ids import VOID_LABEL
 
@@ -166,7 +172,7 @@ class PanopticDepthDataset(BaseDetDataset):
             self.ann_file, self._classes['thing_classes'], self._classes['stuff_classes']
         )
         source_root = self._find_source_root(content.info)
-        data_list = [self._parse_image(image, content, source_root) for image in content.images]
+        data_list = [self._parse_image(frame, content, source_root) for frame in content.frames]
         check_files(
             self.ann_file,
             (
@@ -198,29 +204,26 @@ class PanopticDepthDataset(BaseDetDataset):
             )
         return root
 
-    def _parse_image(self, image: dict, content: Annotations, source_root: str) -> dict:
-        """One entry of the JSON's ``images`` as data_info, without arrays."""
+    def _parse_image(self, frame: FrameRecord, content: Annotations, source_root: str) -> dict:
+        """A frame of the JSON as data_info, without arrays."""
         data_info = dict(
-            img_path=os.path.join(source_root, image['file_name']),
-            img_id=image['id'],
-            height=image['height'],
-            width=image['width'],
-            cam2img=image['cam2img'],
+            img_path=os.path.join(source_root, frame.file_name),
+            img_id=frame.id,
+            height=frame.height,
+            width=frame.width,
+            cam2img=frame.cam2img,
             img_scale=self.img_scale,
         )
-        for prefix, file_key, scale_key, root in (
-            ('sparse_depth', 'sparse_depth_file', 'sparse_depth_scale', self.data_root),
-            ('gt_depth_map', 'depth_gt_file', 'depth_gt_scale', self.data_root),
-            ('dense_depth', 'depth_file', 'depth_scale', source_root),
-        ):
-            if file_key in image:
-                data_info[f'{prefix}_path'] = os.path.join(root, image[file_key])
-                data_info[f'{prefix}_scale'] = image.get(scale_key, self.depth_scale)
+        for kind in DEPTH_KINDS:
+            file, scale = getattr(frame, f'{kind}_file'), getattr(frame, f'{kind}_scale')
+            if file is not None:
+                root = source_root if kind == 'dense_depth' else self.data_root
+                data_info[f'{kind}_path'] = os.path.join(root, file)
+                data_info[f'{kind}_scale'] = self.depth_scale if scale is None else scale
         for key in _ORIGIN_KEYS:
-            data_info[key] = image.get(key)
-        truth = content.truths.get(image['id'])
-        if truth is not None:
-            data_info['seg_map_path'] = os.path.join(self.data_prefix['seg'], truth['file_name'])
+            data_info[key] = getattr(frame, key)
+        if frame.segments is not None:
+            data_info['seg_map_path'] = os.path.join(self.data_prefix['seg'], frame.panoptic_file)
             data_info['segments_info'] = [
                 dict(
                     id=segment['id'],
@@ -229,7 +232,7 @@ class PanopticDepthDataset(BaseDetDataset):
                     iscrowd=int(segment.get('iscrowd', 0)),
                     isthing=content.is_thing[segment['category_id']],
                 )
-                for segment in truth['segments_info']
+                for segment in frame.segments
             ]
         return data_info
 
@@ -245,7 +248,7 @@ class PanopticDepthDataset(BaseDetDataset):
                 else f'size (h, w) = {image.shape[:2]}',
                 f'an image of {shape}, as {self.ann_file} has it',
             )
-        for prefix in ('sparse_depth', 'gt_depth_map', 'dense_depth'):
+        for prefix in DEPTH_KINDS:
             if f'{prefix}_path' in data_info:
                 read_depth_png(data_info[f'{prefix}_path'], data_info[f'{prefix}_scale'], shape)
         if 'seg_map_path' in data_info:

@@ -319,7 +319,7 @@ def test_test_pipeline_keeps_truth_at_original_size(root):
     assert inputs['img'].shape == (3, 40, 80)
     assert sample.sparse_depth.data.shape == (1, 40, 80)
     assert sample.gt_sem_seg.sem_seg.shape == (1, 48, 96)
-    truth = read_depth_png(root / 'depth_gt/train_00001.png', 256)
+    truth = read_depth_png(root / 'gt_depth_map/train_00001.png', 256)
     np.testing.assert_array_equal(sample.gt_depth_map.data[0], truth)
     assert sample.ori_shape == (48, 96) and sample.img_shape == (40, 80)
     for key in (
