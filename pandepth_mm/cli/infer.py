@@ -15,6 +15,7 @@ import hashlib
 import os
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -35,7 +36,7 @@ DEMO_MODEL = 'pandepth_effb0_minivkitti_long'
 RUN = 'run.json'
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description='Predict for your own images')
     parser.add_argument('image', help='image, or a folder of images')
@@ -95,7 +96,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         TRUST_FLAG, action='store_true', help='allow the checkpoint to run code while it is loaded'
     )
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def choose_model(args: argparse.Namespace) -> None:
@@ -218,9 +219,9 @@ def describe(result: PanDepthResult, seconds: float) -> str:
 
 
 @cli_main
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Check everything, then predict frame by frame."""
-    args = parse_args()
+    args = parse_args(argv)
     check_numbers(args)
     choose_model(args)
     if not os.path.exists(args.image):

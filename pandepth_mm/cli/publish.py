@@ -7,6 +7,7 @@ statistics, stay in 32. Loading turns them back.
 
 import argparse
 import os
+from collections.abc import Sequence
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -52,14 +53,14 @@ def published(checkpoint: dict, half: bool = False) -> dict:
 
 
 @cli_main
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Publish."""
     parser = argparse.ArgumentParser(description='Publish the weights')
     parser.add_argument('checkpoint', help='checkpoint of a training')
     parser.add_argument('out', help='file to write')
     parser.add_argument('--half', action='store_true', help='16 bits a weight, half the size')
     parser.add_argument(TRUST_FLAG, action='store_true')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if os.path.isdir(args.out):
         raise InputError('out', f'{args.out}, a folder', 'a file name')
     set_checkpoint_trust(args.trust_checkpoint)

@@ -6,6 +6,7 @@ files in the order given. A gif (``--out FILE.gif``) plays in a browser.
 
 import argparse
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -50,13 +51,13 @@ def find_pictures(sources: list[str]) -> list[Path]:
 
 
 @cli_main
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Make the video."""
     parser = argparse.ArgumentParser(description='Make a video of pictures')
     parser.add_argument('pictures', nargs='+', help='folder, or files')
     parser.add_argument('--out', required=True, help='.mp4 or .gif to write')
     parser.add_argument('--fps', type=float, default=10.0, help='pictures a second (10)')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     check_video_path(args.out)
     paths = find_pictures(args.pictures)
     progress = tqdm(read_pictures(paths), Path(args.out).name, len(paths), unit='picture')
