@@ -51,11 +51,7 @@ def test_the_result_is_a_data_set(root, tmp_path):
     )
     info = dataset.get_data_info(2)
     assert info['img_path'] == str(root / 'image/02.png')
-    assert [(s['id'], s['category'], s['area']) for s in info['segments_info']] == [
-        (1, 1, 19 * 30 - 12),
-        (10, 0, 6),
-        (11, 0, 6),
-    ]
+    assert [(s['id'], s['category']) for s in info['segments_info']] == [(1, 1), (10, 0), (11, 0)]
     depth = np.load(root / 'depth/02.npy')
     gt = read_depth_png(info['gt_depth_map_path'], info['gt_depth_map_scale'])
     np.testing.assert_array_equal(gt, depth)

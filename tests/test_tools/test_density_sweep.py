@@ -74,7 +74,7 @@ def fill_rmse(data, density):
         dense = (np.rint(dense * 256) / 256).astype(np.float32)
         seed = frame_seed(0, 'Scenetest', 'clone', 'Camera_0', frame, 'sparse_depth')
         filled = nearest_fill(draw_depth(dense, density, seed))
-        truth = read_depth_png(data / 'depth_gt' / name, 256)
+        truth = read_depth_png(data / 'gt_depth_map' / name, 256)
         seen = truth > 0
         difference = (filled - truth)[seen].astype(float)
         errors.append(1000 * np.sqrt((difference**2).mean()))
@@ -169,7 +169,7 @@ def without_dense(tmp_path):
     root = make_tiny_dataset(tmp_path / 'plain', num_frames=FRAMES, splits=('test',))
     path = root / 'annotations/panoptic_test.json'
     content = json.loads(path.read_text())
-    del content['images'][1]['depth_file']
+    del content['images'][1]['dense_depth_file']
     path.write_text(json.dumps(content))
     return root
 
