@@ -26,18 +26,24 @@ def available_cores() -> int:
         return os.cpu_count() or 1
 
 
-def progress_bar(total: int, title: str, shown: bool, **kwargs) -> tqdm:
+def progress_bar(total: int, title: str, shown: bool, initial: int = 0, delay: float = 0) -> tqdm:
     """A bar of frames; in a log file a line every 10 s at most.
 
     Args:
         total: Number of frames.
         title: What stands before the bar.
         shown: Whether to show it.
-        **kwargs: tqdm's.
+        initial: Frames that are done already.
+        delay: Seconds after which it appears.
     """
-    interval = 0.2 if sys.stderr.isatty() else 10
     return tqdm(
-        total=total, desc=title, disable=not shown, unit='frame', mininterval=interval, **kwargs
+        total=total,
+        desc=title,
+        disable=not shown,
+        initial=initial,
+        delay=delay,
+        unit='frame',
+        mininterval=0.2 if sys.stderr.isatty() else 10,
     )
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_json, write_json
-from pandepth_mm.structures.annotations import FrameRecord
+from pandepth_mm.structures.annotations import ANNOTATION_KINDS, FrameRecord
 
-MAP_FOLDERS = ('panoptic', 'sparse_depth', 'gt_depth_map')
+_MAP_FOLDERS = ('panoptic', 'sparse_depth', 'gt_depth_map')
 
 
 class OutFolder:
@@ -37,7 +37,7 @@ class OutFolder:
             raise InputError(self.path, 'a file', 'a folder (--out)')
         stored = self.state / 'options.json'
         if not stored.exists():
-            if list(self.path.glob('annotations/*.json')):
+            if self._annotations():
                 raise InputError(
                     self.path,
                     'annotations but nothing on how they were made',
@@ -73,17 +73,22 @@ class OutFolder:
                 '--out', f'{self.path} ({e.strerror})', 'a folder that can be written'
             ) from None
         if overwrite:
-            for path in self.path.glob('annotations/*.json'):
+            for path in self._annotations():
                 path.unlink()
             shutil.rmtree(self.state, ignore_errors=True)
         if alone:
             # temporary names of atomic_path, which only a killed process leaves
             temporary = re.compile(r'\..+\.[a-z0-9_]{8}\.(png|json)')
-            for folder in (*MAP_FOLDERS, 'annotations', self.state.name):
+            for folder in (*_MAP_FOLDERS, 'annotations', self.state.name):
                 for path in list((self.path / folder).rglob('.*')):
                     if temporary.fullmatch(path.name):
                         path.unlink()
         write_json(self.state / 'options.json', self.options)
+
+    def _annotations(self) -> list[Path]:
+        """The annotations of all splits, of whatever origin."""
+        folder = self.path / 'annotations'
+        return [path for kind in ANNOTATION_KINDS for path in folder.glob(f'{kind}_*.json')]
 
     def _frame_file(self, name: str) -> Path:
         return self.state / 'frames' / f'{name}.json'
