@@ -2,7 +2,7 @@
 
 import sys
 
-from pandepth_mm.converters.vkitti2.command import main
+from pandepth_mm.converters.vkitti2 import main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -3,4 +3,4 @@
 from pandepth_mm.cli.main import main
 
 if __name__ == '__main__':
-    main()
+    main(prog='python -m pandepth_mm')

@@ -9,14 +9,19 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from pycocotools import mask as mask_utils
 
-from pandepth_mm.fileio import write_depth_png, write_json, write_panoptic_png
+from pandepth_mm.fileio import write_depth_png, write_panoptic_png
+from pandepth_mm.structures.annotations import (
+    FrameRecord,
+    coco_categories,
+    segments_of,
+    write_annotations,
+)
 from pandepth_mm.structures.vkitti2_meta import STUFF_CLASSES, THING_CLASSES
 
 CAMERA_HEIGHT = 1.5
 MAX_DEPTH = 60.0
-SPARSE_FRACTION, TRUTH_FRACTION = 0.05, 0.2
+SPARSE_FRACTION, GT_FRACTION = 0.05, 0.2
 
 
 def make_tiny_dataset(
@@ -39,7 +44,7 @@ def make_tiny_dataset(
 
     Args:
         root: Where to write; what configs call data_root.
-        num_frames: Frames a split.
+        num_frames: Frames per split.
         size: (height, width) in pixels.
         splits: Names of the splits.
         things_per_frame: Things drawn in each frame; nearer ones may cover
@@ -48,7 +53,7 @@ def make_tiny_dataset(
         thing_classes: Names.
         stuff_classes: At least two names; 'Sky' and 'Road' are drawn, or the
             first two where there are none of these.
-        depth_scale: Units per metre of the sparse and truth depth PNGs.
+        depth_scale: Units per metre of the sparse and ground truth depth PNGs.
         write_scales: Whether the records carry the scales of these two.
         seed: The same seed gives the same files.
 
@@ -58,15 +63,7 @@ def make_tiny_dataset(
     root = Path(root)
     classes = tuple(thing_classes) + tuple(stuff_classes)
     colors = np.random.default_rng(123).integers(40, 216, (len(classes), 3))
-    categories = [
-        dict(
-            id=label + 1,
-            name=name,
-            isthing=int(label < len(thing_classes)),
-            color=colors[label].tolist(),
-        )
-        for label, name in enumerate(classes)
-    ]
+    categories = coco_categories(thing_classes, stuff_classes, colors.tolist())
     info = dict(
         description='tiny test data',
         data_root=str((root / 'source').resolve()),
@@ -74,40 +71,29 @@ def make_tiny_dataset(
         seed=seed,
     )
     for s, split in enumerate(splits):
-        images, panoptics, instances = [], [], []
+        records = []
         for frame in range(num_frames):
             rng = np.random.default_rng([seed, s, frame])
             num_things = 0 if frame in empty_frames else things_per_frame
-            scene = _draw(rng, size, num_things, thing_classes, stuff_classes)
-            image = _write_frame(root, split, frame, rng, colors, depth_scale, **scene)
-            image['id'] = 1000 * s + frame + 1
-            if not write_scales:
-                del image['sparse_depth_scale'], image['depth_gt_scale']
-            segments = _segments(scene['ids'], scene['labels'])
-            images.append(image)
-            panoptics.append(
-                dict(
-                    image_id=image['id'],
-                    file_name=f'{split}_{frame:05d}.png',
-                    segments_info=segments,
+            ids, labels, depth = _draw(rng, size, num_things, thing_classes, stuff_classes)
+            files = _write_files(root, split, frame, rng, colors, depth_scale, ids, labels, depth)
+            if write_scales:
+                files.update(sparse_depth_scale=depth_scale, gt_depth_map_scale=depth_scale)
+            category_ids = {segment: label + 1 for segment, label in labels.items()}
+            records.append(
+                FrameRecord(
+                    width=size[1],
+                    height=size[0],
+                    cam2img=_intrinsics(size).tolist(),
+                    scene=f'Scene{split}',
+                    variation='clone',
+                    camera='Camera_0',
+                    frame=frame,
+                    segments=segments_of(ids, category_ids.get, range(1, len(thing_classes) + 1)),
+                    **files,
                 )
             )
-            instances += _instances(
-                image['id'], scene['ids'], segments, len(thing_classes), len(instances)
-            )
-        write_json(
-            root / f'annotations/panoptic_{split}.json',
-            dict(info=info, categories=categories, images=images, annotations=panoptics),
-        )
-        write_json(
-            root / f'annotations/instances_{split}.json',
-            dict(
-                info=info,
-                categories=categories[: len(thing_classes)],
-                images=images,
-                annotations=instances,
-            ),
-        )
+        write_annotations(root, split, records, categories, info, first_id=1000 * s + 1)
     return root
 
 
@@ -124,7 +110,7 @@ def _draw(
     num_things: int,
     thing_classes: Sequence[str],
     stuff_classes: Sequence[str],
-) -> dict:
+) -> tuple[np.ndarray, dict[int, int], np.ndarray]:
     """Make a scene: segment ids, label of each id, dense depth (0 = sky)."""
     height, width = size
     k = _intrinsics(size)
@@ -149,10 +135,10 @@ def _draw(
         ids[top : low + 1, left : right + 1] = segment
         depth[top : low + 1, left : right + 1] = z
         labels[segment] = int(rng.integers(len(thing_classes)))
-    return dict(ids=ids, labels=labels, depth=depth.astype(np.float32))
+    return ids, labels, depth.astype(np.float32)
 
 
-def _write_frame(
+def _write_files(
     root: Path,
     split: str,
     frame: int,
@@ -163,7 +149,7 @@ def _write_frame(
     labels: dict[int, int],
     depth: np.ndarray,
 ) -> dict:
-    """Write the files of a frame; return its entry of ``images``."""
+    """Write the files of a frame; return what its record says about them."""
     stem = f'{split}_{frame:05d}'
     rgb = np.zeros((*ids.shape, 3))
     for segment, label in labels.items():
@@ -175,7 +161,7 @@ def _write_frame(
     cv2.imwrite(str(root / f'source/rgb/{stem}.jpg'), rgb[..., ::-1].clip(0, 255).astype(np.uint8))
     # 655.35 m is 65535 cm, the code of the sky
     write_depth_png(root / f'source/depth/{stem}.png', np.where(depth > 0, depth, 655.35), 100)
-    for folder, fraction in (('sparse_depth', SPARSE_FRACTION), ('depth_gt', TRUTH_FRACTION)):
+    for folder, fraction in (('sparse_depth', SPARSE_FRACTION), ('gt_depth_map', GT_FRACTION)):
         valid = np.flatnonzero(depth > 0)
         number = min(round(fraction * depth.size), len(valid))
         drawn = rng.choice(valid, number, replace=False)
@@ -185,61 +171,12 @@ def _write_frame(
     write_panoptic_png(root / f'panoptic/{stem}.png', ids)
     return dict(
         file_name=f'rgb/{stem}.jpg',
-        width=ids.shape[1],
-        height=ids.shape[0],
-        cam2img=_intrinsics(ids.shape).tolist(),
-        scene=f'Scene{split}',
-        variation='clone',
-        camera='Camera_0',
-        frame=frame,
         sparse_depth_file=f'sparse_depth/{stem}.png',
-        sparse_depth_scale=scale,
-        depth_gt_file=f'depth_gt/{stem}.png',
-        depth_gt_scale=scale,
-        depth_file=f'depth/{stem}.png',
-        depth_scale=100.0,
+        gt_depth_map_file=f'gt_depth_map/{stem}.png',
+        dense_depth_file=f'depth/{stem}.png',
+        dense_depth_scale=100.0,
+        panoptic_file=f'{stem}.png',
     )
-
-
-def _segments(ids: np.ndarray, labels: dict[int, int]) -> list[dict]:
-    """segments_info of a frame; segments without a pixel are left out."""
-    segments = []
-    for segment, label in labels.items():
-        v, u = np.nonzero(ids == segment)
-        if len(v) == 0:
-            continue
-        box = [u.min(), v.min(), np.ptp(u) + 1, np.ptp(v) + 1]
-        segments.append(
-            dict(
-                id=segment,
-                category_id=label + 1,
-                area=len(v),
-                bbox=[int(n) for n in box],
-                iscrowd=0,
-            )
-        )
-    return segments
-
-
-def _instances(
-    image_id: int, ids: np.ndarray, segments: list[dict], num_things: int, first: int
-) -> list[dict]:
-    """COCO instances of a frame, with ids that follow ``first``."""
-    records = []
-    for segment in segments:
-        if segment['category_id'] > num_things:
-            continue
-        mask = np.asfortranarray(ids == segment['id'], dtype=np.uint8)
-        rle = mask_utils.encode(mask)
-        records.append(
-            dict(
-                segment,
-                id=first + len(records) + 1,
-                image_id=image_id,
-                segmentation=dict(size=rle['size'], counts=rle['counts'].decode()),
-            )
-        )
-    return records
 
 
 def tiny_config(

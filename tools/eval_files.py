@@ -1,6 +1,6 @@
 """Evaluate predictions in files: ``python tools/eval_files.py GT PRED``."""
 
-from pandepth_mm.cli.eval_files import main
+from pandepth_mm.cli.main import run
 
 if __name__ == '__main__':
-    main()
+    run('eval_files')

@@ -1,6 +1,6 @@
 """Predict for your own images: ``python tools/infer.py IMAGE_OR_DIR ...``."""
 
-from pandepth_mm.cli.infer import main
+from pandepth_mm.cli.main import run
 
 if __name__ == '__main__':
-    main()
+    run('infer')

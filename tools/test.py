@@ -1,6 +1,6 @@
 """Test a model: ``python tools/test.py CONFIG CKPT [flags]``."""
 
-from pandepth_mm.cli.test import main
+from pandepth_mm.cli.main import run
 
 if __name__ == '__main__':
-    main()
+    run('test')

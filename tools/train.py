@@ -1,6 +1,6 @@
 """Train a model: ``python tools/train.py CONFIG [flags]``."""
 
-from pandepth_mm.cli.train import main
+from pandepth_mm.cli.main import run
 
 if __name__ == '__main__':
-    main()
+    run('train')

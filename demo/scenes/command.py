@@ -15,11 +15,10 @@ size, seed or number of frames needs another folder.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.converters.core.jobs import available_cores, exit_code
 from pandepth_mm.structures.vkitti2_meta import SPLIT_SCENES, VARIATIONS
 
 
@@ -44,7 +43,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--workers',
         type=int,
-        default=os.cpu_count() or 1,
+        default=available_cores(),
         metavar='N',
         help='processes (default: all cores)',
     )
@@ -66,14 +65,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; 2 on bad input, 130 when stopped by the user."""
+    """Run the program; the exit codes are those of :func:`exit_code`."""
     args = parse_args(argv)
     try:
         from scenes.jobs import parse_size, synthesize
     except ImportError as e:
         print(f'error: {e}; pip install embreex scipy tqdm trimesh', file=sys.stderr)
         return 2
-    try:
+
+    def command() -> None:
         written = synthesize(
             args.out,
             args.frames,
@@ -83,15 +83,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.scenes,
             args.variations,
         )
-    except InputError as e:
-        print(f'error: {e}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('stopped; the same command goes on from here', file=sys.stderr)
-        return 130
-    print(f'{args.out}: complete, {written} images written now')
-    return 0
+        print(f'{args.out}: complete, {written} images written now')
 
-
-if __name__ == '__main__':
-    sys.exit(main())
+    return exit_code(command)

@@ -1,18 +1,16 @@
 """Plan what is missing, render it in worker processes, write the tables."""
 
 import functools
-import multiprocessing
 import re
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.converters.core.jobs import progress_bar, run_jobs
+from pandepth_mm.errors import InputError, require_count
 from pandepth_mm.fileio import read_json, write_json
 from pandepth_mm.structures.vkitti2_meta import VARIATIONS
 from scenes import writer
@@ -173,22 +171,6 @@ def plan(
     return jobs
 
 
-def _results(jobs: list[Job], workers: int) -> Iterator[tuple[Job, writer.FrameRows]]:
-    if workers == 1:
-        for job in jobs:
-            yield job, run_job(job)
-        return
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        waiting = {pool.submit(run_job, j): j for j in jobs}
-        try:
-            for done in as_completed(waiting):
-                yield waiting.pop(done), done.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
 def synthesize(
     out,
     frames: int,
@@ -217,13 +199,9 @@ def synthesize(
     Raises:
         InputError: Bad parameters, or a folder that holds something else.
     """
-    for flag, value, least in (
-        ('--frames', frames, 1),
-        ('--seed', seed, 0),
-        ('--workers', workers, 1),
-    ):
-        if value < least:
-            raise InputError(flag, str(value), f'at least {least}')
+    require_count(frames, '--frames')
+    require_count(seed, '--seed', least=0)
+    require_count(workers, '--workers')
     scenes = check_names('--scenes', scenes, SCENES)
     variations = check_names('--variations', variations, VARIATIONS)
     out = Path(out)
@@ -241,8 +219,10 @@ def synthesize(
     jobs = plan(out, scenes, variations, frames, size, seed)
     written = sum(len(j.todo) for j in jobs)
     rows: dict[str, dict[int, writer.FrameRows]] = {}
-    with tqdm(total=len(jobs), unit='frame', disable=not progress, desc='synthesize') as bar:
-        for job, got in _results(jobs, min(workers, max(len(jobs), 1))):
+    with progress_bar(len(jobs), 'synthesize', progress) as bar:
+
+        def done(arguments: tuple[Job], got: writer.FrameRows) -> None:
+            (job,) = arguments
             mine = rows.setdefault(job.scene, {})
             mine[job.frame] = got
             bar.update()
@@ -250,4 +230,6 @@ def synthesize(
                 for name in variations:
                     writer.write_tables(out / job.scene / name, mine)
                 del rows[job.scene]
+
+        run_jobs(run_job, [(job,) for job in jobs], workers, done)
     return written

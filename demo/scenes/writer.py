@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from pandepth_mm.converters.vkitti2.layout import HEADERS, IMAGES, image_path, text_path
 from pandepth_mm.fileio import atomic_path
 from pandepth_mm.structures.vkitti2_meta import (
     CLASS_COLORS,
@@ -21,29 +22,6 @@ from pandepth_mm.structures.vkitti2_meta import (
 from scenes.camera import Intrinsics, Pose
 from scenes.layout import Scene
 
-# kind: folder, file name with the frame's number
-IMAGES = dict(
-    rgb=('rgb', 'rgb_{:05d}.jpg'),
-    depth=('depth', 'depth_{:05d}.png'),
-    classes=('classSegmentation', 'classgt_{:05d}.png'),
-    instances=('instanceSegmentation', 'instancegt_{:05d}.png'),
-)
-
-HEADERS = dict(
-    colors='Category r g b',
-    intrinsic='frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]',
-    extrinsic='frame cameraID r1,1 r1,2 r1,3 t1 r2,1 r2,2 r2,3 t2 r3,1 r3,2 r3,3 t3 0 0 0 1',
-    info='trackID label model color',
-    bbox='frame cameraID trackID left right top bottom number_pixels '
-    'truncation_ratio occupancy_ratio isMoving',
-    pose='frame cameraID trackID alpha width height length '
-    'world_space_X world_space_Y world_space_Z '
-    'rotation_world_space_y rotation_world_space_x rotation_world_space_z '
-    'camera_space_X camera_space_Y camera_space_Z '
-    'rotation_camera_space_y rotation_camera_space_x '
-    'rotation_camera_space_z',
-)
-
 _CLASS_TABLE = np.array([CLASS_COLORS[c] for c in CLASSES], np.uint8)
 
 
@@ -55,12 +33,6 @@ class FrameRows(NamedTuple):
     extrinsic: list[str]
     bbox: list[str]
     pose: list[str]
-
-
-def image_path(folder: Path, kind: str, frame: int) -> Path:
-    """Path of one image below ``OUT/SceneXX/variation``."""
-    sub, name = IMAGES[kind]
-    return folder / 'frames' / sub / 'Camera_0' / name.format(frame)
 
 
 def _palette() -> list[int]:
@@ -224,15 +196,15 @@ def write_tables(folder: Path, frames: dict[int, FrameRows]) -> None:
     for name in FrameRows._fields[1:]:
         lines[name] = [x for f in order for x in getattr(frames[f], name)]
     for name, header in HEADERS.items():
-        with atomic_path(folder / f'{name}.txt') as tmp:
+        with atomic_path(text_path(folder, name)) as tmp:
             Path(tmp).write_text('\n'.join([header, *lines[name]]) + '\n', encoding='ascii')
 
 
 def complete(folder: Path, frame: int) -> bool:
     """Whether all four images of a frame are there."""
-    return all(image_path(folder, k, frame).is_file() for k in IMAGES)
+    return all(image_path(folder, kind, frame).is_file() for kind in IMAGES)
 
 
 def tables_complete(folder: Path) -> bool:
     """Whether all six text files are there."""
-    return all((folder / f'{name}.txt').is_file() for name in HEADERS)
+    return all(text_path(folder, name).is_file() for name in HEADERS)

@@ -28,7 +28,7 @@ from pandepth_mm.evaluation.table import format_table
 from pandepth_mm.registry import set_default_scope
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description='Evaluate predictions in files')
     parser.add_argument('gt', help='annotation JSON of the split')
@@ -42,7 +42,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--source-root', metavar='D', help='folder of the original images, if they have moved'
     )
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def checked(files: PredictionFiles, key: str, cfgs: Any, names: Sequence[str]) -> list:
@@ -77,9 +77,9 @@ def load_dataset(args: argparse.Namespace, files: PredictionFiles) -> PanopticDe
 
 
 @cli_main
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate, print the table, write the metrics."""
-    args = parse_args()
+    args = parse_args(argv)
     if args.out and os.path.isdir(args.out):
         raise InputError('--out', f'{args.out}, a folder', 'a file name')
     set_default_scope()

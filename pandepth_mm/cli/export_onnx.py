@@ -9,6 +9,7 @@ one that differs by more than --tolerance is not kept.
 import argparse
 import os
 import re
+from collections.abc import Sequence
 
 from mmengine.config import Config, DictAction
 
@@ -20,7 +21,7 @@ from pandepth_mm.export.onnx_file import OPSETS, TOLERANCE, export_onnx
 from pandepth_mm.models.build import build_pandepth
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description="Write a model's dense path as an ONNX file")
     parser.add_argument('config', help='config file')
@@ -54,7 +55,7 @@ def parse_args() -> argparse.Namespace:
     )
     # load_config reads these also
     parser.set_defaults(work_dir=None, launcher='none', local_rank=0)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def input_size(cfg: Config, size: str | None, source: str) -> tuple[int, int]:
@@ -77,9 +78,9 @@ def input_size(cfg: Config, size: str | None, source: str) -> tuple[int, int]:
 
 
 @cli_main
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Export."""
-    args = parse_args()
+    args = parse_args(argv)
     if not args.out.endswith('.onnx') or os.path.isdir(args.out):
         raise InputError('--out', args.out, 'a file name that ends in .onnx')
     cfg = load_config(args)

@@ -15,6 +15,7 @@ import hashlib
 import os
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -34,7 +35,7 @@ from pandepth_mm.visualization.frame.video import check_video_path, read_picture
 RUN = 'run.json'
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description='Predict for your own images')
     parser.add_argument('image', help='image, or a folder of images')
@@ -94,7 +95,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         TRUST_FLAG, action='store_true', help='allow the checkpoint to run code while it is loaded'
     )
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def choose_kinds(args: argparse.Namespace, single: bool) -> list[str]:
@@ -183,9 +184,9 @@ def describe(result: PanDepthResult, seconds: float) -> str:
 
 
 @cli_main
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Check everything, then predict frame by frame."""
-    args = parse_args()
+    args = parse_args(argv)
     require_count(args.batch_size, '--batch-size')
     require_positive(args.depth_scale, '--depth-scale')
     require_positive(args.fps, '--fps')

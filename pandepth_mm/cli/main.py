@@ -1,50 +1,100 @@
-"""The tools without a checkout: ``python -m pandepth_mm TOOL ...``.
+"""The commands of the package: ``pandepth COMMAND ...``.
 
-The console scripts ``pandepth-infer`` and ``pandepth-test`` are the same.
+The console scripts ``pandepth-infer``, ``pandepth-test``, ``pandepth-train`` and
+``pandepth-convert``, ``python -m pandepth_mm COMMAND ...`` and the files in ``tools/`` run the same
+commands.
 """
 
 import importlib
 import sys
+from collections.abc import Sequence
 
-TOOLS = ('infer', 'test', 'train', 'eval_files', 'export_onnx', 'make_video', 'publish_model')
-_USAGE = f"""usage: python -m pandepth_mm {{{','.join(TOOLS)}}} ...
+from pandepth_mm.cli.shared import summary_of
+from pandepth_mm.version import check_stack
 
-The tools of pandepth_mm; `python -m pandepth_mm TOOL --help` describes each.
-Configs are named by a file or, where they come along, by their name."""
+# name -> module of pandepth_mm.cli
+COMMANDS = dict(
+    convert='convert',
+    train='train',
+    test='test',
+    infer='infer',
+    eval_files='eval_files',
+    export_onnx='export_onnx',
+    publish='publish',
+    video='video',
+)
+# as the files in tools/ are named
+ALIASES = dict(make_video='video', publish_model='publish')
 
 
-def run_tool(name: str, prog: str) -> None:
-    """Run a tool with the arguments of this process.
+def run(name: str, argv: Sequence[str] | None = None) -> int | None:
+    """Run a command.
 
     Args:
-        name: One of ``TOOLS``.
-        prog: Name for its usage line.
+        name: Of ``COMMANDS``.
+        argv: Its arguments; None: those of this process.
+
+    Returns:
+        The exit code; None is 0.
     """
+    if name != 'convert':  # which does without the OpenMMLab packages
+        try:
+            check_stack()
+        except ImportError as e:
+            sys.exit(f'error: {e}')
+    return importlib.import_module(f'pandepth_mm.cli.{COMMANDS[name]}').main(argv)
+
+
+def _run_as(prog: str, name: str, argv: Sequence[str] | None = None) -> None:
+    """Run a command under another name in its usage line, and exit."""
     sys.argv[0] = prog
-    module = dict(make_video='video', publish_model='publish').get(name, name)
-    tool = importlib.import_module(f'pandepth_mm.cli.{module}')
-    tool.main()
+    sys.exit(run(name, argv))
+
+
+def _help(prog: str) -> str:
+    """The usage text, with one line per command."""
+    lines = [f'  {name:12} {summary_of(f"pandepth_mm.cli.{m}")}' for name, m in COMMANDS.items()]
+    return '\n'.join(
+        [
+            f'usage: {prog} COMMAND ...',
+            '',
+            f'The commands of pandepth_mm; `{prog} COMMAND --help` describes each.',
+            'Configs are named by a file or, where they come along, by their name.',
+            '',
+            *lines,
+        ]
+    )
+
+
+def main(argv: Sequence[str] | None = None, prog: str = 'pandepth') -> None:
+    """Hand over to the command that the first argument names."""
+    argv = sys.argv[1:] if argv is None else argv
+    name = ALIASES.get(argv[0], argv[0]) if argv else None
+    if name in COMMANDS:
+        _run_as(f'{prog} {argv[0]}', name, argv[1:])
+    elif name in ('-h', '--help'):
+        print(_help(prog))
+    else:
+        found = f'found {name!r}' if name else 'found no command'
+        print(f'error: {found}; expected one of {", ".join(COMMANDS)}', file=sys.stderr)
+        sys.exit(2)
 
 
 def infer() -> None:
     """Console script ``pandepth-infer``."""
-    run_tool('infer', 'pandepth-infer')
+    _run_as('pandepth-infer', 'infer')
 
 
 def test() -> None:
     """Console script ``pandepth-test``."""
-    run_tool('test', 'pandepth-test')
+    _run_as('pandepth-test', 'test')
 
 
-def main() -> None:
-    """Hand over to the tool that the first argument names."""
-    names = sys.argv[1:2]
-    if names and names[0] in TOOLS:
-        del sys.argv[1]
-        run_tool(names[0], f'python -m pandepth_mm {names[0]}')
-    elif names in (['-h'], ['--help']):
-        print(_USAGE)
-    else:
-        found = f'found {names[0]!r}' if names else 'found no tool'
-        print(f'error: {found}; expected one of {", ".join(TOOLS)}', file=sys.stderr)
-        sys.exit(2)
+def train() -> None:
+    """Console script ``pandepth-train``."""
+    _run_as('pandepth-train', 'train')
+
+
+def convert() -> None:
+    """Console script ``pandepth-convert``."""
+    _run_as('pandepth-convert', 'convert')

@@ -9,6 +9,7 @@ norms, with their statistics, stay in 32. Loading turns them back.
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -72,7 +73,7 @@ def published_meta(checkpoint: dict, source: str) -> dict:
 
 
 @cli_main
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Publish."""
     parser = argparse.ArgumentParser(description='Publish the weights')
     parser.add_argument('checkpoint', help='checkpoint of a training')
@@ -81,7 +82,7 @@ def main() -> None:
     )
     parser.add_argument('--half', action='store_true', help='16 bits a weight, half the size')
     parser.add_argument(TRUST_FLAG, action='store_true')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     out = args.out or str(Path(args.checkpoint).with_suffix(SAFETENSORS))
     if os.path.isdir(out) or os.path.abspath(out) == os.path.abspath(args.checkpoint):
         raise InputError('out', f'{out}, which is there', 'the name of a new file')

@@ -1,10 +1,11 @@
-"""What the command line tools share."""
+"""What the commands share."""
 
+import ast
 import functools
+import importlib.util
 import sys
 from collections.abc import Callable
-
-from torch import distributed
+from pathlib import Path
 
 from pandepth_mm.errors import InputError
 
@@ -13,7 +14,7 @@ def cli_main(main: Callable) -> Callable:
     """Print bad input as one line and exit with code 2, no traceback.
 
     Args:
-        main: The tool's main function. Other exceptions pass through: they
+        main: The command's main function. Other exceptions pass through: they
             are bugs, and their traceback is wanted.
     """
 
@@ -36,6 +37,14 @@ def _end_distributed() -> None:
     A process that just exits can abort in the threads of its process group,
     and the launcher then kills the others, be it while one of them saves.
     """
-    if distributed.is_available() and distributed.is_initialized():
+    distributed = sys.modules.get('torch.distributed')  # not loaded: there is no group
+    if distributed and distributed.is_available() and distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()
+
+
+def summary_of(module: str) -> str:
+    """What a module's text says first, up to a colon; it is not imported for that."""
+    source = Path(importlib.util.find_spec(module).origin).read_text(encoding='utf-8')
+    text = ast.get_docstring(ast.parse(source))
+    return text.splitlines()[0].partition(':')[0].rstrip('.')

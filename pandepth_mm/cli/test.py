@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Sequence
 
 from mmengine.dist import is_main_process
 
@@ -19,7 +20,7 @@ from pandepth_mm.evaluation.metrics_file import collect_details, write_metrics
 from pandepth_mm.evaluation.table import format_table
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description='Test a model')
     parser.add_argument('config', help='config file')
@@ -40,7 +41,7 @@ def parse_args() -> argparse.Namespace:
         help='evaluate nothing, write the predictions there, for tools/eval_files.py and others',
     )
     add_common_arguments(parser)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def draw_figures(details: dict, folder: str) -> None:
@@ -60,9 +61,9 @@ def draw_figures(details: dict, folder: str) -> None:
 
 
 @cli_main
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Test, print the table, write the metrics."""
-    args = parse_args()
+    args = parse_args(argv)
     if args.out and os.path.isdir(args.out):
         raise InputError('--out', f'{args.out}, a folder', 'a file name')
     if args.figures and os.path.isfile(args.figures):

@@ -1,6 +1,7 @@
 """Train a model: ``python tools/train.py CONFIG [flags]``."""
 
 import argparse
+from collections.abc import Sequence
 
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.engine.launch import (
@@ -11,7 +12,7 @@ from pandepth_mm.engine.launch import (
 )
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description='Train a model')
     parser.add_argument('config', help='config file')
@@ -27,13 +28,13 @@ def parse_args() -> argparse.Namespace:
         '--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size'
     )
     add_common_arguments(parser)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 @cli_main
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Train."""
-    args = parse_args()
+    args = parse_args(argv)
     cfg = load_config(args)
     apply_train_flags(cfg, args)
     build_runner(cfg, args.trust_checkpoint).train()

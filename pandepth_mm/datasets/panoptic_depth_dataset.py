@@ -1,7 +1,6 @@
 """Images with sparse depth, depth ground truth and panoptic ground truth."""
 
 import os
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,13 @@ from mmengine.dataset import BaseDataset
 from pandepth_mm.errors import InputError, require_choice, require_count, require_positive
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
 from pandepth_mm.registry import DATASETS
-from pandepth_mm.structures.annotations import Annotations, check_files, read_annotations
+from pandepth_mm.structures.annotations import (
+    DEPTH_KINDS,
+    Annotations,
+    FrameRecord,
+    check_files,
+    read_annotations,
+)
 from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.structures.panoptic_ids import VOID_LABEL
 
@@ -149,7 +154,7 @@ class PanopticDepthDataset(BaseDataset):
             self.ann_file, self._classes['thing_classes'], self._classes['stuff_classes']
         )
         source_root = self._find_source_root(content.info)
-        data_list = [self._parse_image(image, content, source_root) for image in content.images]
+        data_list = [self._parse_image(frame, content, source_root) for frame in content.frames]
         check_files(
             self.ann_file,
             (
@@ -181,35 +186,27 @@ class PanopticDepthDataset(BaseDataset):
             )
         return root
 
-    def _parse_image(self, image: dict, content: Annotations, source_root: str) -> dict:
-        """One entry of the JSON's ``images`` as data_info, without pictures."""
-        # until the reader renames old keys
-        image = {
-            re.sub('^depth_(?!gt)', 'dense_depth_', k).replace('depth_gt_', 'gt_depth_map_'): v
-            for k, v in image.items()
-        }
+    def _parse_image(self, frame: FrameRecord, content: Annotations, source_root: str) -> dict:
+        """A frame of the JSON as data_info, without arrays."""
         data_info = dict(
-            img_path=os.path.join(source_root, image['file_name']),
-            img_id=image['id'],
-            height=image['height'],
-            width=image['width'],
-            cam2img=np.array(image['cam2img'], dtype=np.float64),
+            img_path=os.path.join(source_root, frame.file_name),
+            img_id=frame.id,
+            height=frame.height,
+            width=frame.width,
+            cam2img=np.array(frame.cam2img, dtype=np.float64),
             img_scale=self.img_scale,
             num_classes=len(self._classes['classes']),
         )
-        for key, root in (
-            ('sparse_depth', self.data_root),
-            ('gt_depth_map', self.data_root),
-            ('dense_depth', source_root),
-        ):
-            if f'{key}_file' in image:
-                data_info[f'{key}_path'] = os.path.join(root, image[f'{key}_file'])
-                data_info[f'{key}_scale'] = image.get(f'{key}_scale', self.depth_scale)
+        for kind in DEPTH_KINDS:
+            file, scale = getattr(frame, f'{kind}_file'), getattr(frame, f'{kind}_scale')
+            if file is not None:
+                root = source_root if kind == 'dense_depth' else self.data_root
+                data_info[f'{kind}_path'] = os.path.join(root, file)
+                data_info[f'{kind}_scale'] = self.depth_scale if scale is None else scale
         for key in _ORIGIN_KEYS:
-            data_info[key] = image.get(key)
-        gt = content.truths.get(image['id'])
-        if gt is not None:
-            data_info['seg_map_path'] = os.path.join(self.data_prefix['seg'], gt['file_name'])
+            data_info[key] = getattr(frame, key)
+        if frame.segments is not None:
+            data_info['seg_map_path'] = os.path.join(self.data_prefix['seg'], frame.panoptic_file)
             data_info['segments_info'] = [
                 dict(
                     id=segment['id'],
@@ -217,7 +214,7 @@ class PanopticDepthDataset(BaseDataset):
                     isthing=content.is_thing[segment['category_id']],
                     iscrowd=int(segment.get('iscrowd', 0)),
                 )
-                for segment in gt['segments_info']
+                for segment in frame.segments
             ]
         return data_info
 
@@ -233,7 +230,7 @@ class PanopticDepthDataset(BaseDataset):
                 else f'size (h, w) = {image.shape[:2]}',
                 f'an image of {shape}, as {self.ann_file} has it',
             )
-        for prefix in ('sparse_depth', 'gt_depth_map', 'dense_depth'):
+        for prefix in DEPTH_KINDS:
             if f'{prefix}_path' in data_info:
                 read_depth_png(data_info[f'{prefix}_path'], data_info[f'{prefix}_scale'], shape)
         if 'seg_map_path' in data_info:

@@ -20,22 +20,22 @@ from vkitti2_frames import (
     tree,
 )
 
-from pandepth_mm.converters.vkitti2.frame import (
-    FrameOptions,
-    decode_classes,
-    draw_depth,
-    frame_seed,
-    panoptic_ids,
-    segments_of,
-)
+from pandepth_mm.converters.vkitti2.labels import decode_classes, panoptic_ids
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
+from pandepth_mm.geometry.sampling import draw_depth, frame_seed
+from pandepth_mm.structures.annotations import segments_of
 from pandepth_mm.structures.vkitti2_meta import CLASSES
+
+
+def segments(ids):
+    """Segments without the masks of things."""
+    return segments_of(ids, lambda value: value & 255, ())
 
 
 def test_segments_by_hand():
     ids, odd = panoptic_ids(decode_classes(class_image()), track_image())
-    assert segments_of(ids) == EXPECTED_SEGMENTS
+    assert segments(ids) == EXPECTED_SEGMENTS
     assert ids[2, 6] == 0, 'a truck pixel without a track is void'
     assert ids[3, 6] == 0 and ids[4, 7] == 0, 'undefined is void'
     assert odd == dict(
@@ -46,7 +46,7 @@ def test_segments_by_hand():
 def test_track_of_several_classes():
     """Most thing pixels win; a pixel of stuff keeps its class."""
     ids, odd = panoptic_ids(decode_classes(class_image(['CVVRS.'])), track_image(['333333']))
-    assert segments_of(ids) == [
+    assert segments(ids) == [
         dict(id=5, category_id=5, area=1, bbox=[4, 0, 1, 1], iscrowd=0),
         dict(id=9, category_id=9, area=1, bbox=[3, 0, 1, 1], iscrowd=0),
         dict(id=1027, category_id=3, area=3, bbox=[0, 0, 3, 1], iscrowd=0),
@@ -71,7 +71,7 @@ def test_sixteen_bit_tracks_fit():
     tracks = np.array([[65535, 65534, 0]], np.uint16)
     ids, _ = panoptic_ids(np.array([[3, 1, 14]], np.uint8), tracks)
     assert ids.max() < 1 << 24
-    assert [s['category_id'] for s in segments_of(ids)] == [14, 1, 3]
+    assert [s['category_id'] for s in segments(ids)] == [14, 1, 3]
 
 
 def test_segments_equal_brute_force():
@@ -79,7 +79,7 @@ def test_segments_equal_brute_force():
     classes = rng.integers(0, 15, (40, 50))
     tracks = np.where((classes > 0) & (classes < 4), rng.integers(0, 6, classes.shape), 0)
     ids, _ = panoptic_ids(classes, tracks)
-    found = {s['id']: s for s in segments_of(ids)}
+    found = {s['id']: s for s in segments(ids)}
     owners = {}  # the pixels of each segment, by plain loops
     for (y, x), c in np.ndenumerate(classes):
         if c > 3:
@@ -134,7 +134,7 @@ def test_outputs(tmp_path):
     out = tmp_path / 'out'
     summary = quiet(tmp_path / 'in', out)
     assert summary.frames == dict(train=12, val=4, test=4)
-    assert (summary.reused, summary.orphan_pixels) == (0, 20)
+    assert (summary.reused, summary.counts['orphan_pixels']) == (0, 20)
 
     ids = []
     for split, scenes in dict(
@@ -153,12 +153,12 @@ def test_outputs(tmp_path):
             assert image['id'] == ann['image_id']
             assert ann['segments_info'] == EXPECTED_SEGMENTS
             read_panoptic_png(out / 'panoptic' / ann['file_name'], (6, 8))
-            for key in ('sparse_depth', 'depth_gt'):
+            for key in ('sparse_depth', 'gt_depth_map'):
                 assert image[f'{key}_scale'] == 256
                 read_depth_png(out / image[f'{key}_file'], 256, (6, 8))
             assert (tmp_path / 'in' / image['file_name']).is_file()
-            read_depth_png(tmp_path / 'in' / image['depth_file'], 100, (6, 8))
-            assert (image['depth_scale'], image['camera']) == (100, 0)
+            read_depth_png(tmp_path / 'in' / image['dense_depth_file'], 100, (6, 8))
+            assert (image['dense_depth_scale'], image['camera']) == (100, 0)
             assert image['cam2img'] == [[10 + image['frame'], 0, 3.5], [0, 11, 2.5], [0, 0, 1]]
     assert len(set(ids)) == 20
 
@@ -184,11 +184,12 @@ def test_depth_files(tmp_path):
         make_frame(tmp_path / 'in', variation=variation, scale=10, depth=raw)
     out = tmp_path / 'out'
     summary = quiet(tmp_path / 'in', out)
-    assert summary.densities == pytest.approx([0.05, 0.2])
+    assert summary.counts['sparse_pixels'] / summary.counts['pixels'] == 0.05
+    assert summary.counts['gt_pixels'] / summary.counts['pixels'] == 0.2
     depth = raw / 100
     maps = {}
     for image in load(out)['images']:
-        for key, count in (('sparse_depth', 240), ('depth_gt', 960)):
+        for key, count in (('sparse_depth', 240), ('gt_depth_map', 960)):
             got = read_depth_png(out / image[f'{key}_file'], 256)
             on = got > 0
             assert on.sum() == count
@@ -198,7 +199,7 @@ def test_depth_files(tmp_path):
             assert abs(got - depth)[on].max() <= 0.5 / 256 + 1e-6
             maps[image['variation'], key] = on
     # of 57 * 80 valid pixels; hypergeometric, standard deviation 6
-    overlap = (maps['clone', 'sparse_depth'] & maps['clone', 'depth_gt']).sum()
+    overlap = (maps['clone', 'sparse_depth'] & maps['clone', 'gt_depth_map']).sum()
     assert abs(overlap - 240 * 960 / 4560) < 30
     again = (maps['clone', 'sparse_depth'] & maps['fog', 'sparse_depth']).sum()
     assert abs(again - 240 * 240 / 4560) < 18
@@ -207,10 +208,13 @@ def test_depth_files(tmp_path):
         tmp_path / 'in',
         out,
         overwrite=True,
-        options=FrameOptions(max_depth=20, seed=3, sparse_density=0.1, gt_density=0.5),
+        max_depth=20,
+        seed=3,
+        sparse_density=0.1,
+        gt_density=0.5,
     )
     for image in load(out)['images']:
-        got = read_depth_png(out / image['depth_gt_file'], 256)
+        got = read_depth_png(out / image['gt_depth_map_file'], 256)
         # fewer are valid than asked for: all of them
         assert ((got > 0) == ((depth > 0) & (depth <= 20))).all()
         got = read_depth_png(out / image['sparse_depth_file'], 256)
@@ -236,7 +240,7 @@ def test_layouts_give_equal_annotations(tmp_path):
             del annotation['info']['data_root']
             for image in annotation['images']:
                 assert (root / image.pop('file_name')).is_file()
-                assert (root / image.pop('depth_file')).is_file()
+                assert (root / image.pop('dense_depth_file')).is_file()
         results[layout] = pngs, annotations
     assert len(results['merged'][0]) == 6
     for layout in LAYOUTS:
@@ -258,15 +262,19 @@ def test_subset_options(tmp_path):
     summary = quiet(
         tmp_path / 'in',
         tmp_path / 'out',
-        dict(train=['Scene02'], val=['Scene20'], test=[]),
-        ['fog'],
+        train_scenes=['Scene02'],
+        val_scenes=['Scene20'],
+        test_scenes=[],
+        variations=['fog'],
     )
     assert summary.frames == dict(train=2, val=2, test=0)
     panoptic = load(tmp_path / 'out')
     assert {(i['scene'], i['variation']) for i in panoptic['images']} == {('Scene02', 'fog')}
     assert not (tmp_path / 'out/annotations/panoptic_test.json').exists()
     # a split made later in the same folder leaves the others alone
-    quiet(tmp_path / 'in', tmp_path / 'out', dict(train=[], val=[], test=['Scene01']))
+    quiet(
+        tmp_path / 'in', tmp_path / 'out', train_scenes=[], val_scenes=[], test_scenes=['Scene01']
+    )
     assert load(tmp_path / 'out') == panoptic
     assert len(load(tmp_path / 'out', 'test')['images']) == 4
 
@@ -289,6 +297,6 @@ def test_frame_without_things(tmp_path):
     path = source(tmp_path, 'classes')
     save(path, class_image(['SSSSSSSS'] * 6))
     save_palette(source(tmp_path, 'instances'), np.zeros((6, 8), np.uint8))
-    assert quiet(tmp_path, tmp_path / 'out').without_things == 1
+    assert quiet(tmp_path, tmp_path / 'out').counts['without_things'] == 1
     assert load(tmp_path / 'out', kind='instances')['annotations'] == []
     assert len(load(tmp_path / 'out')['annotations'][0]['segments_info']) == 1

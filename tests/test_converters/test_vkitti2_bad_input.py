@@ -15,7 +15,7 @@ from vkitti2_frames import (
     track_image,
 )
 
-from pandepth_mm.converters.vkitti2 import command as vkitti2
+from pandepth_mm.converters import vkitti2
 
 
 def no_frames(root):

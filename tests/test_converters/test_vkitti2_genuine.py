@@ -34,7 +34,7 @@ def test_genuine_encodings(genuine):
     root, out, summary = genuine
     where = dict(variation='morning', layout='archives', number=1)
     assert summary.frames == dict(train=1, val=0, test=0)
-    assert summary.orphan_pixels == 1 and summary.mixed_tracks == 0
+    assert summary.counts['orphan_pixels'] == 1 and summary.counts['mixed_tracks'] == 0
     panoptic = load(out)
     (image,), (ann,) = panoptic['images'], panoptic['annotations']
     assert image['cam2img'] == [[725.0087, 0, 620.5], [0, 725.0087, 187.0], [0, 0, 1]]
@@ -96,14 +96,15 @@ def test_genuine_depth(genuine):
     (image,) = load(out)['images']
     size = 375 * 1242
     drawn = []
-    for key, count in (('sparse_depth', round(size * 0.05)), ('depth_gt', size // 5)):
+    for key, count in (('sparse_depth', round(size * 0.05)), ('gt_depth_map', size // 5)):
         got = np.array(Image.open(out / image[f'{key}_file']))
         on = got > 0
         assert on.sum() == count
         assert raw[on].max() <= 8000
         assert abs(got[on] / 256 - raw[on] / 100).max() <= 0.5 / 256
         drawn.append(on)
-    assert summary.densities == pytest.approx([0.05, 0.2], abs=1e-5)
+    densities = [summary.counts[f'{name}_pixels'] / size for name in ('sparse', 'gt')]
+    assert densities == pytest.approx([0.05, 0.2], abs=1e-5)
     # 5 % of the image, of which 20 / 84.4 is in the other draw
     valid = (raw <= 8000).sum()
     expected = drawn[0].sum() * drawn[1].sum() / valid

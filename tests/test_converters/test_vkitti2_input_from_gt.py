@@ -1,17 +1,12 @@
 """The converter's input drawn from the ground truth, as the authors do."""
 
-import json
-
 import numpy as np
 import pytest
 from vkitti2_frames import load, make_frame, quiet, tree
 
-from pandepth_mm.converters.vkitti2.frame import FrameOptions
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png
 from pandepth_mm.geometry.sampling import draw_nested
-
-NESTED = FrameOptions(input_from_gt=True)
 
 
 def test_draw_by_the_authors_steps():
@@ -50,11 +45,13 @@ def root(tmp_path):
 
 def maps(out):
     (image,) = load(out)['images']
-    return [read_depth_png(out / image[f'{key}_file'], 256) for key in ('sparse_depth', 'depth_gt')]
+    return [
+        read_depth_png(out / image[f'{key}_file'], 256) for key in ('sparse_depth', 'gt_depth_map')
+    ]
 
 
 def test_files_and_info(root, tmp_path):
-    quiet(root, tmp_path / 'nested', options=NESTED)
+    quiet(root, tmp_path / 'nested', input_from_gt=True)
     sparse, gt = maps(tmp_path / 'nested')
     assert (sparse > 0).sum() == 240
     assert (gt[sparse > 0] == sparse[sparse > 0]).all()
@@ -71,19 +68,14 @@ def test_files_and_info(root, tmp_path):
 def test_does_not_mix_with_the_other_draw(root, tmp_path):
     out = tmp_path / 'out'
     quiet(root, out)
-    # a folder of an earlier version does not state the option
-    stored = out / '.vkitti2' / 'options.json'
-    options = json.loads(stored.read_text())
-    del options['input_from_gt']
-    stored.write_text(json.dumps(options))
     before = tree(out)
     with pytest.raises(InputError, match='input_from_gt'):
-        quiet(root, out, options=NESTED)
+        quiet(root, out, input_from_gt=True)
     assert tree(out) == before
     assert quiet(root, out).reused == 1
 
 
 def test_more_input_than_truth(root, tmp_path):
     with pytest.raises(InputError, match='--sparse-density'):
-        quiet(root, tmp_path / 'out', options=FrameOptions(input_from_gt=True, sparse_density=0.3))
+        quiet(root, tmp_path / 'out', input_from_gt=True, sparse_density=0.3)
     assert not (tmp_path / 'out').exists()

@@ -23,7 +23,6 @@ from vkitti2_frames import (
     tree,
 )
 
-from pandepth_mm.converters.vkitti2.frame import FrameOptions
 from pandepth_mm.errors import InputError
 
 
@@ -34,10 +33,10 @@ def test_resume_redoes_only_what_is_needed(tmp_path):
     name = 'Scene01/clone/Camera_0/0000{}.png'
     (out / 'sparse_depth' / name.format(0)).unlink()
     (out / 'panoptic' / name.format(1)).write_bytes(b'cut off')
-    leftover = out / 'depth_gt' / 'Scene01/.00001.abc_1234.png'
+    leftover = out / 'gt_depth_map' / 'Scene01/.00001.abc_1234.png'
     leftover.write_bytes(b'of a killed process')
     os.utime(source(root, 'rgb', 'Scene18'), (1, 1))  # "replaced" source
-    kept = out / 'depth_gt/Scene20/clone/Camera_0/00000.png'
+    kept = out / 'gt_depth_map/Scene20/clone/Camera_0/00000.png'
     stamp = kept.stat().st_mtime_ns
     summary = quiet(root, out)
     assert summary.reused == 17
@@ -65,14 +64,14 @@ def test_other_options_do_not_mix(tmp_path):
     quiet(tmp_path / 'in', tmp_path / 'out')
     before = tree(tmp_path / 'out')
     with pytest.raises(InputError) as e:
-        quiet(tmp_path / 'in', tmp_path / 'out', options=FrameOptions(seed=5))
+        quiet(tmp_path / 'in', tmp_path / 'out', seed=5)
     assert 'seed: found 0; expected 5' in str(e.value)
     assert '--overwrite' in str(e.value)
     assert tree(tmp_path / 'out') == before
-    quiet(tmp_path / 'in', tmp_path / 'out', options=FrameOptions(seed=5), overwrite=True)
+    quiet(tmp_path / 'in', tmp_path / 'out', overwrite=True, seed=5)
     assert load(tmp_path / 'out')['info']['seed'] == 5
     changed = {k for k, v in tree(tmp_path / 'out').items() if before[k] != v}
-    assert any(k.startswith('depth_gt') for k in changed)
+    assert any(k.startswith('gt_depth_map') for k in changed)
     assert not any(k.startswith('panoptic/') for k in changed)
 
 
@@ -90,8 +89,8 @@ def test_failed_frame_leaves_no_annotations(tmp_path):
             quiet(root, out, workers=workers)
         assert not (out / 'annotations/panoptic_train.json').exists()
         assert (out / 'annotations/panoptic_val.json').exists()
-    summary = quiet(root, out, options=FrameOptions(classless='ignore'))
-    assert summary.classless_tracks == 1 and summary.reused >= 18
+    summary = quiet(root, out, classless='ignore')
+    assert summary.counts['classless_tracks'] == 1 and summary.reused >= 18
     with pytest.raises(InputError, match='trackID 98'):
         quiet(root, out)
 

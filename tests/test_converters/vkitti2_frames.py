@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pandepth_mm.converters.vkitti2 import command as vkitti2
+from pandepth_mm.converters.vkitti2 import VKITTI2Converter
 from pandepth_mm.structures.vkitti2_meta import CLASS_COLORS, VOID_COLOR
 
 REPO = Path(__file__).resolve().parents[2]
@@ -129,5 +129,5 @@ def load(out, split='train', kind='panoptic'):
     return json.loads(path.read_text())
 
 
-def quiet(*args, **kwargs):
-    return vkitti2.convert(*args, progress=False, **kwargs)
+def quiet(root, out, workers=1, overwrite=False, **options):
+    return VKITTI2Converter(root, **options).run(out, workers, overwrite, progress=False)

@@ -40,7 +40,7 @@ def test_data_info(root):
     info = dataset.get_data_info(0)
     assert info['img_path'] == str(root / 'source/rgb/train_00000.jpg')
     assert info['sparse_depth_path'] == str(root / 'sparse_depth/train_00000.png')
-    assert info['gt_depth_map_path'] == str(root / 'depth_gt/train_00000.png')
+    assert info['gt_depth_map_path'] == str(root / 'gt_depth_map/train_00000.png')
     assert info['dense_depth_path'] == str(root / 'source/depth/train_00000.png')
     assert info['seg_map_path'] == str(root / 'panoptic/train_00000.png')
     scales = [info[f'{k}_scale'] for k in ('sparse_depth', 'gt_depth_map', 'dense_depth')]
@@ -98,8 +98,8 @@ def test_tiny_dataset_is_consistent(root):
             np.testing.assert_array_equal(mask, ids == segment['id'])
             assert record['category_id'] == segment['category_id']
         sparse = read_depth_png(root / image['sparse_depth_file'], 256)
-        truth_depth = read_depth_png(root / image['depth_gt_file'], 256)
-        dense = read_depth_png(root / 'source' / image['depth_file'], 100, invalid=65535)
+        truth_depth = read_depth_png(root / image['gt_depth_map_file'], 256)
+        dense = read_depth_png(root / 'source' / image['dense_depth_file'], 100, invalid=65535)
         assert (sparse > 0).mean() == pytest.approx(0.05, abs=1e-3)
         assert (truth_depth > 0).mean() == pytest.approx(0.2, abs=1e-3)
         for depth in (sparse, truth_depth):
@@ -128,7 +128,7 @@ def test_without_any_source_root_files_are_ours(root):
         del data['info']
         for image in data['images']:
             image['file_name'] = 'source/' + image['file_name']
-            image['depth_file'] = 'source/' + image['depth_file']
+            image['dense_depth_file'] = 'source/' + image['dense_depth_file']
 
     edit(root, change)
     info = build(root).get_data_info(0)
@@ -204,7 +204,13 @@ def test_data_without_truth(root):
     def change(data):
         data['annotations'] = []
         for image in data['images']:
-            for key in ('depth_gt_file', 'depth_gt_scale', 'depth_file', 'scene', 'frame'):
+            for key in (
+                'gt_depth_map_file',
+                'gt_depth_map_scale',
+                'dense_depth_file',
+                'scene',
+                'frame',
+            ):
                 del image[key]
 
     edit(root, change)
@@ -302,7 +308,7 @@ def _segment(**values):
         (_set('cam2img', [[1, 0, 2], [0, 'x', 2], [0, 0, 1]]), 'cam2img'),
         (_set('cam2img', [[1, 0, 2], [0, -1, 2], [0, 0, 1]]), 'fy > 0'),
         (_set('cam2img', None), 'cam2img'),
-        (_delete('depth_gt_file'), 'depth_gt_file in 3 of 4'),
+        (_delete('gt_depth_map_file'), 'gt_depth_map_file in 3 of 4'),
         (lambda data: data['annotations'].pop(), 'image id 4'),
         (_set('image_id', 99, 'annotations'), r'annotations\[1\].image_id'),
         (_set('image_id', 1, 'annotations'), r'annotations\[1\].image_id'),
@@ -337,7 +343,7 @@ def test_missing_files_give_one_error(root):
     for name in (
         'panoptic/train_00001.png',
         'panoptic/train_00003.png',
-        'depth_gt/train_00003.png',
+        'gt_depth_map/train_00003.png',
     ):
         (root / name).unlink()
     with pytest.raises(InputError) as error:
@@ -347,15 +353,15 @@ def test_missing_files_give_one_error(root):
     # one of them in full
     assert (
         str(root / 'panoptic/train_00001.png') in message
-        or str(root / 'depth_gt/train_00003.png') in message
+        or str(root / 'gt_depth_map/train_00003.png') in message
     )
 
 
 def test_missing_folder(root):
-    for file in (root / 'depth_gt').iterdir():
+    for file in (root / 'gt_depth_map').iterdir():
         file.unlink()
-    (root / 'depth_gt').rmdir()
-    with pytest.raises(InputError, match='4 of 20.*depth_gt'):
+    (root / 'gt_depth_map').rmdir()
+    with pytest.raises(InputError, match='4 of 20.*gt_depth_map'):
         build(root)
 
 
@@ -363,7 +369,7 @@ def test_missing_folder(root):
     'name, image, found',
     [
         ('sparse_depth', np.zeros((48, 96), np.uint8), 'uint8'),
-        ('depth_gt', np.zeros((40, 96), np.uint16), r'\(40, 96\)'),
+        ('gt_depth_map', np.zeros((40, 96), np.uint16), r'\(40, 96\)'),
         ('panoptic', np.zeros((48, 96), np.uint8), 'uint8 array'),
         ('source/rgb', np.zeros((48, 90, 3), np.uint8), r'\(48, 90\)'),
     ],

@@ -42,7 +42,7 @@ def without_dense(tmp_path_factory):
     path = root / 'annotations/panoptic_train.json'
     data = json.loads(path.read_text())
     for image in data['images']:
-        del image['depth_file']
+        del image['dense_depth_file']
     path.write_text(json.dumps(data))
     return root
 

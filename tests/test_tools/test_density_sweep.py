@@ -75,7 +75,7 @@ def fill_rmse(data, density):
         dense = (np.rint(dense * 256) / 256).astype(np.float32)
         seed = frame_seed(0, 'Scenetest', 'clone', 'Camera_0', frame, 'sparse_depth')
         filled = nearest_fill(draw_depth(dense, density, seed))
-        truth = read_depth_png(data / 'depth_gt' / name, 256)
+        truth = read_depth_png(data / 'gt_depth_map' / name, 256)
         seen = truth > 0
         difference = (filled - truth)[seen].astype(float)
         errors.append(1000 * np.sqrt((difference**2).mean()))

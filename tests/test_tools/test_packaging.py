@@ -1,5 +1,6 @@
 """The wheel, the set-up script's messages and the Makefile."""
 
+import configparser
 import os
 import re
 import shutil
@@ -11,6 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 from mmengine.config import Config
+from test_converters.vkitti2_frames import make_root
+
+from pandepth_mm.cli import main
+from pandepth_mm.cli.main import ALIASES, COMMANDS
 
 ROOT = Path(__file__).parents[2]
 SETUP = ROOT / 'tools' / 'setup_env.sh'
@@ -82,65 +87,90 @@ def test_wheel_carries_configs(installed):
     assert all(top.startswith('pandepth_mm') for top in tops), tops
 
 
-def test_tools_run_from_the_wheel(installed, tmp_path):
-    """Without a checkout: configs, weights and tools come from the wheel."""
-    env = dict(PYTHONPATH=str(installed), OMP_NUM_THREADS='1')
+@pytest.fixture
+def command(installed, tmp_path):
+    """Run a command of the unpacked wheel, far from the checkout."""
+
+    def command(*args):
+        result = run(
+            sys.executable,
+            *map(str, args),
+            cwd=tmp_path,
+            PYTHONPATH=str(installed),
+            OMP_NUM_THREADS='1',
+        )
+        assert result.returncode == 0, result.stderr[-3000:]
+        return result.stdout
+
+    return command
+
+
+def test_the_wheel_infers(installed, command, tmp_path):
+    """Without a checkout: configs, weights and the demo frame come from the wheel."""
     frame = installed / 'pandepth_mm/.mim/demo/frame'
-    result = run(
-        sys.executable,
-        '-m',
-        'pandepth_mm',
-        'infer',
-        frame / 'image.jpg',
-        '--points',
-        frame / 'points.bin',
-        '--calib',
-        frame / 'calib.txt',
-        '--out',
-        tmp_path / 'out',
-        '--save',
-        'panels',
-        'cloud',
-        cwd=tmp_path,
-        **env,
-    )
-    assert result.returncode == 0, result.stderr
+    lidar = ['--points', frame / 'points.bin', '--calib', frame / 'calib.txt']
+    out = ['--out', tmp_path / 'out', '--save', 'panels', 'cloud']
+    command('-m', 'pandepth_mm', 'infer', frame / 'image.jpg', *lidar, *out)
     assert sorted(p.name for p in (tmp_path / 'out/image').iterdir()) == [
         'cloud.ply',
         'panels.png',
         'result.json',
     ]
-    where = run(
-        sys.executable,
+    where = command(
         '-c',
         'from pandepth_mm.engine.model_zoo import *; '
         'import pandepth_mm.engine.model_zoo as p; print(p.root()); '
         'print(*p.find_config("pandepth_effb0_minivkitti_long"))',
-        cwd=tmp_path,
-        **env,
-    ).stdout
+    )
     assert where.count(str(installed)) == 3 and str(ROOT) not in where
-    scripts = installed.glob('*.dist-info/entry_points.txt')
-    text = next(scripts).read_text()
-    for script in ('infer', 'test'):
-        assert f'pandepth-{script} = pandepth_mm.__main__:{script}' in text
-        result = run(
-            sys.executable,
-            '-c',
-            f'from pandepth_mm.__main__ import {script}; {script}()',
-            '--help',
-            cwd=tmp_path,
-            **env,
-        )
-        assert f'usage: pandepth-{script} ' in result.stdout
+
+
+def test_the_wheel_converts_trains_and_tests(command, tmp_path):
+    data, work = tmp_path / 'data', tmp_path / 'work'
+    make_root(tmp_path / 'in', scale=10, frames=1)
+    source = [tmp_path / 'in', '--out', data, '--variations', 'clone', '--workers', 2]
+    assert 'train 3, val 1, test 1' in command('-m', 'pandepth_mm', 'convert', 'vkitti2', *source)
+    options = ['--work-dir', work, '--cfg-options', 'train_cfg.max_iters=1']
+    options += ['default_hooks.checkpoint.interval=1', 'train_dataloader.batch_size=2']
+    for split in ('train', 'val', 'test'):
+        loader = f'{split}_dataloader'
+        options += [f'{loader}.dataset.data_root={data}', f'{loader}.dataset.img_scale=(96,64)']
+        options += [f'{loader}.num_workers=0', f'{loader}.persistent_workers=False']
+    config = 'pandepth_effb0_minivkitti'
+    command('-m', 'pandepth_mm', 'train', config, *options)
+    printed = command('-m', 'pandepth_mm', 'test', config, work / 'iter_1.pth', *options)
+    assert 'PQ %' in printed and 'RMSE' in printed
+
+
+def test_console_scripts(installed, command):
+    (file,) = installed.glob('*.dist-info/entry_points.txt')
+    parser = configparser.ConfigParser()
+    parser.read(file)
+    scripts = dict(parser['console_scripts'])
+    assert sorted(scripts) == [
+        'pandepth',
+        'pandepth-convert',
+        'pandepth-infer',
+        'pandepth-test',
+        'pandepth-train',
+    ]
+    for name, target in scripts.items():
+        module, function = target.split(':')
+        code = f'from {module} import {function}; {function}()'
+        assert command('-c', code, '--help').startswith(f'usage: {name} ')
+    printed = command('-c', 'from pandepth_mm.cli.main import main; main()', 'convert', '--help')
+    assert printed.startswith('usage: pandepth convert NAME ')
+    assert '  vkitti2      Convert Virtual KITTI 2\n' in printed
 
 
 @pytest.mark.parametrize(
     'args, code, message',
     [
-        (['--help'], 0, 'usage: python -m pandepth_mm {infer,test,'),
-        ([], 2, 'error: found no tool; expected one of infer, test, '),
-        (['fly'], 2, "error: found 'fly'; expected one of infer, test, "),
+        (['--help'], 0, 'usage: python -m pandepth_mm COMMAND '),
+        (['--help'], 0, '  publish      Make a small file'),
+        (['make_video', '--help'], 0, 'usage: python -m pandepth_mm make_video '),
+        ([], 2, 'error: found no command; expected one of convert, train, '),
+        (['fly'], 2, "error: found 'fly'; expected one of convert, train, "),
         (['test', 'nope', 'x.pth'], 2, 'error: nope: found no such file; expec'),
     ],
 )
@@ -150,10 +180,19 @@ def test_the_package_as_a_program(tmp_path, args, code, message):
     assert message in result.stdout + result.stderr
 
 
-def test_every_tool_of_the_program_exists():
-    from pandepth_mm.__main__ import TOOLS
+def test_every_command_has_an_entry_point():
+    tools = {path.stem for path in (ROOT / 'tools').glob('*.py')}
+    assert {ALIASES.get(name, name) for name in tools} | {'convert'} == set(COMMANDS)
 
-    assert all((ROOT / 'tools' / f'{name}.py').is_file() for name in TOOLS)
+
+def test_a_missing_stack_is_one_clear_line(monkeypatch):
+    def missing():
+        raise ImportError('pandepth_mm needs mmcv, run setup_env.sh')
+
+    monkeypatch.setattr(main, 'check_stack', missing)
+    with pytest.raises(SystemExit) as error:
+        main.run('infer')
+    assert error.value.code == 'error: pandepth_mm needs mmcv, run setup_env.sh'
 
 
 def test_commands_of_the_dockerfile_are_shell():
@@ -262,11 +301,14 @@ def test_make_demo_runs_every_step():
     assert places == sorted(places)
 
 
-def test_ci_runs_the_tests_and_keeps_the_exit_code(tmp_path):
+def test_ci_runs_the_linter_and_the_tests_and_keeps_the_exit_code(tmp_path):
+    script = '#!/bin/sh\necho "$0 $@" | sed s=.*/==\n[ "$*" != "$FAILS" ] || exit 7\n'
     for name in ('make', 'chromium'):  # a browser, so that none is installed
         program = tmp_path / name
-        program.write_text(f'#!/bin/sh\necho "{name} $@"\nexit 7\n')
+        program.write_text(script)
         program.chmod(0o755)
-    result = run(ROOT / '.ci' / 'run', PATH=f'{tmp_path}{os.pathsep}{os.environ["PATH"]}')
-    assert result.stdout == 'make test\n'
-    assert result.returncode == 7
+    path = f'{tmp_path}{os.pathsep}{os.environ["PATH"]}'
+    for fails, printed in (('lint', 'make lint\n'), ('test', 'make lint\nmake test\n')):
+        result = run(ROOT / '.ci' / 'run', PATH=path, FAILS=fails)
+        assert result.stdout == printed
+        assert result.returncode == 7

@@ -1,396 +1,69 @@
-"""Finding the frames of Virtual KITTI 2 on disk, whatever their layout.
+"""The layout of Virtual KITTI 2 on disk, for who reads it and for who writes it.
 
-Three layouts exist in the field, and mixtures of them:
-
-1. one merged tree,
-   ``ROOT/Scene01/clone/frames/rgb/Camera_0/rgb_00000.jpg``;
-2. one folder an archive,
-   ``ROOT/vkitti_2.0.3_rgb/Scene01/clone/frames/rgb/Camera_0/...``;
-3. either of these with lower-case ``classsegmentation`` and
-   ``instancesegmentation`` folders.
-
-Everything here reads names and headers only, so that wrong input is known
-before the long work starts.
+A sequence is a folder ``SceneXX/VARIATION``. It holds the images of a frame under
+``frames/FOLDER/Camera_N/PREFIX_00000.png`` and six text files, each a header and one row per line.
+The data set's archives unpack into one folder each, ``vkitti_2.0.3_rgb``; most people merge them.
 """
 
-import dataclasses
-import logging
-import math
-import os
-import re
-import struct
-from collections.abc import Sequence
 from pathlib import Path
-
-from PIL import Image
-
-from pandepth_mm.errors import InputError
-from pandepth_mm.structures.vkitti2_meta import CX, CY, FOCAL, IMAGE_SIZE
-
-logger = logging.getLogger(__name__)
-
-# Modality -> (folder below frames/, name of frame 1, pattern of all names).
-MODALITIES = dict(
-    rgb=('rgb', 'rgb_{:05d}.jpg', r'rgb_(\d+)\.(?:jpg|png)'),
-    depth=('depth', 'depth_{:05d}.png', r'depth_(\d+)\.png'),
-    classes=('classSegmentation', 'classgt_{:05d}.png', r'classgt_(\d+)\.png'),
-    instances=('instanceSegmentation', 'instancegt_{:05d}.png', r'instancegt_(\d+)\.png'),
-)
-TEXT_ARCHIVE = 'textgt'
-_ARCHIVE_PATTERN = r'vkitti_2[\d.]*_'
-_INTRINSIC_COLUMNS = ('frame', 'cameraID', 'K[0,0]', 'K[1,1]', 'K[0,2]', 'K[1,2]')
-# (bit depth, PNG colour type): 0 grey, 2 RGB, 3 palette
-_PNG_KINDS = dict(
-    depth=({(16, 0)}, '16-bit grey (centimetres)'),
-    classes=({(8, 2)}, '8-bit RGB (class colours)'),
-    instances=(
-        {(1, 3), (2, 3), (4, 3), (8, 3), (8, 0), (16, 0)},
-        'palette or grey (value = trackID + 1)',
-    ),
-)
+from typing import NamedTuple
 
 
-@dataclasses.dataclass(frozen=True)
-class Frame:
-    """One image of Virtual KITTI 2 and where its files lie.
+class ImageKind(NamedTuple):
+    """One of the images of a frame.
 
     Attributes:
-        scene: ``Scene01``, ...
-        variation: ``clone``, ...
-        camera: 0 or 1.
-        number: The frame number in the file names.
-        files: Modality -> path relative to the data root, with slashes.
-        height: Pixels; 0 until :func:`inspect` has looked.
-        width: Pixels; 0 until :func:`inspect` has looked.
-        stamp: Size and modification time (ns) of each file, in the order of
-            ``MODALITIES``; tells whether an earlier result still holds.
+        folder: Below ``frames``; also the end of the archive's name.
+        prefix: Of the file names.
+        suffix: Of the file names.
     """
 
-    scene: str
-    variation: str
-    camera: int
-    number: int
-    files: dict[str, str]
-    height: int = 0
-    width: int = 0
-    stamp: tuple[tuple[int, int], ...] = ()
+    folder: str
+    prefix: str
+    suffix: str = '.png'
 
-    @property
-    def name(self) -> str:
-        """Path of this frame's outputs, without suffix."""
-        return f'{self.scene}/{self.variation}/Camera_{self.camera}/{self.number:05d}'
+    def file_name(self, number: int) -> str:
+        """Name of the image of a frame."""
+        return f'{self.prefix}_{number:05d}{self.suffix}'
 
 
-def _child(folder: Path, name: str) -> Path | None:
-    """The subfolder of that name, in this case or else in any."""
-    if (folder / name).is_dir():
-        return folder / name
-    if folder.is_dir():
-        for entry in sorted(folder.iterdir()):
-            if entry.name.lower() == name.lower() and entry.is_dir():
-                return entry
-    return None
+IMAGES = dict(
+    rgb=ImageKind('rgb', 'rgb', '.jpg'),
+    depth=ImageKind('depth', 'depth'),
+    classes=ImageKind('classSegmentation', 'classgt'),
+    instances=ImageKind('instanceSegmentation', 'instancegt'),
+)
+
+# name of the text file without .txt -> its first line
+HEADERS = dict(
+    colors='Category r g b',
+    intrinsic='frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]',
+    extrinsic='frame cameraID r1,1 r1,2 r1,3 t1 r2,1 r2,2 r2,3 t2 r3,1 r3,2 r3,3 t3 0 0 0 1',
+    info='trackID label model color',
+    bbox='frame cameraID trackID left right top bottom number_pixels '
+    'truncation_ratio occupancy_ratio isMoving',
+    pose='frame cameraID trackID alpha width height length '
+    'world_space_X world_space_Y world_space_Z '
+    'rotation_world_space_y rotation_world_space_x rotation_world_space_z '
+    'camera_space_X camera_space_Y camera_space_Z '
+    'rotation_camera_space_y rotation_camera_space_x '
+    'rotation_camera_space_z',
+)
+
+TEXT_ARCHIVE = 'textgt'
+ARCHIVE_PATTERN = r'vkitti_2[\d.]*_'  # before an image kind's folder or TEXT_ARCHIVE
 
 
-def _bases(root: Path, archive: str) -> list[Path]:
-    """Folders that hold ``SceneXX``: the root and the archive's folder."""
-    pattern = re.compile(_ARCHIVE_PATTERN + archive, re.IGNORECASE)
-    return [root] + [
-        entry
-        for entry in sorted(root.iterdir())
-        if entry.is_dir() and pattern.fullmatch(entry.name)
-    ]
+def image_folder(sequence: Path, kind: str, camera: int) -> Path:
+    """Folder of the images of a kind of one sequence."""
+    return sequence / 'frames' / IMAGES[kind].folder / f'Camera_{camera}'
 
 
-def _listing(folder: Path, pattern: str) -> dict[int, str]:
-    """Frame number -> file name."""
-    found = {}
-    for name in sorted(os.listdir(folder)):
-        match = re.fullmatch(pattern, name)
-        if match:
-            found.setdefault(int(match[1]), name)
-    return found
+def image_path(sequence: Path, kind: str, number: int, camera: int = 0) -> Path:
+    """Path of one image of a sequence."""
+    return image_folder(sequence, kind, camera) / IMAGES[kind].file_name(number)
 
 
-class DataRoot:
-    """The data root that a user names.
-
-    Args:
-        root: Folder in one of the three layouts.
-
-    Raises:
-        InputError: No such folder.
-    """
-
-    def __init__(self, root):
-        self.root = Path(root)
-        if not self.root.is_dir():
-            raise InputError(root, 'no such folder', 'the root of Virtual KITTI 2 (DATA_ROOT)')
-        self._modality_bases = {
-            key: _bases(self.root, folder) for key, (folder, _, _) in MODALITIES.items()
-        }
-        self._text_bases = _bases(self.root, TEXT_ARCHIVE)
-
-    def has(self, scene: str, variation: str) -> bool:
-        """Whether any archive holds frames of that sequence."""
-        return any(
-            (base / scene / variation / 'frames').is_dir()
-            for bases in self._modality_bases.values()
-            for base in bases
-        )
-
-    def _folder(self, key: str, scene: str, variation: str, camera: int) -> Path:
-        """Folder of one modality of one sequence."""
-        for base in self._modality_bases[key]:
-            folder = _child(base / scene / variation / 'frames', MODALITIES[key][0])
-            if folder and (folder / f'Camera_{camera}').is_dir():
-                return folder / f'Camera_{camera}'
-        raise InputError(
-            self.root,
-            'no such folder',
-            'all four of '
-            f'{", ".join(m[0] for m in MODALITIES.values())}, in one merged '
-            'tree or one folder an archive',
-            field=f'{scene}/{variation}/frames/{MODALITIES[key][0]}/Camera_{camera}',
-        )
-
-    def frames(self, scene: str, variation: str, camera: int) -> list[Frame]:
-        """All frames of one sequence, by number.
-
-        Raises:
-            InputError: A modality, or one frame of it, is missing.
-        """
-        folders = {key: self._folder(key, scene, variation, camera) for key in MODALITIES}
-        names = {key: _listing(folders[key], MODALITIES[key][2]) for key in MODALITIES}
-        numbers = sorted(set().union(*names.values()))
-        missing = [
-            folders[key] / MODALITIES[key][1].format(number)
-            for number in numbers
-            for key in MODALITIES
-            if number not in names[key]
-        ]
-        if missing:
-            more = f' ({len(missing)} such files are missing beside it)' if len(missing) > 1 else ''
-            raise InputError(
-                missing[0],
-                f'no such file{more}',
-                'each frame as rgb, depth, class and instance image',
-            )
-        return [
-            Frame(
-                scene,
-                variation,
-                camera,
-                number,
-                {
-                    key: (folders[key] / names[key][number]).relative_to(self.root).as_posix()
-                    for key in MODALITIES
-                },
-            )
-            for number in numbers
-        ]
-
-    def intrinsics_file(self, scene: str, variation: str) -> Path | None:
-        """``intrinsic.txt`` of a sequence, if the text archive is there."""
-        for base in self._text_bases:
-            path = base / scene / variation / 'intrinsic.txt'
-            if path.is_file():
-                return path
-        return None
-
-
-def select_frames(
-    data: DataRoot,
-    splits: dict[str, Sequence[str]],
-    variations: Sequence[str],
-    cameras: Sequence[int],
-    optional_splits: Sequence[str],
-    optional_variations: bool,
-) -> dict[str, list[Frame]]:
-    """The frames of each split, sorted by scene, variation, camera, number.
-
-    Args:
-        data: Where they lie.
-        splits: Split -> scenes.
-        variations: Weather and light variations.
-        cameras: Camera numbers.
-        optional_splits: Splits where a missing scene gets a warning (the
-            default scenes); elsewhere it is an error (the user named it).
-        optional_variations: Warn only where a variation is missing.
-
-    Returns:
-        Split -> frames; a split may be empty.
-
-    Raises:
-        InputError: A sequence that was asked for or one of its files is
-            missing, or there is nothing at all.
-    """
-    selected = {split: [] for split in splits}
-    for split, scenes in splits.items():
-        for scene in scenes:
-            there = [v for v in variations if data.has(scene, v)]
-            absent = [v for v in variations if v not in there]
-            if not there:
-                if split not in optional_splits:
-                    raise InputError(
-                        data.root,
-                        f'no frames of {scene} ({", ".join(variations)})',
-                        f'the scene, as --{split}-scenes names it',
-                    )
-                logger.warning('%s (%s) is not in %s, left out', scene, split, data.root)
-                continue
-            if absent and not optional_variations:
-                raise InputError(
-                    data.root,
-                    f'{scene} without {", ".join(absent)}',
-                    'every variation that --variations names',
-                )
-            if absent:
-                logger.warning('%s has no %s, left out', scene, ', '.join(absent))
-            for variation in there:
-                for camera in cameras:
-                    selected[split] += data.frames(scene, variation, camera)
-        selected[split].sort(key=lambda f: (f.scene, f.variation, f.camera, f.number))
-    if not any(selected.values()):
-        raise InputError(
-            data.root,
-            'no frames',
-            'Virtual KITTI 2, for instance '
-            'SceneXX/VARIATION/frames/rgb/Camera_0/rgb_00000.jpg, or one '
-            'folder an archive (vkitti_2.0.3_rgb/SceneXX/...)',
-        )
-    for split, frames in selected.items():
-        if splits[split] and not frames:
-            logger.warning('%s has no frames, so it gets no annotations', split)
-    return selected
-
-
-def _png_header(path: Path) -> tuple[int, int, int, int]:
-    """Height, width, bit depth and colour type of a PNG."""
-    with open(path, 'rb') as f:
-        head = f.read(26)
-    if len(head) < 26 or head[:8] != b'\x89PNG\r\n\x1a\n' or head[12:16] != b'IHDR':
-        raise InputError(path, 'a file that is not a PNG', 'a PNG')
-    width, height, bits, color_type = struct.unpack('>IIBB', head[16:26])
-    return height, width, bits, color_type
-
-
-def inspect(frame: Frame, root: Path) -> Frame:
-    """Read the four headers of a frame.
-
-    Returns:
-        The frame with its size and stamp.
-
-    Raises:
-        InputError: A file is no image, of the wrong kind, or of another size
-            than the RGB image.
-    """
-    path = root / frame.files['rgb']
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-    except OSError as e:
-        raise InputError(path, f'a file that cannot be read ({e})', 'an RGB image') from None
-    for key, (kinds, expected) in _PNG_KINDS.items():
-        path = root / frame.files[key]
-        *size, bits, color_type = _png_header(path)
-        if (bits, color_type) not in kinds:
-            kind = {0: 'grey', 2: 'RGB', 3: 'palette', 4: 'grey + alpha', 6: 'RGBA'}.get(
-                color_type, '?'
-            )
-            raise InputError(path, f'a PNG of {bits}-bit {kind}', f'a PNG of {expected}')
-        if size != [height, width]:
-            raise InputError(
-                path,
-                f'size (h, w) = {tuple(size)}',
-                f'{(height, width)}, the size of the RGB image',
-            )
-    stats = [os.stat(root / frame.files[key]) for key in MODALITIES]
-    return dataclasses.replace(
-        frame, height=height, width=width, stamp=tuple((s.st_size, s.st_mtime_ns) for s in stats)
-    )
-
-
-def read_intrinsics(path: Path) -> dict[tuple[int, int], list[list[float]]]:
-    """Read an ``intrinsic.txt``.
-
-    Args:
-        path: Text with the header ``frame cameraID K[0,0] K[1,1] K[0,2]
-            K[1,2]`` and one row a frame and camera, in pixels.
-
-    Returns:
-        (frame, camera) -> 3x3 matrix, pixels, integer coordinates are pixel
-        centres.
-
-    Raises:
-        InputError: Another header, or a row that is not six numbers with
-            positive focal lengths.
-    """
-    lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
-    header = lines[0].split() if lines else []
-    if tuple(header) != _INTRINSIC_COLUMNS:
-        raise InputError(
-            path, f'{" ".join(header)!r}', f'{" ".join(_INTRINSIC_COLUMNS)!r}', 'line 1'
-        )
-    matrices = {}
-    for number, line in enumerate(lines[1:], start=2):
-        if not line.strip():
-            continue
-        try:
-            frame, camera, fx, fy, cx, cy = line.split()
-            key = int(frame), int(camera)
-            fx, fy, cx, cy = (float(x) for x in (fx, fy, cx, cy))
-        except ValueError:
-            fx = math.nan
-        if not (fx > 0 and fy > 0 and math.isfinite(fx + fy + cx + cy)):
-            raise InputError(
-                path,
-                f'{line.strip()!r}',
-                'frame, camera and fx > 0, fy > 0, cx, cy',
-                f'line {number}',
-            )
-        matrices[key] = [[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]]
-    return matrices
-
-
-def camera_matrices(data: DataRoot, frames: Sequence[Frame]) -> dict[str, list[list[float]]]:
-    """The camera matrix of each frame.
-
-    From ``intrinsic.txt``, or the published constants (which hold for
-    1242x375) for a sequence without that file.
-
-    Returns:
-        ``frame.name`` -> 3x3 matrix, pixels.
-
-    Raises:
-        InputError: A broken file, a frame that it lacks, or another image
-            size without the file.
-    """
-    tables, result = {}, {}
-    for frame in frames:
-        sequence = frame.scene, frame.variation
-        if sequence not in tables:
-            path = data.intrinsics_file(*sequence)
-            tables[sequence] = path, read_intrinsics(path) if path else {}
-        path, table = tables[sequence]
-        if path is not None:
-            matrix = table.get((frame.number, frame.camera))
-            if matrix is None:
-                raise InputError(
-                    path,
-                    'no such row',
-                    'a row for each frame',
-                    f'frame {frame.number} camera {frame.camera}',
-                )
-        elif (frame.height, frame.width) == IMAGE_SIZE:
-            matrix = [[FOCAL, 0.0, CX], [0.0, FOCAL, CY], [0.0, 0.0, 1.0]]
-        else:
-            raise InputError(
-                data.root / frame.files['rgb'],
-                f'size (h, w) = {(frame.height, frame.width)} and no '
-                f'{frame.scene}/{frame.variation}/intrinsic.txt',
-                'intrinsic.txt (archive vkitti_2.0.3_textgt), or '
-                f'{IMAGE_SIZE}, for which the constants are published',
-            )
-        result[frame.name] = matrix
-    return result
+def text_path(sequence: Path, name: str) -> Path:
+    """Path of a text file of a sequence."""
+    return sequence / f'{name}.txt'

@@ -1,0 +1,72 @@
+"""Convert a data set: ``pandepth-convert NAME DATA_ROOT --out OUT [flags]``."""
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from pandepth_mm import converters
+from pandepth_mm.cli.shared import cli_main, summary_of
+from pandepth_mm.errors import InputError, require_choice
+
+_USAGE = """usage: {prog} NAME DATA_ROOT --out OUT ...
+
+Convert a data set to the annotations that pandepth_mm reads;
+`{prog} NAME --help` describes each. NAME is one of
+
+{names}
+
+or the dotted path of a module with a converter, such as my_package.my_converter."""
+
+
+def converter_names() -> list[str]:
+    """Names of the converters that come along: the modules of pandepth_mm.converters."""
+    return [m.name for m in pkgutil.iter_modules(converters.__path__) if m.name != 'core']
+
+
+def load_converter(name: str) -> ModuleType:
+    """Import the module of a converter.
+
+    Args:
+        name: One that comes along, or a dotted path.
+
+    Raises:
+        InputError: No such module, or one without ``main``.
+    """
+    path = name
+    if '.' not in name:
+        require_choice(name, converter_names(), 'NAME')
+        path = f'{converters.__name__}.{name}'
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as e:
+        if not e.name or not f'{path}.'.startswith(f'{e.name}.'):
+            raise  # it is there, and lacks something
+        raise InputError('NAME', f'{name}: {e}', 'a module that Python finds') from None
+    if not hasattr(module, 'main'):
+        raise InputError('NAME', f'{name} without main', 'main(argv), as Converter has it')
+    return module
+
+
+@cli_main
+def main(argv: Sequence[str] | None = None) -> int:
+    """Hand over to the converter that the first argument names.
+
+    Returns:
+        The exit code.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    prog = sys.argv[0]
+    if not argv:
+        raise InputError('NAME', 'nothing', f'one of {converter_names()}')
+    if argv[0] in ('-h', '--help'):
+        lines = [
+            f'  {name:12} {summary_of(f"{converters.__name__}.{name}")}'
+            for name in converter_names()
+        ]
+        print(_USAGE.format(prog=prog, names='\n'.join(lines)))
+        return 0
+    module = load_converter(argv[0])
+    sys.argv[0] = f'{prog} {argv[0]}'  # for the usage line
+    return module.main(argv[1:])
