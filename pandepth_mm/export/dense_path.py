@@ -4,9 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.geometry.camera import PointGraph
 from pandepth_mm.models.data_preprocessors import PanDepthDataPreprocessor
+from pandepth_mm.models.depth_heads.fuse_block_depth_head import PreparedDepth
 from pandepth_mm.models.detectors import PanDepth
+from pandepth_mm.models.layers.point_graph import PointGraph
 
 
 class DensePath(nn.Module):
@@ -97,9 +98,8 @@ class DensePath(nn.Module):
         if self.depth_head is not None:
             row, col = pixels.unbind(dim=1)
             graph = PointGraph(torch.zeros_like(row), row, col, points, knn_indices)
-            depth = self.depth_head.complete(
-                img, self.depth_head.in_range(sparse_depth), graph, fill, logits
-            )
+            prepared = PreparedDepth(self.depth_head.in_range(sparse_depth), graph, fill)
+            depth = self.depth_head(img, None, prepared, logits)
         if self.joint_head is not None:
             logits = self.joint_head(logits, depth)
         return tuple(out for out in (logits, depth) if out is not None)

@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pandepth_mm.errors import InputError
-from pandepth_mm.geometry.camera import PointGraph, build_point_graph
+from pandepth_mm.errors import InputError, require_choice, require_count
+from pandepth_mm.models.depth_heads.base import BaseDepthHead
 from pandepth_mm.models.depth_heads.nearest_fill import nearest_fill
 from pandepth_mm.models.layers.fuse_block import FuseBlock
+from pandepth_mm.models.layers.point_graph import PointGraph, build_point_graph
 from pandepth_mm.registry import MODELS
 
 # Sharpness of the softplus on depth / max_depth: above 0.2 it is within 1.3 %
@@ -33,8 +34,24 @@ def inverse_positive(y: Tensor) -> Tensor:
     return y + torch.log(-torch.expm1(-_BETA * y)) / _BETA
 
 
+class PreparedDepth(NamedTuple):
+    """What the head reads of the measurements.
+
+    Attributes:
+        sparse_depth: (B, 1, H, W), meters, 0 = no measurement.
+        graph: Points of the batch on the input's grid. In evaluation mode
+            there may be padding among them, with row -1.
+        fill: Nearest measurement of each pixel, (B, 1, H, W), meters, > 0;
+            None without ``residual``.
+    """
+
+    sparse_depth: Tensor
+    graph: PointGraph
+    fill: Tensor | None
+
+
 @MODELS.register_module()
-class FuseBlockDepthHead(BaseModule):
+class FuseBlockDepthHead(BaseDepthHead):
     """Dense depth from image, sparse depth and preliminary semantics.
 
     PanDepth section 3.5, after Chen et al. (2019) and Lagos and Rahtu
@@ -106,27 +123,17 @@ class FuseBlockDepthHead(BaseModule):
         act_cfg: dict | None = dict(type='LeakyReLU', negative_slope=0.01),
         init_cfg: dict | list | None = None,
     ):
-        super().__init__(init_cfg)
+        super().__init__(max_depth, num_classes, loss, init_cfg)
         strides = (stride, 1) if stem_strides is None else tuple(stem_strides)
-        self._check('max_depth', max_depth, max_depth > 0, 'more than 0')
-        self._check('num_classes', num_classes, num_classes >= 0, '0 or more')
-        self._check(
-            'semantics',
-            semantics,
-            semantics in ('logits', 'softmax', 'detach', None),
-            "'logits', 'softmax', 'detach' or None",
-        )
-        self._check('num_blocks', num_blocks, num_blocks >= 1, '1 or more')
-        self._check('stride', stride, stride >= 1, '1 or more')
-        self._check(
-            'stem_strides',
-            strides,
-            len(strides) == 2 and min(strides) >= 1,
-            'two integers, each 1 or more',
-        )
-        self._check('residual', residual, residual in (None, 'nearest'), "None or 'nearest'")
-        self.max_depth = float(max_depth)
-        self.num_classes = num_classes
+        choices = ('logits', 'softmax', 'detach', None)
+        require_choice(semantics, choices, 'depth_head', 'semantics')
+        require_count(num_blocks, 'depth_head', 'num_blocks')
+        require_count(stride, 'depth_head', 'stride')
+        if len(strides) != 2 or min(strides) < 1:
+            raise InputError(
+                'depth_head', f'{strides}', 'two integers, each 1 or more', 'stem_strides'
+            )
+        require_choice(residual, (None, 'nearest'), 'depth_head', 'residual')
         self.semantics = semantics if num_classes else None
         self.k = k
         self.stride = stride
@@ -162,13 +169,11 @@ class FuseBlockDepthHead(BaseModule):
         self.refine = ConvModule(channels, max(channels // 2, 1), **conv)
         self.predict_depth = nn.Conv2d(max(channels // 2, 1), 1, kernel_size=3, padding=1)
         self._init_output()
-        self.loss_depth = MODELS.build(loss)
 
-    @staticmethod
-    def _check(field: str, value, correct: bool, expected: str) -> None:
-        """Refuse an impossible config value."""
-        if not correct:
-            raise InputError('depth_head', repr(value), expected, field)
+    @property
+    def trains_semantics(self) -> bool:
+        """Whether the depth loss reaches the logits; see the base class."""
+        return self.semantics in ('logits', 'softmax')
 
     def init_weights(self) -> None:
         """Initialise as configured, except for the last convolution."""
@@ -188,62 +193,49 @@ class FuseBlockDepthHead(BaseModule):
             nn.init.zeros_(self.predict_depth.weight)
         nn.init.constant_(self.predict_depth.bias, bias)
 
+    def prepare(self, sparse_depth: Tensor, cam2img: Tensor) -> PreparedDepth:
+        """Find the points, their neighbors and the fill; see the base class."""
+        sparse_depth = super().prepare(sparse_depth, cam2img)
+        fill = None
+        if self.residual is not None:
+            fill = nearest_fill(sparse_depth, default=self.max_depth / 2)
+        graph = build_point_graph(sparse_depth, cam2img.float(), self.k)
+        return PreparedDepth(sparse_depth, graph, fill)
+
     def forward(
-        self, img: Tensor, sparse_depth: Tensor, cam2img: Tensor, logits: Tensor | None = None
+        self,
+        img: Tensor,
+        feats: tuple[Tensor, ...] | None,
+        prepared: PreparedDepth,
+        logits: Tensor | None = None,
     ) -> Tensor:
-        """Complete the depth.
+        """Complete the depth, in float32 also under autocast.
 
         Args:
-            img: Normalised image, (B, 3, H, W).
-            sparse_depth: (B, 1, H, W), metres, 0 = no measurement. An image
-                may have none at all.
-            cam2img: Intrinsics of this grid, (B, 3, 3), pixels.
+            img: Normalized image, (B, 3, H, W).
+            feats: Not read: the paper's head has the image alone.
+            prepared: From :meth:`prepare`.
             logits: Preliminary semantic logits, (B, num_classes, H, W); not
                 read where the head uses no semantics.
 
         Returns:
-            Dense depth, float32 (B, 1, H, W), metres, > 0; at most
-            ``max_depth`` in evaluation mode.
+            Dense depth, (B, 1, H, W), meters, > 0; at most ``max_depth`` in
+            evaluation mode.
         """
-        if self.semantics is not None and logits is None:
+        if self.semantics is None:
+            logits = None
+        elif logits is None:
             raise ValueError(
                 f'this depth head reads semantic logits ({self.num_classes} classes), got None'
             )
+        if not torch.is_autocast_enabled(img.device.type):
+            return self._complete(img, prepared, logits)
         with torch.autocast(img.device.type, enabled=False):
-            sparse_depth = self.in_range(sparse_depth.detach().float())
-            graph = build_point_graph(sparse_depth, cam2img.float(), self.k)
-            fill = None
-            if self.residual is not None:
-                fill = nearest_fill(sparse_depth, default=self.max_depth / 2)
-            return self.complete(
-                img.float(), sparse_depth, graph, fill, None if logits is None else logits.float()
-            )
+            return self._complete(img.float(), prepared, None if logits is None else logits.float())
 
-    def complete(
-        self,
-        img: Tensor,
-        sparse_depth: Tensor,
-        graph: PointGraph,
-        fill: Tensor | None = None,
-        logits: Tensor | None = None,
-    ) -> Tensor:
-        """Complete the depth from what :meth:`forward` prepares.
-
-        What depends on the data (neighbours, fill) comes from outside, so
-        that the rest can be exported. All inputs are float32.
-
-        Args:
-            img: See :meth:`forward`.
-            sparse_depth: (B, 1, H, W), metres, after :meth:`in_range`.
-            graph: Points of the batch on the input's grid. In evaluation
-                mode there may be padding among them, with row -1.
-            fill: Nearest measurement of each pixel, (B, 1, H, W), metres,
-                > 0; read with ``residual`` only.
-            logits: See :meth:`forward`.
-
-        Returns:
-            See :meth:`forward`.
-        """
+    def _complete(self, img: Tensor, prepared: PreparedDepth, logits: Tensor | None) -> Tensor:
+        """:meth:`forward`, all in one precision."""
+        sparse_depth, graph, fill = prepared
         size = img.shape[-2:]
         work_size = tuple(math.ceil(side / self.stride) for side in size)
         graph = self._to_grid(graph)
@@ -271,11 +263,6 @@ class FuseBlockDepthHead(BaseModule):
             depth = depth.clamp(min=_MIN_DEPTH, max=self.max_depth)
         return depth
 
-    def in_range(self, depth: Tensor) -> Tensor:
-        """Set what is not a depth in (0, max_depth] to 0 (none)."""
-        valid = (depth > 0) & (depth <= self.max_depth)
-        return torch.where(valid, depth, torch.zeros_like(depth))
-
     def _to_grid(self, graph: PointGraph) -> PointGraph:
         """Place the points on the working grid; neighbours stay."""
         return graph._replace(
@@ -288,25 +275,3 @@ class FuseBlockDepthHead(BaseModule):
         if self.semantics == 'softmax':
             return logits.softmax(dim=1)
         return logits.detach() if self.semantics == 'detach' else logits
-
-    def loss_by_feat(self, pred_depth: Tensor, gt_depth: Tensor) -> dict[str, Tensor]:
-        """Depth loss (PanDepth eq. 4).
-
-        Args:
-            pred_depth: Result of :meth:`forward`, (B, 1, H, W), metres.
-            gt_depth: Truth, (B, H, W) or (B, 1, H, W), metres. Pixels outside
-                (0, ``max_depth``] do not count.
-
-        Returns:
-            ``loss_depth``.
-        """
-        if gt_depth.dim() == 3:
-            gt_depth = gt_depth[:, None]
-        if gt_depth.shape != pred_depth.shape:
-            raise ValueError(
-                f'depth truth {tuple(gt_depth.shape)} does not '
-                f'fit prediction {tuple(pred_depth.shape)}'
-            )
-        with torch.autocast(pred_depth.device.type, enabled=False):
-            target = self.in_range(gt_depth.float())
-            return dict(loss_depth=self.loss_depth(pred_depth.float(), target))

@@ -47,7 +47,7 @@ def check_losses(model: BaseDetector) -> None:
     }
     joint = own.get('joint_head', False)
     depth = own.get('depth_head', False) or joint
-    attached = getattr(model.depth_head, 'semantics', 'logits') in ('logits', 'softmax')
+    attached = getattr(model.depth_head, 'trains_semantics', False)
     trained = dict(
         joint_head=(joint, 'nothing reads the refined logits'),
         depth_head=(depth, 'no joint head reads the depth'),

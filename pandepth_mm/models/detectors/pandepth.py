@@ -1,7 +1,7 @@
 """The detector of the paper."""
 
 import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmdet.models.detectors import BaseDetector
@@ -172,12 +172,17 @@ class PanDepth(BaseDetector):
         # mmcv's RoIAlign reads the memory as NCHW, whatever the strides
         return tuple(x.contiguous() for x in feats)
 
-    def forward_dense(self, batch_inputs: dict[str, Tensor]) -> DenseOutputs:
+    def forward_dense(
+        self, batch_inputs: dict[str, Tensor], prepared: Any | None = None
+    ) -> DenseOutputs:
         """Run every branch that predicts a value for each pixel.
 
         Args:
-            batch_inputs: ``img`` (B, 3, H, W) normalised, ``sparse_depth``
-                (B, 1, H, W) in metres, ``cam2img`` (B, 3, 3) in pixels.
+            batch_inputs: ``img`` (B, 3, H, W) normalized, ``sparse_depth``
+                (B, 1, H, W) in meters, ``cam2img`` (B, 3, 3) in pixels; the
+                last two are not read where ``prepared`` is given.
+            prepared: What the depth head's ``prepare`` makes of sparse depth
+                and intrinsics; by default it is called here.
         """
         img = batch_inputs['img']
         feats = logits = depth = refined = None
@@ -186,9 +191,11 @@ class PanDepth(BaseDetector):
         if self.semantic_head is not None:
             logits = self.semantic_head(feats, img.shape[-2:])
         if self.depth_head is not None:
-            depth = self.depth_head(
-                img, batch_inputs['sparse_depth'], batch_inputs['cam2img'], logits
-            )
+            if prepared is None:
+                prepared = self.depth_head.prepare(
+                    batch_inputs['sparse_depth'], batch_inputs['cam2img']
+                )
+            depth = self.depth_head(img, feats, prepared, logits)
         if self.joint_head is not None:
             refined = self.joint_head(logits, depth)
         return DenseOutputs(feats, logits, depth, refined)
@@ -208,8 +215,8 @@ class PanDepth(BaseDetector):
             if self.joint_head is not None:
                 losses.update(self.joint_head.loss_by_feat(out.refined, gt_sem_seg))
         if self.depth_head is not None:
-            gt_depth = torch.stack([s.gt_depth_map.data for s in batch_data_samples])
-            losses.update(self.depth_head.loss_by_feat(out.depth, gt_depth))
+            gt_depth_map = torch.stack([s.gt_depth_map.data for s in batch_data_samples])
+            losses.update(self.depth_head.loss_by_feat(out.depth, gt_depth_map))
         if self.roi_head is not None:
             losses.update(self._instance_loss(out.feats, batch_data_samples))
         return losses

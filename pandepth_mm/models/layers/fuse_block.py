@@ -6,8 +6,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pandepth_mm.geometry.camera import PointGraph
 from pandepth_mm.models.layers.continuous_conv import ContinuousConv
+from pandepth_mm.models.layers.point_graph import PointGraph
 
 
 def gather_points(x: Tensor, graph: PointGraph) -> Tensor:
@@ -135,7 +135,7 @@ class FuseBlock(BaseModule):
         Args:
             x: Feature map, (B, in_channels, H, W), any size.
             graph: Points of the batch, with ``row`` and ``col`` on the grid
-                of ``x`` (see ``geometry.build_point_graph``).
+                of ``x`` (see ``build_point_graph``).
 
         Returns:
             (B, out_channels, H, W).

@@ -4,8 +4,8 @@ import pytest
 import torch
 from plain_layers import continuous_conv, randomize_norms
 
-from pandepth_mm.geometry.camera import knn
 from pandepth_mm.models.layers import ContinuousConv
+from pandepth_mm.models.layers.point_graph import knn
 
 
 def make(num=40, k=3, in_channels=6, out_channels=5, seed=0, **kwargs):

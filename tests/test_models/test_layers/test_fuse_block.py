@@ -5,8 +5,8 @@ import torch
 from plain_layers import fuse_block, randomize_norms
 from torch import nn
 
-from pandepth_mm.geometry.camera import PointGraph, build_point_graph
 from pandepth_mm.models.layers import FuseBlock, gather_points, scatter_points
+from pandepth_mm.models.layers.point_graph import PointGraph, build_point_graph
 
 CAM = torch.tensor([[40.0, 0.0, 15.0], [0.0, 40.0, 7.0], [0.0, 0.0, 1.0]])
 
