@@ -181,6 +181,12 @@ def test_file_says_what_it_takes(demo, paper_like):
     assert dict(residual='').items() <= {p.key: p.value for p in proto.metadata_props}.items()
 
 
+def test_instance_branch_does_not_come_along(demo):
+    names = {tensor.name for tensor in onnx.load(demo[1]).graph.initializer}
+    assert len(names) > 100
+    assert not any('rpn' in name or 'roi' in name for name in names)
+
+
 def test_file_names_no_path_of_the_machine(demo):
     content = demo[1].read_bytes()
     for text in (str(ROOT), torch.__path__[0], 'site-packages', 'forward'):
