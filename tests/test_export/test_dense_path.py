@@ -41,8 +41,8 @@ def test_equals_the_model(demo, count):
     'changes',
     [
         dict(depth_head=dict(residual=None, semantics='softmax')),
-        dict(depth_head=dict(stride=2, upsample_mode='bilinear')),
-        dict(depth_head=dict(joint_neighbors=True, linear=False, k=2)),
+        dict(depth_head=dict(stride=2)),
+        dict(depth_head=dict(k=2)),
         dict(depth_head=dict(semantics=None), without=('joint_head',)),
         dict(without=('depth_head', 'joint_head')),
         dict(without=(*SEMANTICS, *INSTANCES)),

@@ -111,13 +111,7 @@ def test_padding_contributes_nothing(demo):
         assert np.array_equal(spoilt[name], value)
 
 
-@pytest.mark.parametrize(
-    'changes',
-    [
-        dict(stride=2, upsample_mode='bilinear', stem_strides=(1, 1)),
-        dict(joint_neighbors=True, linear=False, k=2, residual=None),
-    ],
-)
+@pytest.mark.parametrize('changes', [dict(stride=2), dict(k=2, residual=None)])
 def test_depth_alone(tmp_path, changes):
     model = small_model(HEAD_ONLY, changes)
     export(model, tmp_path / 'depth.onnx')

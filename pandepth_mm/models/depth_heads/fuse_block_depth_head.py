@@ -1,7 +1,6 @@
 """Depth completion head made of 2D-3D fuse blocks."""
 
-import math
-from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -9,7 +8,7 @@ from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pandepth_mm.errors import InputError, require_choice, require_count
+from pandepth_mm.errors import require_choice, require_count
 from pandepth_mm.models.depth_heads.base import BaseDepthHead
 from pandepth_mm.models.depth_heads.nearest_fill import nearest_fill
 from pandepth_mm.models.layers.fuse_block import FuseBlock
@@ -77,17 +76,9 @@ class FuseBlockDepthHead(BaseDepthHead):
         sparse_channels: Channels of the stem for the sparse depth.
         image_channels: Channels of the stem for image and semantics.
         k: Neighbours per point in the 3-D branch.
-        offset_scale: See ``ContinuousConv``; metres.
-        joint_neighbors: See ``ContinuousConv``.
-        linear: See ``ContinuousConv``.
         stride: Working resolution of the fuse blocks: 1 is that of the
             input, 2 costs a quarter. Points that share a cell there are
             averaged; the output is upsampled bilinearly before the softplus.
-        stem_strides: Strides of the two convolutions of each stem. None
-            means (stride, 1). The stems' output is brought to the working
-            resolution (nearest), so (2, 1) with stride 1 is what the
-            authors' code has.
-        upsample_mode: See ``FuseBlock``.
         residual: None as in the paper. With 'nearest' the head predicts a
             correction of the nearest measurement: the fill is a second
             input channel, and the untrained head returns the fill. An
@@ -111,12 +102,7 @@ class FuseBlockDepthHead(BaseDepthHead):
         sparse_channels: int = 16,
         image_channels: int = 32,
         k: int = 3,
-        offset_scale: float = 1.0,
-        joint_neighbors: bool = False,
-        linear: bool = True,
         stride: int = 1,
-        stem_strides: Sequence[int] | None = None,
-        upsample_mode: str = 'nearest',
         residual: str | None = None,
         loss: dict = dict(type='MaskedMSELoss'),
         norm_cfg: dict | None = dict(type='BN'),
@@ -124,15 +110,11 @@ class FuseBlockDepthHead(BaseDepthHead):
         init_cfg: dict | list | None = None,
     ):
         super().__init__(max_depth, num_classes, loss, init_cfg)
-        strides = (stride, 1) if stem_strides is None else tuple(stem_strides)
         choices = ('logits', 'softmax', 'detach', None)
         require_choice(semantics, choices, 'depth_head', 'semantics')
         require_count(num_blocks, 'depth_head', 'num_blocks')
+        require_count(k, 'depth_head', 'k')
         require_count(stride, 'depth_head', 'stride')
-        if len(strides) != 2 or min(strides) < 1:
-            raise InputError(
-                'depth_head', f'{strides}', 'two integers, each 1 or more', 'stem_strides'
-            )
         require_choice(residual, (None, 'nearest'), 'depth_head', 'residual')
         self.semantics = semantics if num_classes else None
         self.k = k
@@ -143,8 +125,8 @@ class FuseBlockDepthHead(BaseDepthHead):
 
         def stem(in_channels: int, out_channels: int) -> nn.Sequential:
             return nn.Sequential(
-                ConvModule(in_channels, out_channels, stride=strides[0], **conv),
-                ConvModule(out_channels, out_channels, stride=strides[1], **conv),
+                ConvModule(in_channels, out_channels, stride=stride, **conv),
+                ConvModule(out_channels, out_channels, **conv),
             )
 
         self.sparse_stem = stem(1 if residual is None else 2, sparse_channels)
@@ -152,18 +134,8 @@ class FuseBlockDepthHead(BaseDepthHead):
         widths = [sparse_channels + image_channels] + [channels] * num_blocks
         self.blocks = nn.ModuleList(
             [
-                FuseBlock(
-                    widths[i],
-                    widths[i + 1],
-                    k=k,
-                    offset_scale=offset_scale,
-                    joint_neighbors=joint_neighbors,
-                    linear=linear,
-                    norm_cfg=norm_cfg,
-                    act_cfg=act_cfg,
-                    upsample_mode=upsample_mode,
-                )
-                for i in range(num_blocks)
+                FuseBlock(c_in, c_out, norm_cfg=norm_cfg, act_cfg=act_cfg)
+                for c_in, c_out in pairwise(widths)
             ]
         )
         self.refine = ConvModule(channels, max(channels // 2, 1), **conv)
@@ -237,7 +209,6 @@ class FuseBlockDepthHead(BaseDepthHead):
         """:meth:`forward`, all in one precision."""
         sparse_depth, graph, fill = prepared
         size = img.shape[-2:]
-        work_size = tuple(math.ceil(side / self.stride) for side in size)
         graph = self._to_grid(graph)
 
         depth_input = sparse_depth / self.max_depth
@@ -249,12 +220,10 @@ class FuseBlockDepthHead(BaseDepthHead):
             image_input = torch.cat([img, self._semantic_map(logits)], dim=1)
 
         x = torch.cat([self.sparse_stem(depth_input), self.image_stem(image_input)], dim=1)
-        if x.shape[-2:] != work_size:
-            x = F.interpolate(x, size=work_size, mode='nearest')
         for block in self.blocks:
             x = block(x, graph)
         x = self.predict_depth(self.refine(x))
-        if work_size != size:
+        if self.stride > 1:
             x = F.interpolate(x, size=size, mode='bilinear', align_corners=False)
         if self.residual is not None:
             x = x + inverse_positive(fill)

@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 from torch.nn import functional as F
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_choice
 from pandepth_mm.models.detectors.checks import check_branches, check_losses
 from pandepth_mm.registry import MODELS
 
@@ -117,10 +117,8 @@ class PanDepth(BaseDetector):
             panoptic_baseline=panoptic_baseline,
         )
         check_branches(branches)
-        if fusion_logits not in ('refined', 'preliminary'):
-            raise InputError(
-                'config', repr(fusion_logits), "'refined' or 'preliminary'", 'model.fusion_logits'
-            )
+        choices = ('refined', 'preliminary')
+        require_choice(fusion_logits, choices, 'config', 'model.fusion_logits')
         self.fusion_logits = fusion_logits
 
         depth_classes = self.num_classes if semantic_head else 0

@@ -26,7 +26,6 @@ class EfficientPSSemanticHead(BaseModule):
         channels: Channels of each of the four results.
         norm_cfg: Config of the norms.
         act_cfg: Config of the activations.
-        bias: Bias of the convolutions, 'auto' for none before a norm.
         loss: Config of the loss, called with logits (B, C, H, W) and labels
             (B, H, W); its weight is its own ``loss_weight``.
         init_cfg: Initialisation config.
@@ -41,13 +40,12 @@ class EfficientPSSemanticHead(BaseModule):
         channels: int = 128,
         norm_cfg: ConfigType = dict(type='BN'),
         act_cfg: OptConfigType = dict(type='LeakyReLU', negative_slope=0.01),
-        bias: bool | str = 'auto',
         loss: ConfigType = dict(type='pandepth_mm.HardPixelCrossEntropyLoss'),
         init_cfg: OptMultiConfig = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.num_classes = num_classes
-        layer_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg, bias=bias)
+        layer_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         # finest first: strides 4, 8, 16, 32
         self.extractors = ModuleList(
             module(in_channels, channels, layer_cfg) for module in (LSFE, LSFE, DPC, DPC)

@@ -48,13 +48,11 @@ def complete(head, img, sparse, cam, logits=None):
         dict(),
         dict(stride=2),
         dict(stride=3),
-        dict(stem_strides=(2, 1)),
-        dict(stride=2, stem_strides=(1, 1)),
         dict(residual='nearest'),
-        dict(stride=2, residual='nearest', upsample_mode='bilinear'),
+        dict(stride=2, residual='nearest'),
         dict(semantics='softmax'),
         dict(semantics=None),
-        dict(joint_neighbors=True, linear=False, k=2),
+        dict(k=2),
     ],
 )
 def test_shape_and_range(size, kwargs):
@@ -298,8 +296,7 @@ def test_learns_a_frame(residual):
         ('semantics', 'probabilities'),
         ('num_blocks', 0),
         ('stride', 0),
-        ('stem_strides', (2,)),
-        ('stem_strides', (0, 1)),
+        ('k', 0),
         ('residual', 'linear'),
     ],
 )
