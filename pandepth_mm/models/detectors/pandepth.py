@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pandepth_mm.errors import InputError, require_choice
-from pandepth_mm.models.detectors.checks import check_branches, check_losses
+from pandepth_mm.models.detectors.checks import check_branches, check_feats, check_losses
+from pandepth_mm.models.hand_down import hand_down
 from pandepth_mm.registry import MODELS
 
 
@@ -131,7 +132,7 @@ class PanDepth(BaseDetector):
         )
         for name, values in handed.items():
             if branches[name] is not None:
-                branches[name] = _hand_down(branches[name], f'model.{name}', values)
+                branches[name] = hand_down(branches[name], f'model.{name}', values)
         if roi_head is not None:
             branches['roi_head'] = self._complete_roi_head(roi_head, train_cfg, test_cfg)
             branches['rpn_head'] = copy.deepcopy(rpn_head)
@@ -154,7 +155,7 @@ class PanDepth(BaseDetector):
         roi_head = copy.deepcopy(roi_head)
         for name in ('bbox_head', 'mask_head'):
             if roi_head.get(name) is not None:
-                roi_head[name] = _hand_down(
+                roi_head[name] = hand_down(
                     roi_head[name], f'model.roi_head.{name}', dict(num_classes=self.num_things)
                 )
         roi_head.update(
@@ -163,10 +164,15 @@ class PanDepth(BaseDetector):
         return roi_head
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
-        """Features of an image batch (B, 3, H, W), finest first."""
+        """Features of an image batch (B, 3, H, W), finest first.
+
+        Raises:
+            InputError: Their strides are not those of the anchors.
+        """
         feats = self.backbone(batch_inputs)
         if self.neck is not None:
             feats = self.neck(feats)
+        check_feats(self, feats, batch_inputs.shape[-2:])
         # mmcv's RoIAlign reads the memory as NCHW, whatever the strides
         return tuple(x.contiguous() for x in feats)
 
@@ -291,20 +297,6 @@ class PanDepth(BaseDetector):
     ) -> DenseOutputs:
         """Network forward without post-processing: the dense outputs."""
         return self.forward_dense(batch_inputs)
-
-
-def _hand_down(cfg: ConfigType, where: str, values: dict) -> dict:
-    """Copy a head's config with the detector's counts written into it."""
-    cfg = copy.deepcopy(cfg)
-    for key, value in values.items():
-        if cfg.setdefault(key, value) != value:
-            raise InputError(
-                'config',
-                cfg[key],
-                f'{value}, which model.num_things, model.num_stuff and model.max_depth give',
-                f'{where}.{key}',
-            )
-    return cfg
 
 
 def _class_agnostic(sample: DetDataSample) -> DetDataSample:

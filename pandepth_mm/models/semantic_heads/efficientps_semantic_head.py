@@ -7,6 +7,7 @@ from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from pandepth_mm.errors import InputError
 from pandepth_mm.models.semantic_heads.modules import DPC, LSFE, MC, upsample
 from pandepth_mm.registry import MODELS
 
@@ -64,7 +65,12 @@ class EfficientPSSemanticHead(BaseModule):
 
         Returns:
             Logits (B, num_classes, *out_size).
+
+        Raises:
+            InputError: There are more or fewer than four maps.
         """
+        if len(feats) != len(self.extractors):
+            raise InputError('config', f'{len(feats)} feature maps', 'four', 'model.neck')
         x4, x8, x16, x32 = (extract(x) for extract, x in zip(self.extractors, feats, strict=True))
         x16 = x16 + upsample(x32, x16.shape[-2:])
         x8 = x8 + self.corrections[1](x16, x8.shape[-2:])
