@@ -54,32 +54,21 @@ def bilinear(x, size):
 def continuous_conv(conv, feats, points, neighbors):
     """A ContinuousConv, one number at a time: float64 (N, out_channels).
 
-    The shared MLP, or the one over all neighbours together; -1 stands for a
-    missing neighbour, whose offset is 0.
+    -1 stands for a missing neighbor, which adds nothing.
     """
     hidden, _, last = conv.mlp
     channels = feats.shape[1]
     rows = []
     for i, row in enumerate(neighbors.tolist()):
         offsets = [
-            [
-                (points[i, a] - points[n, a]).item() / conv.offset_scale if n >= 0 else 0.0
-                for a in range(3)
-            ]
-            for n in row
+            [(points[i, a] - points[n, a]).item() if n >= 0 else 0.0 for a in range(3)] for n in row
         ]
-        if conv.joint_neighbors:
-            joint = mlp(hidden, last, sum(offsets, []))
-            weights = [joint[j * channels : (j + 1) * channels] for j in range(len(row))]
-        else:
-            weights = [mlp(hidden, last, offset) for offset in offsets]
+        weights = [mlp(hidden, last, offset) for offset in offsets]
         total = [
             sum(weights[j][c] * feats[n, c].item() for j, n in enumerate(row) if n >= 0)
             for c in range(channels)
         ]
-        if not isinstance(conv.linear, torch.nn.Identity):
-            total = affine(conv.linear, total)
-        rows.append(total)
+        rows.append(affine(conv.linear, total))
     out = torch.tensor(rows, dtype=torch.float64)
     norm = conv.norm
     if isinstance(norm, torch.nn.BatchNorm1d):

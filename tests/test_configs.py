@@ -57,9 +57,10 @@ def test_backbone_states_its_weights(name):
         assert name == 'table1/depth-only.py'
         return
     assert 'init_cfg' in backbone
-    if backbone.arch == 'b5':
+    checkpoint = dict(b5='efficientnet-b5', b0=None).get(backbone.get('arch'), 'resnet50')
+    if checkpoint:
         assert backbone.init_cfg.type == 'Pretrained'
-        assert 'efficientnet-b5' in backbone.init_cfg.checkpoint
+        assert checkpoint in backbone.init_cfg.checkpoint
 
 
 def test_paper_config_holds_the_papers_values():

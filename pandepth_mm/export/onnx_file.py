@@ -42,7 +42,7 @@ def export_onnx(
     if known; ``pandepth_mm_version``.
 
     Args:
-        model: The model; its dense branches are put in evaluation mode.
+        model: The model; it is put in evaluation mode.
         path: File to write.
         size: (width, height) of the network's input, pixels.
         num_points: Rows of points that the file takes.

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from pandepth_mm.export import export_inputs
-from pandepth_mm.geometry.camera import build_point_graph
 from pandepth_mm.models.depth_heads.nearest_fill import nearest_fill
+from pandepth_mm.models.layers.point_graph import build_point_graph
 
 FILE = Path(__file__).parents[2] / 'pandepth_mm/export/inputs.py'
 SIZE = (24, 40)

@@ -111,13 +111,7 @@ def test_padding_contributes_nothing(demo):
         assert np.array_equal(spoilt[name], value)
 
 
-@pytest.mark.parametrize(
-    'changes',
-    [
-        dict(stride=2, upsample_mode='bilinear', stem_strides=(1, 1)),
-        dict(joint_neighbors=True, linear=False, k=2, residual=None),
-    ],
-)
+@pytest.mark.parametrize('changes', [dict(stride=2), dict(k=2, residual=None)])
 def test_depth_alone(tmp_path, changes):
     model = small_model(HEAD_ONLY, changes)
     export(model, tmp_path / 'depth.onnx')
@@ -179,6 +173,12 @@ def test_file_says_what_it_takes(demo, paper_like):
     proto = onnx.load(paper_like[1])
     assert proto.opset_import[0].version == 23
     assert dict(residual='').items() <= {p.key: p.value for p in proto.metadata_props}.items()
+
+
+def test_instance_branch_does_not_come_along(demo):
+    names = {tensor.name for tensor in onnx.load(demo[1]).graph.initializer}
+    assert len(names) > 100
+    assert not any('rpn' in name or 'roi' in name for name in names)
 
 
 def test_file_names_no_path_of_the_machine(demo):

@@ -1,7 +1,6 @@
 r"""Count a model's parameters by branch, beside Table 2 of the paper.
 
-    python tools/analysis_tools/table2.py \
-        configs/pandepth/pandepth_effb5_vkitti2_paper-params.py
+    python tools/analysis_tools/table2.py configs/pandepth/pandepth_effb5_vkitti2.py
 
 The paper's table rounds what the authors' published code has. Where a model
 of this package differs from that code, the difference is listed by its cause:
@@ -205,7 +204,7 @@ def _depth(head: nn.Module | None) -> Iterator[Residual]:
 
 def _joint_mlp(conv: ContinuousConv) -> int:
     """Parameters of the authors' MLP with the channels of this layer."""
-    channels = conv.in_channels
+    channels = conv.linear.in_features
     hidden = channels // 2 * _NEIGHBORS
     return (3 * _NEIGHBORS + 1) * hidden + (hidden + 1) * channels * _NEIGHBORS
 

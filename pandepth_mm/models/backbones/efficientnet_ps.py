@@ -42,7 +42,6 @@ class EfficientNetPS(EfficientNet):
             trained with an epsilon of 1e-3.
         act_cfg: Config of the activations.
         norm_eval: Keep the running statistics of batch norms as they are.
-        with_cp: Save memory by computing the blocks twice.
         init_cfg: Initialisation config. Without 'Pretrained' the backbone
             starts from scratch, and the log says so.
 
@@ -75,7 +74,6 @@ class EfficientNetPS(EfficientNet):
         norm_cfg: ConfigType = dict(type='BN', eps=1e-3),
         act_cfg: ConfigType = dict(type='LeakyReLU', negative_slope=0.01),
         norm_eval: bool = False,
-        with_cp: bool = False,
         init_cfg: OptMultiConfig = None,
     ) -> None:
         if isinstance(init_cfg, dict):
@@ -89,7 +87,6 @@ class EfficientNetPS(EfficientNet):
             norm_cfg=norm_cfg,
             act_cfg=act_cfg,
             norm_eval=norm_eval,
-            with_cp=with_cp,
             init_cfg=[c for c in init_cfg or [] if c not in pretrained],
         )
         # kept apart from init_cfg, since mmengine's own loading only logs

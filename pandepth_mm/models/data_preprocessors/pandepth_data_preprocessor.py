@@ -9,6 +9,7 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from pandepth_mm.registry import MODELS
+from pandepth_mm.structures.panoptic_ids import VOID_LABEL
 
 
 def _pad(depth: Tensor, size: tuple[int, int]) -> Tensor:
@@ -23,17 +24,14 @@ class PanDepthDataPreprocessor(DetDataPreprocessor):
 
     mmdet's preprocessor takes images alone and leaves depth maps unpadded.
     Padding goes to the right and bottom, so the intrinsics stay. In training
-    the truth is padded too (labels 255, masks and depth 0); in testing it
+    the ground truth is padded too (labels 255, masks and depth 0); in testing it
     stays as it is, at the original size.
 
     Args:
         mean: Of R, G, B, in 0..255.
         std: Of R, G, B.
         pad_size_divisor: Height and width become multiples of this.
-        pad_value: Of the image, after normalisation.
-        seg_pad_value: Of the semantic map; the label of void.
         bgr_to_rgb: Whether to swap the channels; mmcv loads BGR.
-        non_blocking: Whether copies to the device may be asynchronous.
     """
 
     def __init__(
@@ -41,22 +39,16 @@ class PanDepthDataPreprocessor(DetDataPreprocessor):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         pad_size_divisor: int = 1,
-        pad_value: float = 0,
-        seg_pad_value: int = 255,
         bgr_to_rgb: bool = False,
-        non_blocking: bool = False,
     ) -> None:
         super().__init__(
             mean=mean,
             std=std,
             pad_size_divisor=pad_size_divisor,
-            pad_value=pad_value,
             pad_mask=True,
-            mask_pad_value=0,
             pad_seg=True,
-            seg_pad_value=seg_pad_value,
+            seg_pad_value=VOID_LABEL,
             bgr_to_rgb=bgr_to_rgb,
-            non_blocking=non_blocking,
         )
 
     def forward(self, data: dict, training: bool = False) -> dict:
@@ -67,7 +59,7 @@ class PanDepthDataPreprocessor(DetDataPreprocessor):
                 (3, h, w), ``sparse_depth`` (1, h, w) in metres, ``cam2img``
                 (3, 3) in pixels; ``data_samples``: list of DetDataSample,
                 None or absent.
-            training: Whether to pad the truth.
+            training: Whether to pad the ground truth.
 
         Returns:
             dict: ``inputs``: dict of ``img`` float (B, 3, H, W),

@@ -1,5 +1,6 @@
-"""Depth heads."""
+"""Depth completion heads."""
 
+from pandepth_mm.models.depth_heads.base import BaseDepthHead
 from pandepth_mm.models.depth_heads.fuse_block_depth_head import FuseBlockDepthHead
 
-__all__ = ['FuseBlockDepthHead']
+__all__ = ['BaseDepthHead', 'FuseBlockDepthHead']

@@ -1,18 +1,18 @@
 """Depth completion head made of 2D-3D fuse blocks."""
 
-import math
-from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pandepth_mm.errors import InputError
-from pandepth_mm.geometry.camera import PointGraph, build_point_graph
+from pandepth_mm.errors import require_choice, require_count
+from pandepth_mm.models.depth_heads.base import BaseDepthHead
 from pandepth_mm.models.depth_heads.nearest_fill import nearest_fill
 from pandepth_mm.models.layers.fuse_block import FuseBlock
+from pandepth_mm.models.layers.point_graph import PointGraph, build_point_graph
 from pandepth_mm.registry import MODELS
 
 # Sharpness of the softplus on depth / max_depth: above 0.2 it is within 1.3 %
@@ -33,8 +33,24 @@ def inverse_positive(y: Tensor) -> Tensor:
     return y + torch.log(-torch.expm1(-_BETA * y)) / _BETA
 
 
+class PreparedDepth(NamedTuple):
+    """What the head reads of the measurements.
+
+    Attributes:
+        sparse_depth: (B, 1, H, W), meters, 0 = no measurement.
+        graph: Points of the batch on the input's grid. In evaluation mode
+            there may be padding among them, with row -1.
+        fill: Nearest measurement of each pixel, (B, 1, H, W), meters, > 0;
+            None without ``residual``.
+    """
+
+    sparse_depth: Tensor
+    graph: PointGraph
+    fill: Tensor | None
+
+
 @MODELS.register_module()
-class FuseBlockDepthHead(BaseModule):
+class FuseBlockDepthHead(BaseDepthHead):
     """Dense depth from image, sparse depth and preliminary semantics.
 
     PanDepth section 3.5, after Chen et al. (2019) and Lagos and Rahtu
@@ -60,17 +76,9 @@ class FuseBlockDepthHead(BaseModule):
         sparse_channels: Channels of the stem for the sparse depth.
         image_channels: Channels of the stem for image and semantics.
         k: Neighbours per point in the 3-D branch.
-        offset_scale: See ``ContinuousConv``; metres.
-        joint_neighbors: See ``ContinuousConv``.
-        linear: See ``ContinuousConv``.
         stride: Working resolution of the fuse blocks: 1 is that of the
             input, 2 costs a quarter. Points that share a cell there are
             averaged; the output is upsampled bilinearly before the softplus.
-        stem_strides: Strides of the two convolutions of each stem. None
-            means (stride, 1). The stems' output is brought to the working
-            resolution (nearest), so (2, 1) with stride 1 is what the
-            authors' code has.
-        upsample_mode: See ``FuseBlock``.
         residual: None as in the paper. With 'nearest' the head predicts a
             correction of the nearest measurement: the fill is a second
             input channel, and the untrained head returns the fill. An
@@ -94,39 +102,20 @@ class FuseBlockDepthHead(BaseModule):
         sparse_channels: int = 16,
         image_channels: int = 32,
         k: int = 3,
-        offset_scale: float = 1.0,
-        joint_neighbors: bool = False,
-        linear: bool = True,
         stride: int = 1,
-        stem_strides: Sequence[int] | None = None,
-        upsample_mode: str = 'nearest',
         residual: str | None = None,
         loss: dict = dict(type='MaskedMSELoss'),
         norm_cfg: dict | None = dict(type='BN'),
         act_cfg: dict | None = dict(type='LeakyReLU', negative_slope=0.01),
         init_cfg: dict | list | None = None,
     ):
-        super().__init__(init_cfg)
-        strides = (stride, 1) if stem_strides is None else tuple(stem_strides)
-        self._check('max_depth', max_depth, max_depth > 0, 'more than 0')
-        self._check('num_classes', num_classes, num_classes >= 0, '0 or more')
-        self._check(
-            'semantics',
-            semantics,
-            semantics in ('logits', 'softmax', 'detach', None),
-            "'logits', 'softmax', 'detach' or None",
-        )
-        self._check('num_blocks', num_blocks, num_blocks >= 1, '1 or more')
-        self._check('stride', stride, stride >= 1, '1 or more')
-        self._check(
-            'stem_strides',
-            strides,
-            len(strides) == 2 and min(strides) >= 1,
-            'two integers, each 1 or more',
-        )
-        self._check('residual', residual, residual in (None, 'nearest'), "None or 'nearest'")
-        self.max_depth = float(max_depth)
-        self.num_classes = num_classes
+        super().__init__(max_depth, num_classes, loss, init_cfg)
+        choices = ('logits', 'softmax', 'detach', None)
+        require_choice(semantics, choices, 'depth_head', 'semantics')
+        require_count(num_blocks, 'depth_head', 'num_blocks')
+        require_count(k, 'depth_head', 'k')
+        require_count(stride, 'depth_head', 'stride')
+        require_choice(residual, (None, 'nearest'), 'depth_head', 'residual')
         self.semantics = semantics if num_classes else None
         self.k = k
         self.stride = stride
@@ -136,8 +125,8 @@ class FuseBlockDepthHead(BaseModule):
 
         def stem(in_channels: int, out_channels: int) -> nn.Sequential:
             return nn.Sequential(
-                ConvModule(in_channels, out_channels, stride=strides[0], **conv),
-                ConvModule(out_channels, out_channels, stride=strides[1], **conv),
+                ConvModule(in_channels, out_channels, stride=stride, **conv),
+                ConvModule(out_channels, out_channels, **conv),
             )
 
         self.sparse_stem = stem(1 if residual is None else 2, sparse_channels)
@@ -145,30 +134,18 @@ class FuseBlockDepthHead(BaseModule):
         widths = [sparse_channels + image_channels] + [channels] * num_blocks
         self.blocks = nn.ModuleList(
             [
-                FuseBlock(
-                    widths[i],
-                    widths[i + 1],
-                    k=k,
-                    offset_scale=offset_scale,
-                    joint_neighbors=joint_neighbors,
-                    linear=linear,
-                    norm_cfg=norm_cfg,
-                    act_cfg=act_cfg,
-                    upsample_mode=upsample_mode,
-                )
-                for i in range(num_blocks)
+                FuseBlock(c_in, c_out, norm_cfg=norm_cfg, act_cfg=act_cfg)
+                for c_in, c_out in pairwise(widths)
             ]
         )
         self.refine = ConvModule(channels, max(channels // 2, 1), **conv)
         self.predict_depth = nn.Conv2d(max(channels // 2, 1), 1, kernel_size=3, padding=1)
         self._init_output()
-        self.loss_depth = MODELS.build(loss)
 
-    @staticmethod
-    def _check(field: str, value, correct: bool, expected: str) -> None:
-        """Refuse an impossible config value."""
-        if not correct:
-            raise InputError('depth_head', repr(value), expected, field)
+    @property
+    def trains_semantics(self) -> bool:
+        """Whether the depth loss reaches the logits; see the base class."""
+        return self.semantics in ('logits', 'softmax')
 
     def init_weights(self) -> None:
         """Initialise as configured, except for the last convolution."""
@@ -188,64 +165,50 @@ class FuseBlockDepthHead(BaseModule):
             nn.init.zeros_(self.predict_depth.weight)
         nn.init.constant_(self.predict_depth.bias, bias)
 
+    def prepare(self, sparse_depth: Tensor, cam2img: Tensor) -> PreparedDepth:
+        """Find the points, their neighbors and the fill; see the base class."""
+        sparse_depth = super().prepare(sparse_depth, cam2img)
+        fill = None
+        if self.residual is not None:
+            fill = nearest_fill(sparse_depth, default=self.max_depth / 2)
+        graph = build_point_graph(sparse_depth, cam2img.float(), self.k)
+        return PreparedDepth(sparse_depth, graph, fill)
+
     def forward(
-        self, img: Tensor, sparse_depth: Tensor, cam2img: Tensor, logits: Tensor | None = None
+        self,
+        img: Tensor,
+        feats: tuple[Tensor, ...] | None,
+        prepared: PreparedDepth,
+        logits: Tensor | None = None,
     ) -> Tensor:
-        """Complete the depth.
+        """Complete the depth, in float32 also under autocast.
 
         Args:
-            img: Normalised image, (B, 3, H, W).
-            sparse_depth: (B, 1, H, W), metres, 0 = no measurement. An image
-                may have none at all.
-            cam2img: Intrinsics of this grid, (B, 3, 3), pixels.
+            img: Normalized image, (B, 3, H, W).
+            feats: Not read: the paper's head has the image alone.
+            prepared: From :meth:`prepare`.
             logits: Preliminary semantic logits, (B, num_classes, H, W); not
                 read where the head uses no semantics.
 
         Returns:
-            Dense depth, float32 (B, 1, H, W), metres, > 0; at most
-            ``max_depth`` in evaluation mode.
+            Dense depth, (B, 1, H, W), meters, > 0; at most ``max_depth`` in
+            evaluation mode.
         """
-        if self.semantics is not None and logits is None:
+        if self.semantics is None:
+            logits = None
+        elif logits is None:
             raise ValueError(
                 f'this depth head reads semantic logits ({self.num_classes} classes), got None'
             )
+        if not torch.is_autocast_enabled(img.device.type):
+            return self._complete(img, prepared, logits)
         with torch.autocast(img.device.type, enabled=False):
-            sparse_depth = self.in_range(sparse_depth.detach().float())
-            graph = build_point_graph(sparse_depth, cam2img.float(), self.k)
-            fill = None
-            if self.residual is not None:
-                fill = nearest_fill(sparse_depth, default=self.max_depth / 2)
-            return self.complete(
-                img.float(), sparse_depth, graph, fill, None if logits is None else logits.float()
-            )
+            return self._complete(img.float(), prepared, None if logits is None else logits.float())
 
-    def complete(
-        self,
-        img: Tensor,
-        sparse_depth: Tensor,
-        graph: PointGraph,
-        fill: Tensor | None = None,
-        logits: Tensor | None = None,
-    ) -> Tensor:
-        """Complete the depth from what :meth:`forward` prepares.
-
-        What depends on the data (neighbours, fill) comes from outside, so
-        that the rest can be exported. All inputs are float32.
-
-        Args:
-            img: See :meth:`forward`.
-            sparse_depth: (B, 1, H, W), metres, after :meth:`in_range`.
-            graph: Points of the batch on the input's grid. In evaluation
-                mode there may be padding among them, with row -1.
-            fill: Nearest measurement of each pixel, (B, 1, H, W), metres,
-                > 0; read with ``residual`` only.
-            logits: See :meth:`forward`.
-
-        Returns:
-            See :meth:`forward`.
-        """
+    def _complete(self, img: Tensor, prepared: PreparedDepth, logits: Tensor | None) -> Tensor:
+        """:meth:`forward`, all in one precision."""
+        sparse_depth, graph, fill = prepared
         size = img.shape[-2:]
-        work_size = tuple(math.ceil(side / self.stride) for side in size)
         graph = self._to_grid(graph)
 
         depth_input = sparse_depth / self.max_depth
@@ -257,12 +220,10 @@ class FuseBlockDepthHead(BaseModule):
             image_input = torch.cat([img, self._semantic_map(logits)], dim=1)
 
         x = torch.cat([self.sparse_stem(depth_input), self.image_stem(image_input)], dim=1)
-        if x.shape[-2:] != work_size:
-            x = F.interpolate(x, size=work_size, mode='nearest')
         for block in self.blocks:
             x = block(x, graph)
         x = self.predict_depth(self.refine(x))
-        if work_size != size:
+        if self.stride > 1:
             x = F.interpolate(x, size=size, mode='bilinear', align_corners=False)
         if self.residual is not None:
             x = x + inverse_positive(fill)
@@ -270,11 +231,6 @@ class FuseBlockDepthHead(BaseModule):
         if not self.training:
             depth = depth.clamp(min=_MIN_DEPTH, max=self.max_depth)
         return depth
-
-    def in_range(self, depth: Tensor) -> Tensor:
-        """Set what is not a depth in (0, max_depth] to 0 (none)."""
-        valid = (depth > 0) & (depth <= self.max_depth)
-        return torch.where(valid, depth, torch.zeros_like(depth))
 
     def _to_grid(self, graph: PointGraph) -> PointGraph:
         """Place the points on the working grid; neighbours stay."""
@@ -288,25 +244,3 @@ class FuseBlockDepthHead(BaseModule):
         if self.semantics == 'softmax':
             return logits.softmax(dim=1)
         return logits.detach() if self.semantics == 'detach' else logits
-
-    def loss_by_feat(self, pred_depth: Tensor, gt_depth: Tensor) -> dict[str, Tensor]:
-        """Depth loss (PanDepth eq. 4).
-
-        Args:
-            pred_depth: Result of :meth:`forward`, (B, 1, H, W), metres.
-            gt_depth: Truth, (B, H, W) or (B, 1, H, W), metres. Pixels outside
-                (0, ``max_depth``] do not count.
-
-        Returns:
-            ``loss_depth``.
-        """
-        if gt_depth.dim() == 3:
-            gt_depth = gt_depth[:, None]
-        if gt_depth.shape != pred_depth.shape:
-            raise ValueError(
-                f'depth truth {tuple(gt_depth.shape)} does not '
-                f'fit prediction {tuple(pred_depth.shape)}'
-            )
-        with torch.autocast(pred_depth.device.type, enabled=False):
-            target = self.in_range(gt_depth.float())
-            return dict(loss_depth=self.loss_depth(pred_depth.float(), target))

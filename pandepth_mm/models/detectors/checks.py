@@ -1,5 +1,7 @@
 """Refusing a combination of branches and losses that cannot be trained."""
 
+from collections.abc import Sequence
+
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.utils import OptConfigType
@@ -47,7 +49,7 @@ def check_losses(model: BaseDetector) -> None:
     }
     joint = own.get('joint_head', False)
     depth = own.get('depth_head', False) or joint
-    attached = getattr(model.depth_head, 'semantics', 'logits') in ('logits', 'softmax')
+    attached = getattr(model.depth_head, 'trains_semantics', False)
     trained = dict(
         joint_head=(joint, 'nothing reads the refined logits'),
         depth_head=(depth, 'no joint head reads the depth'),
@@ -72,8 +74,45 @@ def check_losses(model: BaseDetector) -> None:
                 raise _no_weight(f'{branch}.{name}', 'no other loss trains that layer')
 
 
+def check_feats(model: BaseDetector, feats: Sequence[torch.Tensor], size: tuple[int, int]) -> None:
+    """Refuse feature maps that are not those of the instance branch.
+
+    At other strides mmdet's heads would misplace what they read, without a
+    word. Without an instance branch all maps will do.
+
+    Args:
+        model: A PanDepth.
+        feats: Maps (B, C, h, w) that its heads get.
+        size: (height, width) of the image batch.
+
+    Raises:
+        InputError: There are more or fewer maps than strides of anchors, a map
+            has other channels, or a side of it is more than a pixel away from
+            the image's / stride.
+    """
+    head = model.rpn_head
+    if head is None:
+        return
+    strides = [stride[0] for stride in head.prior_generator.strides]
+    shapes = [tuple(x.shape[1:]) for x in feats]
+    if len(shapes) != len(strides) or not all(
+        channels == head.in_channels
+        and abs(height - size[0] / stride) <= 1
+        and abs(width - size[1] / stride) <= 1
+        for stride, (channels, height, width) in zip(strides, shapes, strict=True)
+    ):
+        raise InputError(
+            'config',
+            f'maps (c, h, w) {", ".join(map(str, shapes))} of an image {tuple(size)}',
+            f'{head.in_channels} channels and strides {strides}, as model.rpn_head says',
+            'model.neck',
+        )
+
+
 def _has_weight(loss: torch.nn.Module | None) -> bool:
-    """Whether a loss counts; one that states no weight does."""
+    """Whether a loss, or one of several, counts; one that states no weight does."""
+    if isinstance(loss, torch.nn.ModuleList):
+        return any(map(_has_weight, loss))
     return getattr(loss, 'loss_weight', 1) > 0
 
 

@@ -1,7 +1,7 @@
 """The detector of the paper."""
 
 import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmdet.models.detectors import BaseDetector
@@ -11,8 +11,9 @@ from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 from torch.nn import functional as F
 
-from pandepth_mm.errors import InputError
-from pandepth_mm.models.detectors.checks import check_branches, check_losses
+from pandepth_mm.errors import InputError, require_choice
+from pandepth_mm.models.detectors.checks import check_branches, check_feats, check_losses
+from pandepth_mm.models.hand_down import hand_down
 from pandepth_mm.registry import MODELS
 
 
@@ -117,10 +118,8 @@ class PanDepth(BaseDetector):
             panoptic_baseline=panoptic_baseline,
         )
         check_branches(branches)
-        if fusion_logits not in ('refined', 'preliminary'):
-            raise InputError(
-                'config', repr(fusion_logits), "'refined' or 'preliminary'", 'model.fusion_logits'
-            )
+        choices = ('refined', 'preliminary')
+        require_choice(fusion_logits, choices, 'config', 'model.fusion_logits')
         self.fusion_logits = fusion_logits
 
         depth_classes = self.num_classes if semantic_head else 0
@@ -133,7 +132,7 @@ class PanDepth(BaseDetector):
         )
         for name, values in handed.items():
             if branches[name] is not None:
-                branches[name] = _hand_down(branches[name], f'model.{name}', values)
+                branches[name] = hand_down(branches[name], f'model.{name}', values)
         if roi_head is not None:
             branches['roi_head'] = self._complete_roi_head(roi_head, train_cfg, test_cfg)
             branches['rpn_head'] = copy.deepcopy(rpn_head)
@@ -156,7 +155,7 @@ class PanDepth(BaseDetector):
         roi_head = copy.deepcopy(roi_head)
         for name in ('bbox_head', 'mask_head'):
             if roi_head.get(name) is not None:
-                roi_head[name] = _hand_down(
+                roi_head[name] = hand_down(
                     roi_head[name], f'model.roi_head.{name}', dict(num_classes=self.num_things)
                 )
         roi_head.update(
@@ -165,19 +164,29 @@ class PanDepth(BaseDetector):
         return roi_head
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
-        """Features of an image batch (B, 3, H, W), finest first."""
+        """Features of an image batch (B, 3, H, W), finest first.
+
+        Raises:
+            InputError: Their strides are not those of the anchors.
+        """
         feats = self.backbone(batch_inputs)
         if self.neck is not None:
             feats = self.neck(feats)
+        check_feats(self, feats, batch_inputs.shape[-2:])
         # mmcv's RoIAlign reads the memory as NCHW, whatever the strides
         return tuple(x.contiguous() for x in feats)
 
-    def forward_dense(self, batch_inputs: dict[str, Tensor]) -> DenseOutputs:
+    def forward_dense(
+        self, batch_inputs: dict[str, Tensor], prepared: Any | None = None
+    ) -> DenseOutputs:
         """Run every branch that predicts a value for each pixel.
 
         Args:
-            batch_inputs: ``img`` (B, 3, H, W) normalised, ``sparse_depth``
-                (B, 1, H, W) in metres, ``cam2img`` (B, 3, 3) in pixels.
+            batch_inputs: ``img`` (B, 3, H, W) normalized, ``sparse_depth``
+                (B, 1, H, W) in meters, ``cam2img`` (B, 3, 3) in pixels; the
+                last two are not read where ``prepared`` is given.
+            prepared: What the depth head's ``prepare`` makes of sparse depth
+                and intrinsics; by default it is called here.
         """
         img = batch_inputs['img']
         feats = logits = depth = refined = None
@@ -186,9 +195,11 @@ class PanDepth(BaseDetector):
         if self.semantic_head is not None:
             logits = self.semantic_head(feats, img.shape[-2:])
         if self.depth_head is not None:
-            depth = self.depth_head(
-                img, batch_inputs['sparse_depth'], batch_inputs['cam2img'], logits
-            )
+            if prepared is None:
+                prepared = self.depth_head.prepare(
+                    batch_inputs['sparse_depth'], batch_inputs['cam2img']
+                )
+            depth = self.depth_head(img, feats, prepared, logits)
         if self.joint_head is not None:
             refined = self.joint_head(logits, depth)
         return DenseOutputs(feats, logits, depth, refined)
@@ -208,8 +219,8 @@ class PanDepth(BaseDetector):
             if self.joint_head is not None:
                 losses.update(self.joint_head.loss_by_feat(out.refined, gt_sem_seg))
         if self.depth_head is not None:
-            gt_depth = torch.stack([s.gt_depth_map.data for s in batch_data_samples])
-            losses.update(self.depth_head.loss_by_feat(out.depth, gt_depth))
+            gt_depth_map = torch.stack([s.gt_depth_map.data for s in batch_data_samples])
+            losses.update(self.depth_head.loss_by_feat(out.depth, gt_depth_map))
         if self.roi_head is not None:
             losses.update(self._instance_loss(out.feats, batch_data_samples))
         return losses
@@ -286,20 +297,6 @@ class PanDepth(BaseDetector):
     ) -> DenseOutputs:
         """Network forward without post-processing: the dense outputs."""
         return self.forward_dense(batch_inputs)
-
-
-def _hand_down(cfg: ConfigType, where: str, values: dict) -> dict:
-    """Copy a head's config with the detector's counts written into it."""
-    cfg = copy.deepcopy(cfg)
-    for key, value in values.items():
-        if cfg.setdefault(key, value) != value:
-            raise InputError(
-                'config',
-                cfg[key],
-                f'{value}, which model.num_things, model.num_stuff and model.max_depth give',
-                f'{where}.{key}',
-            )
-    return cfg
 
 
 def _class_agnostic(sample: DetDataSample) -> DetDataSample:

@@ -24,7 +24,6 @@ class HeuristicFusion(HeuristicFusionHead):
         overlap_thr: Largest part of an instance's mask that may lie under
             the masks of instances of higher score.
         stuff_area_limit: Least area of a stuff class in an image, pixels.
-        init_cfg: Initialisation of mmengine.
     """
 
     def __init__(
@@ -34,13 +33,11 @@ class HeuristicFusion(HeuristicFusionHead):
         score_thr: float = 0.5,
         overlap_thr: float = 0.5,
         stuff_area_limit: int = 455,
-        init_cfg: dict | list | None = None,
     ):
         super().__init__(
             num_things_classes=num_things,
             num_stuff_classes=num_stuff,
             test_cfg=ConfigDict(mask_overlap=overlap_thr, stuff_area_limit=stuff_area_limit),
-            init_cfg=init_cfg,
         )
         self.score_thr = score_thr
 

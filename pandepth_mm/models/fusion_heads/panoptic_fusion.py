@@ -23,7 +23,6 @@ class PanopticFusion(BasePanopticFusionHead):
         stuff_area_limit: Least area of a stuff class in an image, pixels of
             the grid that is fused. The default is the 2048 of EfficientPS at
             1024x2048, scaled by area to Virtual KITTI's 375x1242.
-        init_cfg: Initialisation of mmengine.
 
     Raises:
         InputError: The class counts do not fit the panoptic ids.
@@ -36,11 +35,8 @@ class PanopticFusion(BasePanopticFusionHead):
         score_thr: float = 0.5,
         overlap_thr: float = 0.5,
         stuff_area_limit: int = 455,
-        init_cfg: dict | list | None = None,
     ):
-        super().__init__(
-            num_things_classes=num_things, num_stuff_classes=num_stuff, init_cfg=init_cfg
-        )
+        super().__init__(num_things_classes=num_things, num_stuff_classes=num_stuff)
         if num_things < 0 or num_stuff < 0 or not (0 < self.num_classes < INSTANCE_OFFSET):
             raise InputError(
                 'panoptic_fusion',

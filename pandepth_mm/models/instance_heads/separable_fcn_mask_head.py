@@ -31,7 +31,6 @@ class SeparableFCNMaskHead(FCNMaskHead):
         num_classes: Number of thing classes.
         norm_cfg: Config of the norms.
         act_cfg: Config of the activations.
-        bias: Bias of the convolutions, 'auto' for none before a norm.
         **kwargs: Further arguments of mmdet's ``FCNMaskHead``.
 
     Source: PanDepth (VISAPP 2023), section 3.4; EfficientPS (IJCV 2021).
@@ -45,7 +44,6 @@ class SeparableFCNMaskHead(FCNMaskHead):
         num_classes: int = 80,
         norm_cfg: OptConfigType = dict(type='BN'),
         act_cfg: ConfigType = dict(type='LeakyReLU', negative_slope=0.01),
-        bias: bool | str = 'auto',
         **kwargs,
     ) -> None:
         super().__init__(
@@ -59,7 +57,7 @@ class SeparableFCNMaskHead(FCNMaskHead):
         # in place of the parent's full convolutions
         channels = [in_channels] + [conv_out_channels] * num_convs
         self.convs = ModuleList(
-            separable_conv(c_in, c_out, norm_cfg=norm_cfg, act_cfg=act_cfg, bias=bias)
+            separable_conv(c_in, c_out, norm_cfg=norm_cfg, act_cfg=act_cfg)
             for c_in, c_out in pairwise(channels)
         )
         # in place of the parent's ReLU after the deconvolution

@@ -21,7 +21,6 @@ class SeparableRPNHead(RPNHead):
         in_channels: Channels of the input maps.
         norm_cfg: Config of the norms.
         act_cfg: Config of the activations.
-        bias: Bias of the convolutions, 'auto' for none before a norm.
         num_convs: Number of separable 3x3 convolutions.
         init_cfg: Initialisation config. The default is mmdet's for the two
             output layers and leaves the convolutions before a norm alone.
@@ -36,7 +35,6 @@ class SeparableRPNHead(RPNHead):
         in_channels: int,
         norm_cfg: ConfigType = dict(type='BN'),
         act_cfg: OptConfigType = dict(type='LeakyReLU', negative_slope=0.01),
-        bias: bool | str = 'auto',
         num_convs: int = 1,
         init_cfg: MultiConfig = dict(
             type='Normal', std=0.01, override=[dict(name='rpn_cls'), dict(name='rpn_reg')]
@@ -44,7 +42,7 @@ class SeparableRPNHead(RPNHead):
         **kwargs,
     ) -> None:
         # the parent's constructor calls _init_layers
-        self.layer_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg, bias=bias)
+        self.layer_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         super().__init__(in_channels, init_cfg=init_cfg, num_convs=num_convs, **kwargs)
 
     def _init_layers(self) -> None:

@@ -21,7 +21,7 @@ def point_norm_cfg(norm_cfg: dict | None) -> dict | None:
 
 
 class ContinuousConv(BaseModule):
-    r"""Continuous convolution over the nearest neighbours of each point.
+    r"""Continuous convolution over the nearest neighbors of each point.
 
     .. math:: h_i = W \sum_k \mathrm{MLP}(x_i - x_k) \odot f_k
 
@@ -34,57 +34,29 @@ class ContinuousConv(BaseModule):
     Args:
         in_channels: Channels of the gathered features.
         out_channels: Channels of the result.
-        k: Neighbours per point. Only ``joint_neighbors`` reads it.
-        hidden_channels: Width of the MLP's hidden layer. None means half of
-            ``in_channels``.
-        offset_scale: Metres that make an offset of 1 in front of the MLP.
-            On a Virtual KITTI 2 frame with 5 % of 200x1000 pixels, the
-            three nearest are 0.12 m away in the median, 95 % within 0.7 m.
-        joint_neighbors: One MLP over the concatenated offsets of all ``k``
-            neighbours, which depends on their order and grows with the
-            square of ``k``. Only there to count the parameters of the
-            paper's Table 2.
-        linear: Whether to apply W. Without it the channels must agree.
         norm_cfg: Norm over the rows; 'BN' is taken as 'BN1d'. None means
             none.
         act_cfg: Activation at the end and inside the MLP. None means none
             at the end and ReLU inside, which would be linear without one.
-        init_cfg: Initialisation of mmengine.
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        k: int = 3,
-        hidden_channels: int | None = None,
-        offset_scale: float = 1.0,
-        joint_neighbors: bool = False,
-        linear: bool = True,
         norm_cfg: dict | None = dict(type='BN'),
         act_cfg: dict | None = dict(type='LeakyReLU', negative_slope=0.01),
-        init_cfg: dict | list | None = None,
     ):
-        super().__init__(init_cfg)
-        if offset_scale <= 0:
-            raise ValueError(f'offset_scale must be positive, got {offset_scale}')
-        if not linear and in_channels != out_channels:
-            raise ValueError(
-                'without the linear map the channels must '
-                f'agree, got {in_channels} and {out_channels}'
-            )
-        self.in_channels = in_channels
-        self.k = k
-        self.offset_scale = offset_scale
-        self.joint_neighbors = joint_neighbors
-        hidden = hidden_channels or max(in_channels // 2, 1)
-        times = k if joint_neighbors else 1
+        super().__init__()
+        # meters as they are: on a Virtual KITTI 2 frame with 5 % of 200x1000
+        # pixels, the three nearest are 0.12 m away in the median, 95 % within 0.7 m
+        hidden = max(in_channels // 2, 1)
         self.mlp = nn.Sequential(
-            nn.Linear(3 * times, hidden * times),
+            nn.Linear(3, hidden),
             build_activation_layer(act_cfg or dict(type='ReLU')),
-            nn.Linear(hidden * times, in_channels * times),
+            nn.Linear(hidden, in_channels),
         )
-        self.linear = nn.Linear(in_channels, out_channels) if linear else nn.Identity()
+        self.linear = nn.Linear(in_channels, out_channels)
         self.norm = nn.Identity()
         if norm_cfg is not None:
             self.norm = build_norm_layer(point_norm_cfg(norm_cfg), out_channels)[1]
@@ -106,16 +78,9 @@ class ContinuousConv(BaseModule):
         """
         present = knn_indices >= 0
         index = knn_indices.clamp(min=0)
-        offsets = (points[:, None] - points[index]) / self.offset_scale
+        offsets = points[:, None] - points[index]
         offsets = torch.where(present[..., None], offsets, torch.zeros_like(offsets))
-        if self.joint_neighbors:
-            if knn_indices.shape[1] != self.k:
-                raise ValueError(f'built for {self.k} neighbours, got {knn_indices.shape[1]}')
-            weights = self.mlp(offsets.flatten(1))
-            weights = weights.view(-1, self.k, self.in_channels)
-        else:
-            weights = self.mlp(offsets)
-        weights = weights * present[..., None].to(weights)
+        weights = self.mlp(offsets) * present[..., None].to(feats)
         out = self.linear((weights * feats[index]).sum(dim=1))
         return self.activate(self._normalize(out))
 

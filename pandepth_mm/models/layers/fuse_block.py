@@ -6,8 +6,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pandepth_mm.geometry.camera import PointGraph
 from pandepth_mm.models.layers.continuous_conv import ContinuousConv
+from pandepth_mm.models.layers.point_graph import PointGraph
 
 
 def gather_points(x: Tensor, graph: PointGraph) -> Tensor:
@@ -59,7 +59,7 @@ class FuseBlock(BaseModule):
     """Fuse block of Chen et al. (2019), section 3.1; PanDepth section 3.5.
 
     A 2-D branch of two scales (a separable convolution of stride 2, another
-    one, upsampling to the exact size; beside it a separable convolution of
+    one, upsampling by nearest neighbor to the exact size; beside it a separable convolution of
     stride 1), and a 3-D branch (features gathered at the points, two
     continuous convolutions, scattered back, zero elsewhere) are summed; a
     3x3 convolution with norm and activation follows. The branches keep the
@@ -69,35 +69,18 @@ class FuseBlock(BaseModule):
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
-        k: Neighbours per point.
-        offset_scale: See :class:`ContinuousConv`.
-        joint_neighbors: See :class:`ContinuousConv`.
-        linear: See :class:`ContinuousConv`.
         norm_cfg: Norm of every convolution.
         act_cfg: Activation of every convolution.
-        upsample_mode: 'nearest' or 'bilinear', back from the coarse scale.
-        init_cfg: Initialisation of mmengine.
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        k: int = 3,
-        offset_scale: float = 1.0,
-        joint_neighbors: bool = False,
-        linear: bool = True,
         norm_cfg: dict | None = dict(type='BN'),
         act_cfg: dict | None = dict(type='LeakyReLU', negative_slope=0.01),
-        upsample_mode: str = 'nearest',
-        init_cfg: dict | list | None = None,
     ):
-        super().__init__(init_cfg)
-        if upsample_mode not in ('nearest', 'bilinear'):
-            raise ValueError(
-                f"upsample_mode must be 'nearest' or 'bilinear', got {upsample_mode!r}"
-            )
-        self.upsample_mode = upsample_mode
+        super().__init__()
         self.with_residual = in_channels == out_channels
         conv = dict(kernel_size=3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.fine = DepthwiseSeparableConvModule(in_channels, in_channels, **conv)
@@ -107,16 +90,7 @@ class FuseBlock(BaseModule):
         )
         self.point_convs = nn.ModuleList(
             [
-                ContinuousConv(
-                    in_channels,
-                    in_channels,
-                    k=k,
-                    offset_scale=offset_scale,
-                    joint_neighbors=joint_neighbors,
-                    linear=linear,
-                    norm_cfg=norm_cfg,
-                    act_cfg=act_cfg,
-                )
+                ContinuousConv(in_channels, in_channels, norm_cfg=norm_cfg, act_cfg=act_cfg)
                 for _ in range(2)
             ]
         )
@@ -135,15 +109,12 @@ class FuseBlock(BaseModule):
         Args:
             x: Feature map, (B, in_channels, H, W), any size.
             graph: Points of the batch, with ``row`` and ``col`` on the grid
-                of ``x`` (see ``geometry.build_point_graph``).
+                of ``x`` (see ``build_point_graph``).
 
         Returns:
             (B, out_channels, H, W).
         """
-        align = None if self.upsample_mode == 'nearest' else False
-        coarse = F.interpolate(
-            self.coarse(x), size=x.shape[-2:], mode=self.upsample_mode, align_corners=align
-        )
+        coarse = F.interpolate(self.coarse(x), size=x.shape[-2:], mode='nearest')
         out = self.fine(x) + coarse + self.forward_3d(x, graph)
         out = self.fuse(out)
         return out + x if self.with_residual else out

@@ -9,7 +9,6 @@ def separable_conv(
     dilation: int | tuple[int, int] = 1,
     norm_cfg: dict | None = None,
     act_cfg: dict | None = None,
-    bias: bool | str = 'auto',
 ) -> DepthwiseSeparableConvModule:
     """A 3x3 depthwise separable convolution that keeps the map's size.
 
@@ -23,8 +22,6 @@ def separable_conv(
             columns).
         norm_cfg: Config of both norms, None for no norm.
         act_cfg: Config of both activations, None for no activation.
-        bias: Whether the convolutions have a bias; 'auto' gives them one
-            only without a norm. True is what the authors have.
     """
     return DepthwiseSeparableConvModule(
         in_channels,
@@ -34,5 +31,4 @@ def separable_conv(
         dilation=dilation,
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
-        bias=bias,
     )

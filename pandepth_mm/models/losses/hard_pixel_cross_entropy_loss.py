@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pandepth_mm.errors import require_fraction
 from pandepth_mm.registry import MODELS
+from pandepth_mm.structures.panoptic_ids import VOID_LABEL
 
 
-def hard_pixel_cross_entropy(
-    logits: Tensor, target: Tensor, fraction: float = 0.25, ignore_index: int = 255
-) -> Tensor:
+def hard_pixel_cross_entropy(logits: Tensor, target: Tensor, fraction: float = 0.25) -> Tensor:
     """Mean cross entropy of the worst pixels of each image.
 
     Of the v valid pixels of an image the worst k = ceil(v * fraction) weigh
@@ -20,19 +20,18 @@ def hard_pixel_cross_entropy(
 
     Args:
         logits: Class logits (B, C, H, W).
-        target: Labels (B, H, W), int64.
+        target: Labels (B, H, W), int64, 255 does not count.
         fraction: Share of the valid pixels that count, in (0, 1].
-        ignore_index: Label of pixels that do not count.
 
     Returns:
-        One loss an image (B,). Zero, with a gradient of zero, for an image
+        One loss per image (B,). Zero, with a gradient of zero, for an image
         without a valid pixel.
 
     Source: PanDepth (VISAPP 2023), section 3.7, equation 1.
     """
-    pixel_loss = F.cross_entropy(logits, target, ignore_index=ignore_index, reduction='none')
+    pixel_loss = F.cross_entropy(logits, target, ignore_index=VOID_LABEL, reduction='none')
     losses = []
-    for image_loss, valid in zip(pixel_loss, target != ignore_index, strict=True):
+    for image_loss, valid in zip(pixel_loss, target != VOID_LABEL, strict=True):
         image_loss = image_loss[valid]
         # rounded, since 30 * 0.1 must not count as a little more than 3
         k = math.ceil(round(image_loss.numel() * fraction, 6))
@@ -49,25 +48,23 @@ class HardPixelCrossEntropyLoss(nn.Module):
     without a valid pixel counts as one with loss 0.
 
     Args:
-        ignore_index: Label of pixels that do not count (void, padding).
         fraction: Share of an image's valid pixels that count, in (0, 1];
             1 is the plain cross entropy.
         loss_weight: Factor of the loss.
 
+    Raises:
+        InputError: ``fraction`` is none.
+
     Source: PanDepth (VISAPP 2023), section 3.7, equation 1.
     """
 
-    def __init__(
-        self, ignore_index: int = 255, fraction: float = 0.25, loss_weight: float = 1.0
-    ) -> None:
+    def __init__(self, fraction: float = 0.25, loss_weight: float = 1.0) -> None:
         super().__init__()
-        if not 0 < fraction <= 1:
-            raise ValueError(f'fraction must be in (0, 1], not {fraction}')
-        self.ignore_index = ignore_index
+        require_fraction(fraction, 'HardPixelCrossEntropyLoss', 'fraction')
         self.fraction = fraction
         self.loss_weight = loss_weight
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Loss of logits (B, C, H, W) and int64 labels (B, H, W)."""
-        losses = hard_pixel_cross_entropy(logits, target, self.fraction, self.ignore_index)
+        losses = hard_pixel_cross_entropy(logits, target, self.fraction)
         return self.loss_weight * losses.mean()

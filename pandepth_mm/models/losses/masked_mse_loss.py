@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from pandepth_mm.errors import require_choice
 from pandepth_mm.registry import MODELS
 
 
@@ -54,13 +55,15 @@ class MaskedMSELoss(nn.Module):
         loss_weight: Factor of the loss.
         reduction: 'batch' or 'image', see :func:`masked_mse`.
 
+    Raises:
+        InputError: Another ``reduction``.
+
     Source: PanDepth (VISAPP 2023), section 3.7, equation 4.
     """
 
     def __init__(self, loss_weight: float = 1.0, reduction: str = 'batch') -> None:
         super().__init__()
-        if reduction not in ('batch', 'image'):
-            raise ValueError(f"reduction must be 'batch' or 'image', not {reduction!r}")
+        require_choice(reduction, ('batch', 'image'), 'MaskedMSELoss', 'reduction')
         self.loss_weight = loss_weight
         self.reduction = reduction
 

@@ -30,7 +30,6 @@ class TwoWayFPN(BaseModule):
         out_channels: Channels of every output map.
         norm_cfg: Config of the norm after every convolution.
         act_cfg: Config of the activation after every norm.
-        bias: Bias of the convolutions, 'auto' for none before a norm.
         init_cfg: Initialisation config.
 
     Source: PanDepth (VISAPP 2023), section 3.2; EfficientPS (IJCV 2021).
@@ -42,13 +41,12 @@ class TwoWayFPN(BaseModule):
         out_channels: int = 256,
         norm_cfg: ConfigType = dict(type='BN'),
         act_cfg: OptConfigType = dict(type='LeakyReLU', negative_slope=0.01),
-        bias: bool | str = 'auto',
         init_cfg: OptMultiConfig = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.in_channels = tuple(in_channels)
         self.out_channels = out_channels
-        layer_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg, bias=bias)
+        layer_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
 
         def laterals() -> ModuleList:
             return ModuleList(

@@ -7,6 +7,7 @@ from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from pandepth_mm.errors import InputError
 from pandepth_mm.models.semantic_heads.modules import DPC, LSFE, MC, upsample
 from pandepth_mm.registry import MODELS
 
@@ -26,7 +27,6 @@ class EfficientPSSemanticHead(BaseModule):
         channels: Channels of each of the four results.
         norm_cfg: Config of the norms.
         act_cfg: Config of the activations.
-        bias: Bias of the convolutions, 'auto' for none before a norm.
         loss: Config of the loss, called with logits (B, C, H, W) and labels
             (B, H, W); its weight is its own ``loss_weight``.
         init_cfg: Initialisation config.
@@ -41,13 +41,12 @@ class EfficientPSSemanticHead(BaseModule):
         channels: int = 128,
         norm_cfg: ConfigType = dict(type='BN'),
         act_cfg: OptConfigType = dict(type='LeakyReLU', negative_slope=0.01),
-        bias: bool | str = 'auto',
         loss: ConfigType = dict(type='pandepth_mm.HardPixelCrossEntropyLoss'),
         init_cfg: OptMultiConfig = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.num_classes = num_classes
-        layer_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg, bias=bias)
+        layer_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         # finest first: strides 4, 8, 16, 32
         self.extractors = ModuleList(
             module(in_channels, channels, layer_cfg) for module in (LSFE, LSFE, DPC, DPC)
@@ -66,7 +65,12 @@ class EfficientPSSemanticHead(BaseModule):
 
         Returns:
             Logits (B, num_classes, *out_size).
+
+        Raises:
+            InputError: There are more or fewer than four maps.
         """
+        if len(feats) != len(self.extractors):
+            raise InputError('config', f'{len(feats)} feature maps', 'four', 'model.neck')
         x4, x8, x16, x32 = (extract(x) for extract, x in zip(self.extractors, feats, strict=True))
         x16 = x16 + upsample(x32, x16.shape[-2:])
         x8 = x8 + self.corrections[1](x16, x8.shape[-2:])

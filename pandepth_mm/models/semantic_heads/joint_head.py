@@ -6,6 +6,7 @@ from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
 from mmengine.model import BaseModule, Sequential
 from torch import Tensor, nn
 
+from pandepth_mm.errors import require_count, require_positive
 from pandepth_mm.registry import MODELS
 
 
@@ -22,15 +23,15 @@ class JointHead(BaseModule):
         num_classes: Number of classes, void not counted.
         max_depth: Depth range in metres, by which the depth is divided.
         channels: Channels between the convolutions.
-        num_convs: Number of convolutions, the last one included.
-        last_kernel: Kernel size of the last convolution: 3 as in the paper's
-            text, 1 as in the authors' code and Table 2.
+        num_convs: Number of 3x3 convolutions, the last one included.
         norm_cfg: Config of the norms.
         act_cfg: Config of the activations.
-        bias: Bias of the convolutions, 'auto' for none before a norm.
         loss: Config of the loss, called with logits (B, C, H, W) and labels
             (B, H, W); its weight is its own ``loss_weight``.
         init_cfg: Initialisation config.
+
+    Raises:
+        InputError: ``num_convs`` or ``max_depth`` is not above 0.
 
     Source: PanDepth (VISAPP 2023), section 3.6.
     """
@@ -41,19 +42,14 @@ class JointHead(BaseModule):
         max_depth: float,
         channels: int = 256,
         num_convs: int = 4,
-        last_kernel: int = 3,
         norm_cfg: ConfigType = dict(type='BN'),
         act_cfg: OptConfigType = dict(type='LeakyReLU', negative_slope=0.01),
-        bias: bool | str = 'auto',
         loss: ConfigType = dict(type='pandepth_mm.HardPixelCrossEntropyLoss'),
         init_cfg: OptMultiConfig = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        if num_convs < 1 or last_kernel % 2 == 0 or max_depth <= 0:
-            raise ValueError(
-                f'num_convs {num_convs} must be at least 1, last_kernel '
-                f'{last_kernel} odd, max_depth {max_depth} positive'
-            )
+        require_count(num_convs, 'joint_head', 'num_convs')
+        require_positive(max_depth, 'joint_head', 'max_depth', 'meters')
         self.num_classes = num_classes
         self.max_depth = max_depth
         layers = [
@@ -64,18 +60,11 @@ class JointHead(BaseModule):
                 padding=1,
                 norm_cfg=norm_cfg,
                 act_cfg=act_cfg,
-                bias=bias,
             )
             for i in range(num_convs - 1)
         ]
-        layers.append(
-            nn.Conv2d(
-                channels if layers else num_classes + 1,
-                num_classes,
-                last_kernel,
-                padding=last_kernel // 2,
-            )
-        )
+        last = channels if layers else num_classes + 1
+        layers.append(nn.Conv2d(last, num_classes, 3, padding=1))
         self.convs = Sequential(*layers)
         self.loss = MODELS.build(loss)
 

@@ -15,7 +15,7 @@ class LSFE(Sequential):
     Args:
         in_channels: Channels of the input (B, in_channels, H, W).
         out_channels: Channels of the output (B, out_channels, H, W).
-        layer_cfg: ``norm_cfg``, ``act_cfg`` and ``bias`` of the layers.
+        layer_cfg: ``norm_cfg`` and ``act_cfg`` of the layers.
 
     Source: EfficientPS (IJCV 2021), semantic head.
     """
@@ -38,7 +38,7 @@ class DPC(BaseModule):
         in_channels: Channels of the input (B, in_channels, H, W), and of
             each of the five convolutions.
         out_channels: Channels of the output (B, out_channels, H, W).
-        layer_cfg: ``norm_cfg``, ``act_cfg`` and ``bias`` of the layers.
+        layer_cfg: ``norm_cfg`` and ``act_cfg`` of the layers.
 
     Source: EfficientPS (IJCV 2021), semantic head; Chen et al., Searching
     for efficient multi-scale architectures (NeurIPS 2018).
@@ -75,7 +75,7 @@ class MC(BaseModule):
 
     Args:
         channels: Channels of input and output.
-        layer_cfg: ``norm_cfg``, ``act_cfg`` and ``bias`` of the layers.
+        layer_cfg: ``norm_cfg`` and ``act_cfg`` of the layers.
 
     Source: EfficientPS (IJCV 2021), semantic head.
     """

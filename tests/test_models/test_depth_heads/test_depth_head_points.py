@@ -54,6 +54,10 @@ def batch(size, number=2, density=0.1, seed=0):
     )
 
 
+def complete(head, img, sparse, cam, logits):
+    return head(img, None, head.prepare(sparse, cam), logits)
+
+
 def measured_points(sparse, cam):
     """Pixels (image, row, column) and float64 points, in raster order."""
     pixels = (sparse[:, 0] > 0).nonzero().tolist()
@@ -108,7 +112,7 @@ def test_equals_recomposition():
     torch.nn.init.normal_(head.predict_depth.weight, std=0.005)
     inputs = batch((9, 14))
     with torch.no_grad():
-        found, expected = head(*inputs), plain_head(head, *inputs)
+        found, expected = complete(head, *inputs), plain_head(head, *inputs)
     # the clamp at the ends of the range hides nothing
     assert expected.min() > 0.01 and expected.max() < 80
     assert expected.std() > 3
@@ -147,7 +151,7 @@ def test_gathered_features_belong_to_their_points(stride):
     img, sparse, cam, logits = batch((15, 24))
     sparse[1, 0] *= torch.rand(15, 24) < 0.5
     with torch.no_grad():
-        head(img, sparse, cam, logits)
+        complete(head, img, sparse, cam, logits)
     pixels, _ = measured_points(sparse, cam)
     assert len(spy.calls) == 2 and len(pixels) > 40
     for feats, points, _ in spy.calls:
@@ -174,7 +178,7 @@ def test_gathered_neighbors_are_nearest_in_space(stride):
     sparse[1] = 0
     sparse[1, 0, 3, 5], sparse[1, 0, 3, 6] = 20.0, 30.0  # fewer than k others
     with torch.no_grad():
-        head(img, sparse, cam, logits)
+        complete(head, img, sparse, cam, logits)
     pixels, points = measured_points(sparse, cam)
     expected = nearest_points(pixels, points, 4)
     assert (expected == -1).sum() == 6 and len(pixels) > 15
@@ -199,7 +203,7 @@ def test_neighbors_on_a_surface_are_few_pixels_away():
     head = build(k=3, num_blocks=1)
     spy = Spy(head)
     with torch.no_grad():
-        head(torch.zeros(1, 3, *size), sparse, camera(1, *size), torch.zeros(1, 3, *size))
+        complete(head, torch.zeros(1, 3, *size), sparse, camera(1, *size), torch.zeros(1, 3, *size))
     feats, _, neighbors = spy.calls[0]
     places = feats[:, 1:3]
     away = (places[neighbors] - places[:, None]).norm(dim=-1)

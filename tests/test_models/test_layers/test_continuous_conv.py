@@ -4,14 +4,14 @@ import pytest
 import torch
 from plain_layers import continuous_conv, randomize_norms
 
-from pandepth_mm.geometry.camera import knn
 from pandepth_mm.models.layers import ContinuousConv
+from pandepth_mm.models.layers.point_graph import knn
 
 
 def make(num=40, k=3, in_channels=6, out_channels=5, seed=0, **kwargs):
     """A float64 layer with random weights, features, points, neighbours."""
     torch.manual_seed(seed)
-    conv = ContinuousConv(in_channels, out_channels, k=k, **kwargs).double()
+    conv = ContinuousConv(in_channels, out_channels, **kwargs).double()
     randomize_norms(conv)
     feats = torch.randn(num, in_channels, dtype=torch.float64)
     points = torch.randn(num, 3, dtype=torch.float64) * 5
@@ -21,7 +21,7 @@ def make(num=40, k=3, in_channels=6, out_channels=5, seed=0, **kwargs):
 @pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize('norm_cfg', [dict(type='BN'), None])
 def test_equals_the_loop(training, norm_cfg):
-    conv, feats, points, neighbors = make(norm_cfg=norm_cfg, offset_scale=2.5)
+    conv, feats, points, neighbors = make(norm_cfg=norm_cfg)
     neighbors[3, 2] = -1
     neighbors[7] = -1
     conv.train(training)
@@ -36,21 +36,6 @@ def test_float32_equals_the_loop():
     expected = continuous_conv(conv, feats, points, neighbors)
     found = conv.float()(feats.float(), points.float(), neighbors)
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
-
-
-def test_joint_mlp_equals_the_loop():
-    """The option that Table 2 needs, missing neighbours included."""
-    conv, feats, points, neighbors = make(
-        num=20, in_channels=4, out_channels=4, joint_neighbors=True, linear=False
-    )
-    neighbors[2, 1:] = -1
-    with torch.no_grad():
-        torch.testing.assert_close(
-            conv.eval()(feats, points, neighbors),
-            continuous_conv(conv, feats, points, neighbors),
-            rtol=1e-10,
-            atol=1e-10,
-        )
 
 
 def test_order_of_neighbors_does_not_matter():
@@ -125,42 +110,3 @@ def test_gradient_reaches_the_neighbors_features_only():
     conv(feats, points, neighbors)[5].sum().backward()
     touched = feats.grad.abs().sum(1).nonzero().flatten().tolist()
     assert sorted(neighbors[5].tolist()) == touched
-
-
-def test_joint_mlp_parameters_and_missing_neighbors():
-    channels, k = 8, 3
-    conv, feats, points, neighbors = make(
-        in_channels=channels,
-        out_channels=channels,
-        joint_neighbors=True,
-        linear=False,
-        norm_cfg=None,
-    )
-    count = sum(p.numel() for p in conv.parameters())
-    hidden = channels // 2 * k
-    assert count == (3 * k * hidden + hidden) + (hidden * channels * k + channels * k)
-    expected = conv(feats, points, neighbors)
-    order = [1, 2, 0]
-    assert not torch.allclose(conv(feats, points, neighbors[:, order]), expected)
-    # a neighbour that is missing adds nothing, whatever the features
-    neighbors[:, 1:] = -1
-    out = conv(feats, points, neighbors)
-    offsets = torch.zeros(len(points), 3 * k, dtype=torch.float64)
-    offsets[:, :3] = points - points[neighbors[:, 0]]
-    weights = conv.mlp(offsets)[:, :channels]
-    expected = conv.activate(weights * feats[neighbors[:, 0]])
-    torch.testing.assert_close(out, expected)
-    with pytest.raises(ValueError, match='3 neighbours'):
-        conv(feats, points, neighbors[:, :2])
-
-
-@pytest.mark.parametrize(
-    'kwargs, match',
-    [
-        (dict(in_channels=4, out_channels=5, linear=False), 'channels'),
-        (dict(in_channels=4, out_channels=4, offset_scale=0.0), 'offset_scale'),
-    ],
-)
-def test_bad_arguments(kwargs, match):
-    with pytest.raises(ValueError, match=match):
-        ContinuousConv(**kwargs)

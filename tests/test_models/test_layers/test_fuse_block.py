@@ -5,8 +5,8 @@ import torch
 from plain_layers import fuse_block, randomize_norms
 from torch import nn
 
-from pandepth_mm.geometry.camera import PointGraph, build_point_graph
 from pandepth_mm.models.layers import FuseBlock, gather_points, scatter_points
+from pandepth_mm.models.layers.point_graph import PointGraph, build_point_graph
 
 CAM = torch.tensor([[40.0, 0.0, 15.0], [0.0, 40.0, 7.0], [0.0, 0.0, 1.0]])
 
@@ -76,7 +76,7 @@ def test_hand_placed_neighbor():
     # raster order: (2, 3), (2, 4), (2, 20), (14, 3)
     assert graph.knn_indices.flatten().tolist() == [3, 2, 1, 0]
     torch.manual_seed(0)
-    block = FuseBlock(4, 4, k=1).eval()
+    block = FuseBlock(4, 4).eval()
     conv = block.point_convs[0]
     x = torch.randn(1, 4, 15, 31)
     changed = x.clone()
@@ -95,10 +95,12 @@ def test_features_travel_along_hand_placed_neighbors():
     graph = graph_of(depth, k=1)
     # raster order: 10 m, 60 m, 12 m, 13 m
     assert graph.knn_indices.flatten().tolist() == [2, 3, 3, 2]
-    block = FuseBlock(4, 4, k=1, linear=False, norm_cfg=None, act_cfg=None)
+    block = FuseBlock(4, 4, norm_cfg=None, act_cfg=None)
     for conv in block.point_convs:
         nn.init.zeros_(conv.mlp[2].weight)
         nn.init.ones_(conv.mlp[2].bias)
+        nn.init.eye_(conv.linear.weight)
+        nn.init.zeros_(conv.linear.bias)
     x = torch.randn(1, 4, 15, 31)
     expected = torch.zeros_like(x)
     expected[..., 7, 14] = x[..., 8, 15]  # 10 m -> 12 m -> 13 m
@@ -152,10 +154,9 @@ def test_scatter_averages_the_points_of_a_cell():
 
 
 @pytest.mark.parametrize('size', [(15, 31), (16, 32), (7, 13), (1, 1)])
-@pytest.mark.parametrize('mode', ['nearest', 'bilinear'])
-def test_shapes(size, mode):
+def test_shapes(size):
     depth = sparse_depth(2, *size, density=0.5)
-    block = FuseBlock(6, 8, upsample_mode=mode).eval()
+    block = FuseBlock(6, 8).eval()
     out = block(torch.randn(2, 6, *size), graph_of(depth))
     assert out.shape == (2, 8, *size)
 
@@ -196,24 +197,3 @@ def test_without_points_all_parameters_have_gradients():
     for name, param in block.named_parameters():
         assert param.grad is not None, name
         assert param.grad.isfinite().all(), name
-
-
-def test_parameters_of_the_joint_option():
-    """Facts, section 2: 91 392 and 59 376 in the authors' blocks.
-
-    Theirs have a bias in each of seven convolutions (three separable ones
-    and one plain), which ours leave to the norm.
-    """
-
-    def count(in_channels):
-        block = FuseBlock(in_channels, 64, k=3, joint_neighbors=True, linear=False)
-        norms = sum(p.numel() for conv in block.point_convs for p in conv.norm.parameters())
-        return sum(p.numel() for p in block.parameters()) - norms
-
-    assert count(64) == 91_392 - (6 * 64 + 64)
-    assert count(48) == 59_376 - (6 * 48 + 64)
-
-
-def test_bad_upsample_mode():
-    with pytest.raises(ValueError, match='upsample_mode'):
-        FuseBlock(4, 4, upsample_mode='cubic')

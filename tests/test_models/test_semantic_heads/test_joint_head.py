@@ -3,6 +3,7 @@ import torch
 from plain_layers import conv_norm_act, randomize_norms
 from torch.nn import functional as F
 
+from pandepth_mm.errors import InputError
 from pandepth_mm.models.losses import HardPixelCrossEntropyLoss
 from pandepth_mm.models.semantic_heads import JointHead
 
@@ -17,9 +18,8 @@ def random_inputs(size=(9, 13), batch=2):
     return torch.randn(batch, 5, *size), 80 * torch.rand(batch, 1, *size)
 
 
-@pytest.mark.parametrize('last_kernel', [1, 3])
-def test_equals_recomposition(last_kernel):
-    head = head_of(last_kernel=last_kernel).double().eval()
+def test_equals_recomposition():
+    head = head_of().double().eval()
     randomize_norms(head)
     logits, depth = (x.double() for x in random_inputs())
     x = torch.cat([logits, depth / 80], 1)
@@ -27,7 +27,7 @@ def test_equals_recomposition(last_kernel):
         assert module.conv.kernel_size == (3, 3)
         x = conv_norm_act(module, x)
     last = head.convs[3]
-    expected = F.conv2d(x, last.weight, last.bias, padding=last_kernel // 2)
+    expected = F.conv2d(x, last.weight, last.bias, padding=1)
     out = head(logits, depth)
     assert out.shape == logits.shape
     assert torch.allclose(out, expected, rtol=0, atol=1e-10)
@@ -88,18 +88,14 @@ def test_loss_weight():
 
 
 def test_number_of_parameters():
-    def count(num_classes, **kwargs):
-        head = JointHead(num_classes, 80.0, **kwargs)
-        return sum(p.numel() for p in head.parameters())
-
-    # Table 2: 1.2 M with a last 1x1. The authors' 1,222,701 has a norm of
-    # 2 * 15 parameters on the logits; with four 3x3 it is 1,253,421
-    assert count(15, last_kernel=1, bias=True) == 1222701 - 30
-    assert count(15, bias=True) == 1253421 - 30
-    assert count(14) == 1248014
+    # Table 2: 1.2 M with a last 1x1, biases before the norms, and a norm of
+    # 2 * 15 parameters on the logits
+    head = JointHead(15, 80.0)
+    found = sum(p.numel() for p in head.parameters())
+    assert found == 1222701 - 30 - 3 * 256 + 8 * 256 * 15
 
 
-@pytest.mark.parametrize('kwargs', [dict(num_convs=0), dict(last_kernel=2), dict(max_depth=0.0)])
+@pytest.mark.parametrize('kwargs', [dict(num_convs=0), dict(max_depth=0.0)])
 def test_bad_arguments(kwargs):
-    with pytest.raises(ValueError, match='must be'):
+    with pytest.raises(InputError, match=f'joint_head: {next(iter(kwargs))}'):
         head_of(**kwargs)
