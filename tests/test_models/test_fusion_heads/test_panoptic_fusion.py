@@ -336,6 +336,50 @@ def test_overlap_pruning():
     assert (pan[:, 10:] == 2).all()
 
 
+def over_columns(*spans):
+    """Instances over all rows of these columns, by falling score.
+
+    The lower the score the higher the mask's logits, so that each one shows
+    where it is kept at all.
+    """
+    return [
+        one([x0, 0.0, x1, 10.0], label=i, score=0.9 - i / 10, value=3.0 + 3 * i)
+        for i, (x0, x1) in enumerate(spans)
+    ]
+
+
+def shown(instances):
+    """Ids of the instances in the fused map."""
+    panoptic = fuse_panoptic(torch.zeros(4, 10, 30), *stack(*instances), num_things=3)
+    return panoptic[panoptic >= 1000].unique().tolist()
+
+
+@pytest.mark.parametrize(
+    'third, kept',
+    [
+        ((0.0, 10.0), False),  # as wide as the first
+        ((10.0, 20.0), False),  # as wide as the second
+        ((7.0, 13.0), False),  # half of it under each, all of it under both
+        ((16.0, 26.0), True),  # 4 of 10 columns under the second
+    ],
+)
+def test_overlap_counts_all_masks_kept_before(third, kept):
+    found = shown(over_columns((0.0, 10.0), (10.0, 20.0), third))
+    assert found == [1000, 2001, 3002][: 2 + kept]
+
+
+def test_a_box_clears_nothing_that_it_does_not_cover():
+    """The second's box lies over the first, its mask beside it."""
+    instances = over_columns((0.0, 10.0), (0.0, 20.0), (0.0, 10.0))
+    instances[1][3][:, :, :14] = -6.0
+    assert shown(instances) == [1000, 2001]
+
+
+def test_a_pruned_mask_takes_no_place():
+    """The third lies under the second alone, which is dropped itself."""
+    assert shown(over_columns((0.0, 10.0), (2.0, 14.0), (10.0, 14.0))) == [1000, 2002]
+
+
 def test_equal_scores_keep_their_order():
     a = one([0.0, 0.0, 10.0, 10.0], label=0, score=0.75)
     b = one([0.0, 0.0, 10.0, 10.0], label=1, score=0.75)
