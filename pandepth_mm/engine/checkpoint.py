@@ -162,7 +162,9 @@ def read_checkpoint(path: PathLike, trust: bool = False, map_location: str = 'cp
         if local.endswith(SAFETENSORS):
             checkpoint = _read_safetensors(local)
         else:
-            with torch.serialization.safe_globals(_safe_globals()):
+            # those that are there already would be gone afterwards
+            names = set(_safe_globals()).difference(torch.serialization.get_safe_globals())
+            with torch.serialization.safe_globals(list(names)):
                 checkpoint = torch.load(local, map_location=map_location, weights_only=not trust)
     except Exception as e:  # a broken file can fail in any way
         refusal = _refusal(filename, local, e)

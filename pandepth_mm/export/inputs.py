@@ -25,8 +25,8 @@ def export_inputs(
     """Make the inputs of an exported model of the dense path.
 
     Points are padded to ``num_points`` rows of pixel -1, which contribute
-    nothing. Where there are more, as many are drawn without replacement; the
-    same frame and seed give the same draw. The others leave the 3-D branch
+    nothing. Where there are more, as many are sampled without replacement; the
+    same frame and seed give the same sample. The others leave the 3-D branch
     alone: they stay in ``sparse_depth`` and in ``fill``.
 
     Args:
@@ -40,7 +40,7 @@ def export_inputs(
         max_depth: Depth range of the model, metres.
         residual: 'nearest' for a model that corrects the nearest
             measurement, else None.
-        seed: Of the draw where there are more than N points.
+        seed: Of the sampling where there are more than N points.
 
     Returns:
         Arrays by name: ``img`` float32 (1, 3, H, W); ``sparse_depth``

@@ -18,7 +18,7 @@ def random_frame(size: tuple[int, int], max_depth: float, num_points: int, seed:
         size: (width, height), pixels.
         max_depth: Depth range, metres.
         num_points: Number of measured pixels.
-        seed: Of the draw.
+        seed: Of the sampling.
 
     Returns:
         Image uint8 (H, W, 3), RGB; sparse depth float32 (H, W), metres, 0 =

@@ -82,8 +82,9 @@ def test_what_mmengine_saves_comes_back(tmp_path):
     assert restored.statistics('max') == 4.0
     restored.update(7.0)
     assert restored.current() == 7.0
-    # and it can be saved and loaded once more
+    # and it can be saved and loaded once more, also by torch itself
     torch.save(dict(b=restored), tmp_path / 'b.pth')
+    assert torch.load(tmp_path / 'b.pth')['b'].current() == 7.0
     assert load(tmp_path / 'b.pth')['b'].current() == 7.0
 
 

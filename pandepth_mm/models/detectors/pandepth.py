@@ -73,7 +73,7 @@ class PanDepth(BaseDetector):
         train_cfg: ``rpn``, ``rpn_proposal`` and ``rcnn``, as mmdet has them.
         test_cfg: ``rpn`` and ``rcnn``, as mmdet has them.
         data_preprocessor: Config of the data preprocessor.
-        init_cfg: Initialisation config.
+        init_cfg: Initialization config.
 
     Raises:
         InputError: A branch lacks one that it needs, no branch is left, a
