@@ -336,6 +336,7 @@ def record(folder, instances, size=INPUT):
         img_path=str(folder / 'image.png'),
         seg_map_path=str(folder / 'panoptic.png'),
         segments_info=segments,
+        num_classes=14,
         height=size[0],
         width=size[1],
         img_id=0,

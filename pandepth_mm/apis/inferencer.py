@@ -20,7 +20,7 @@ from pandepth_mm.apis.result import PanDepthResult, make_result
 from pandepth_mm.datasets.transforms.resize_panoptic_depth import DEPTH_RESIZES
 from pandepth_mm.engine.model_zoo import DEFAULT_MODEL, dataset_of_test
 from pandepth_mm.errors import InputError, require_choice, require_count, require_positive
-from pandepth_mm.fileio import KITTI_DEPTH_SCALE, PathLike
+from pandepth_mm.fileio import KITTI_DEPTH_SCALE, PathLike, is_path
 from pandepth_mm.models.detectors import PanDepth
 from pandepth_mm.registry import TRANSFORMS, set_default_scope, type_name
 from pandepth_mm.structures.frame_maps import predicted_maps
@@ -40,8 +40,9 @@ class PanDepthInferencer:
     :meth:`from_config` build one.
 
     Args:
-        model: A model of :func:`pandepth_mm.apis.init_model`. By default the
-            demo's model, with the weights that come along.
+        model: A model of :func:`pandepth_mm.apis.init_model`, or what
+            :meth:`from_pretrained` takes. By default the demo's model, with
+            the weights that come along.
         device: 'cpu', 'cuda', 'cuda:1', ... By default the GPU where there
             is one. The model is moved there.
         precision: 'fp32', or 'bf16' or 'fp16' for the dense branches on a
@@ -72,7 +73,7 @@ class PanDepthInferencer:
 
     def __init__(
         self,
-        model: PanDepth | None = None,
+        model: PanDepth | PathLike | None = None,
         device: str | None = None,
         precision: str = 'fp32',
         depth_resize: str = 'rasterize',
@@ -83,14 +84,11 @@ class PanDepthInferencer:
         self.device = _check_device(device or get_device(), precision)
         self.precision = precision
         self.show_progress = show_progress
-        if model is None:
-            model = init_model()
+        if model is None or is_path(model):
+            model = init_model(None, model)
         if not isinstance(model, PanDepth) or not hasattr(model, 'cfg'):
             raise InputError(
-                'model',
-                repr(model) if isinstance(model, PathLike) else type(model).__name__,
-                'a model of init_model; PanDepthInferencer.from_pretrained takes a name, '
-                'a file or an address',
+                'model', type(model).__name__, 'a model of init_model, a name, a file or an address'
             )
         self.pipeline = _make_pipeline(model.cfg, depth_resize)
         self.model = model.to(self.device).eval()

@@ -8,7 +8,7 @@ from types import ModuleType
 
 from pandepth_mm import converters
 from pandepth_mm.cli.shared import cli_main, summary_of
-from pandepth_mm.errors import InputError, require_choice
+from pandepth_mm.errors import InputError
 
 _USAGE = """usage: {prog} NAME DATA_ROOT --out OUT ...
 
@@ -17,7 +17,7 @@ Convert a data set to the annotations that pandepth_mm reads;
 
 {names}
 
-or the dotted path of a module with a converter, such as my_package.my_converter."""
+or a module with a converter that Python finds, such as my_package.my_converter."""
 
 
 def converter_names() -> list[str]:
@@ -29,21 +29,19 @@ def load_converter(name: str) -> ModuleType:
     """Import the module of a converter.
 
     Args:
-        name: One that comes along, or a dotted path.
+        name: One that comes along, or a module.
 
     Raises:
         InputError: No such module, or one without ``main``.
     """
-    path = name
-    if '.' not in name:
-        require_choice(name, converter_names(), 'NAME')
-        path = f'{converters.__name__}.{name}'
+    path = f'{converters.__name__}.{name}' if name in converter_names() else name
     try:
         module = importlib.import_module(path)
     except ModuleNotFoundError as e:
         if not e.name or not f'{path}.'.startswith(f'{e.name}.'):
             raise  # it is there, and lacks something
-        raise InputError('NAME', f'{name}: {e}', 'a module that Python finds') from None
+        expected = f'one of {converter_names()}, or a module that Python finds'
+        raise InputError('NAME', f'{name}: {e}', expected) from None
     if not hasattr(module, 'main'):
         raise InputError('NAME', f'{name} without main', 'main(argv), as Converter has it')
     return module

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 
 from pandepth_mm.cli.shared import summary_of
-from pandepth_mm.version import check_stack
 
 # name -> module of pandepth_mm.cli
 COMMANDS = dict(
@@ -39,7 +38,7 @@ def run(name: str, argv: Sequence[str] | None = None) -> int | None:
     """
     if name != 'convert':  # which does without the OpenMMLab packages
         try:
-            check_stack()
+            importlib.import_module('pandepth_mm.registry')
         except ImportError as e:
             sys.exit(f'error: {e}')
     return importlib.import_module(f'pandepth_mm.cli.{COMMANDS[name]}').main(argv)

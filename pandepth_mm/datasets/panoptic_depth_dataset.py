@@ -45,9 +45,6 @@ class PanopticDepthDataset(BaseDataset):
         source_root: Root of the RGB images and the dense depth; overrides
             the ``info.data_root`` of the JSON when the data has moved. With
             neither, ``data_root``.
-        instances_ann_file: COCO instances JSON for the metrics, relative to
-            ``data_root``; by default ``ann_file`` with 'panoptic_' replaced
-            by 'instances_' in its name.
         data_prefix: ``seg``: folder of the panoptic PNGs.
         filter_cfg: For training, ``filter_empty_gt`` (drop frames without
             things, default False) and ``min_size`` (pixels).
@@ -66,7 +63,6 @@ class PanopticDepthDataset(BaseDataset):
         img_scale: tuple[int, int] | None = None,
         depth_scale: float = 256.0,
         source_root: str | None = None,
-        instances_ann_file: str | None = None,
         data_prefix: dict | None = None,
         filter_cfg: dict | None = None,
         **kwargs: Any,
@@ -96,14 +92,7 @@ class PanopticDepthDataset(BaseDataset):
             filter_cfg=filter_cfg,
             **kwargs,
         )
-        if instances_ann_file is None:
-            folder, name = os.path.split(self.ann_file)
-            instances_ann_file = os.path.join(folder, name.replace('panoptic_', 'instances_'))
-        else:
-            instances_ann_file = os.path.join(data_root, instances_ann_file)
-        self._metainfo.update(
-            panoptic_ann_file=self.ann_file, instances_ann_file=instances_ann_file
-        )
+        self._metainfo['panoptic_ann_file'] = self.ann_file
 
     @classmethod
     def _complete_metainfo(cls, metainfo: dict | None) -> dict:

@@ -356,10 +356,17 @@ def test_bad_model(name, tmp_path, capsys):
     assert 'this ran' not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('name', [DEFAULT_MODEL, 'no.pth', IMAGE, torch.nn.Linear(1, 1)])
-def test_model_that_is_none(name):
-    with pytest.raises(InputError, match='model: found .*init_model; .*from_pretrained takes'):
-        PanDepthInferencer(name)
+@pytest.mark.parametrize(
+    'model, message',
+    [
+        ('no.pth', 'no.pth: found no such file'),
+        (torch.nn.Linear(1, 1), 'model: found Linear; expected a model of init_model'),
+        (IMAGE, 'image.jpg: found'),
+    ],
+)
+def test_model_that_is_none(model, message):
+    with pytest.raises(InputError, match=message):
+        PanDepthInferencer(model)
 
 
 def test_weights_of_no_name():

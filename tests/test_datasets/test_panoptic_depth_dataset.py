@@ -74,9 +74,6 @@ def test_metainfo_carries_what_metrics_need(root):
     assert meta['thing_classes'] + meta['stuff_classes'] == CLASSES
     assert meta['palette'] == default_palette(CLASSES)
     assert meta['panoptic_ann_file'] == str(root / 'annotations/panoptic_train.json')
-    assert meta['instances_ann_file'] == str(root / 'annotations/instances_train.json')
-    other = build(root, instances_ann_file='other.json').metainfo
-    assert other['instances_ann_file'] == str(root / 'other.json')
 
 
 def test_tiny_dataset_is_consistent(root):
