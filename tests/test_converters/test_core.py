@@ -6,8 +6,8 @@ import signal
 import cv2
 import numpy as np
 import pytest
-from examples import toy_converter
-from examples.toy_converter import ToyConverter
+import toy_converter
+from toy_converter import ToyConverter
 from vkitti2_frames import load, tree
 
 from pandepth_mm.cli.main import run
@@ -155,13 +155,13 @@ def test_interrupt(root, tmp_path, capsys, monkeypatch):
 def test_command(root, tmp_path, capsys):
     """``pandepth-convert`` finds converters of other packages by their path."""
     args = [str(root), '--out', str(tmp_path / 'out'), '--workers', '1', '--density', '0.2']
-    assert run('convert', ['examples.toy_converter', *args]) == 0
+    assert run('convert', ['toy_converter', *args]) == 0
     assert 'train 4, val 1 (0 done before)' in capsys.readouterr().out
     assert load(tmp_path / 'out')['info']['density'] == 0.2
     for name, message in (
-        ('toy', "NAME: found 'toy'; expected one of ['vkitti2']"),
-        ('examples.nothing', "No module named 'examples.nothing'"),
-        ('examples.toy_converter.no', "No module named 'examples.toy_converter.no'"),
+        ('toy', "NAME: found toy: No module named 'toy'; expected one of ['vkitti2'], or a module"),
+        ('nowhere.nothing', "No module named 'nowhere'"),
+        ('toy_converter.no', "No module named 'toy_converter.no'"),
         ('pandepth_mm.errors', 'found pandepth_mm.errors without main'),
     ):
         with pytest.raises(SystemExit) as error:

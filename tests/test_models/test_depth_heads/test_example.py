@@ -1,4 +1,4 @@
-"""The example of a depth head outside of the package: tests/examples."""
+"""The example of a depth head outside of the package: docs/extend.md."""
 
 import subprocess
 import sys
@@ -13,15 +13,16 @@ from pandepth_mm.errors import InputError
 from pandepth_mm.export.dense_path import DensePath
 from pandepth_mm.models.build import build_pandepth
 
-EXAMPLES = Path(__file__).parents[2] / 'examples'
-CONFIG = EXAMPLES / 'toy_depth_head_config.py'
+
+@pytest.fixture
+def config(extension):
+    return extension / 'toy_depth_head_config.py'
 
 
 @pytest.fixture
-def model(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES))
+def model(config):
     torch.manual_seed(0)
-    return build_pandepth(Config.fromfile(CONFIG), str(CONFIG))
+    return build_pandepth(Config.fromfile(config), str(config))
 
 
 def test_trains_a_step_and_predicts(model):
@@ -47,14 +48,13 @@ def test_prepared_depth_is_in_range(model):
     assert prepared.dtype == torch.float32 and not prepared.requires_grad
 
 
-def test_a_head_that_reads_no_logits_does_not_train_them(monkeypatch):
+def test_a_head_that_reads_no_logits_does_not_train_them(config):
     """The depth loss is then none for the semantic head, nor the joint one."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    cfg = Config.fromfile(CONFIG)
+    cfg = Config.fromfile(config)
     cfg.model.update(joint_head=None, panoptic_fusion=None)
     cfg.model.semantic_head.loss.loss_weight = 0.0
     with pytest.raises(InputError, match='model.semantic_head.loss.loss_weight'):
-        build_pandepth(cfg, str(CONFIG))
+        build_pandepth(cfg, str(config))
 
 
 def test_export_knows_its_own_head_alone(model):
@@ -62,11 +62,11 @@ def test_export_knows_its_own_head_alone(model):
         DensePath(model)
 
 
-def test_command_line_finds_it():
+def test_command_line_finds_it(config, extension):
     """As with any config: the module need only be on the path."""
-    root = EXAMPLES.parents[1]
+    root = Path(__file__).parents[3]
     tool = root / 'tools' / 'analysis_tools' / 'table2.py'
-    code = f'import sys; sys.path.insert(0, {str(EXAMPLES)!r}); sys.argv[1:] = [{str(CONFIG)!r}]\n'
+    code = f'import sys; sys.path.insert(0, {str(extension)!r}); sys.argv[1:] = [{str(config)!r}]\n'
     code += f"import runpy; runpy.run_path({str(tool)!r}, run_name='__main__')"
     out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
