@@ -4,10 +4,9 @@ r"""Make ``demo/frame``: one rendered frame with a LiDAR and a calibration.
         --size 1242x375 --seed 0 --scenes Scene02 --variations clone
     python demo/make_frame.py data/demo_raw demo/frame
 
-A scene that the demo's model never saw. The LiDAR has 64 beams from -22.5 to
-22.5 degrees, 2045 directions a turn, and sees what the camera sees; its frame
-is x forward, y left, z up, its origin 0.27 m behind and 0.08 m above the
-camera.
+A scene that the demo's model never saw. The LiDAR has 64 beams from -22.5 to 22.5 degrees, 2045
+directions a turn, and sees what the camera sees; its frame is x forward, y left, z up, its origin
+0.27 m behind and 0.08 m above the camera.
 """
 
 import argparse

@@ -10,9 +10,8 @@ from typing import Any
 class InputError(ValueError):
     """Bad input from the user: a file, a field of it, a flag or a config key.
 
-    The message names the file, the field, what was found and what was
-    expected. The command line tools print it without a traceback and exit
-    with code 2.
+    The message names the file, the field, what was found and what was expected. The command line
+    tools print it without a traceback and exit with code 2.
 
     Args:
         source: File, folder, flag or config key that is wrong.
@@ -42,8 +41,7 @@ def require_file(path: Any, what: str, field: str = '') -> None:
     Args:
         path: File, or what the user gave for one.
         what: What the file should be, 'a checkpoint', for the message.
-        field: Flag or key that names the path; with it the message leads with
-            it.
+        field: Flag or key that names the path; with it the message leads with it.
 
     Raises:
         InputError: No such file, or a folder.

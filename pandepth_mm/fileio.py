@@ -1,8 +1,8 @@
 """Reading and writing the files of the data contract.
 
-Depth maps are 16-bit PNG with a scale (units per metre): 256 for KITTI depth
-completion (0 = no measurement), 100 for Virtual KITTI 2 (65535 = sky or out
-of range). Panoptic maps are RGB PNG, id = R + 256 G + 65536 B, 0 = void.
+Depth maps are 16-bit PNG with a scale (units per metre): 256 for KITTI depth completion (0 = no
+measurement), 100 for Virtual KITTI 2 (65535 = sky or out of range). Panoptic maps are RGB PNG, id =
+R + 256 G + 65536 B, 0 = void.
 """
 
 import contextlib
@@ -29,12 +29,11 @@ POINT_SUFFIXES = ('.bin', '.npy')
 def atomic_path(path: PathLike) -> Iterator[str]:
     """Yield a temporary name beside ``path``; rename onto it on success.
 
-    The temporary name keeps the suffix, since image writers choose the
-    format by it. Nothing stays behind if the body raises.
+    The temporary name keeps the suffix, since image writers choose the format by it. Nothing stays
+    behind if the body raises.
 
     Raises:
-        InputError: ``path`` is a folder, or its folder cannot be made or
-            written to.
+        InputError: ``path`` is a folder, or its folder cannot be made or written to.
         OSError: The disk is full.
     """
     path = Path(path)
@@ -120,16 +119,14 @@ def read_depth_png(
         path: The PNG.
         scale: Units per metre (256 KITTI, 100 Virtual KITTI 2).
         shape: Expected (height, width), if known.
-        invalid: Raw value that means "no measurement" beside 0
-            (65535 in Virtual KITTI 2).
+        invalid: Raw value that means "no measurement" beside 0 (65535 in Virtual KITTI 2).
 
     Returns:
-        Depth along the camera's z axis, float32 (H, W), metres; 0 = no
-        measurement.
+        Depth along the camera's z axis, float32 (H, W), metres; 0 = no measurement.
 
     Raises:
-        InputError: Missing, undecodable, not 16-bit single channel, of
-            another size, or a scale that is not positive.
+        InputError: Missing, undecodable, not 16-bit single channel, of another size, or a scale
+            that is not positive.
     """
     if not scale > 0:
         raise InputError(path, f'depth scale {scale}', 'a scale > 0', 'scale (units per metre)')
@@ -158,8 +155,7 @@ def write_depth_png(path: PathLike, depth: np.ndarray, scale: float = KITTI_DEPT
         scale: Units per metre.
 
     Raises:
-        InputError: A depth that is negative, not finite or beyond the range
-            of 16 bits.
+        InputError: A depth that is negative, not finite or beyond the range of 16 bits.
     """
     raw = np.rint(depth.astype(np.float64) * scale)
     if not np.isfinite(raw).all() or raw.min() < 0 or raw.max() > DEPTH_PNG_MAX:
@@ -187,8 +183,8 @@ def read_depth_map(path: PathLike, scale: float, shape: tuple[int, int]) -> np.n
         float32 (H, W), metres; 0 = no measurement.
 
     Raises:
-        InputError: Another suffix, or what :func:`read_depth_png` and
-            :func:`check_depth_map` refuse.
+        InputError: Another suffix, or what :func:`read_depth_png` and :func:`check_depth_map`
+            refuse.
     """
     suffix = Path(path).suffix
     if suffix.lower() == '.png':
@@ -228,9 +224,8 @@ def fit_depth_png(depth: np.ndarray, scale: float = KITTI_DEPTH_SCALE) -> tuple[
         scale: Units per metre.
 
     Returns:
-        tuple: the map for :func:`write_depth_png`, 0 where a prediction is
-        not finite or below one unit, cut off at the largest depth; and how
-        many pixels were cut off.
+        tuple: the map for :func:`write_depth_png`, 0 where a prediction is not finite or below one
+        unit, cut off at the largest depth; and how many pixels were cut off.
     """
     depth = np.where(np.isfinite(depth) & (depth >= 1 / scale), depth, 0)
     limit = DEPTH_PNG_MAX / scale
@@ -258,9 +253,8 @@ def read_points(path: PathLike) -> np.ndarray:
     """Read a point cloud.
 
     Args:
-        path: ``.bin``: float32, four numbers a point (x, y, z, reflectance),
-            as KITTI has it; or ``.npy``: (N, 3) or more columns, the first
-            three x, y, z.
+        path: ``.bin``: float32, four numbers a point (x, y, z, reflectance), as KITTI has it; or
+            ``.npy``: (N, 3) or more columns, the first three x, y, z.
 
     Returns:
         float32 (N, 3), metres, in the sensor's frame.
@@ -360,8 +354,7 @@ def read_label_png(path: PathLike, shape: tuple | None = None) -> np.ndarray:
     """Read a label map, uint8 (H, W), from an 8-bit PNG.
 
     Raises:
-        InputError: Missing, undecodable, not 8-bit single channel, or of
-            another size.
+        InputError: Missing, undecodable, not 8-bit single channel, or of another size.
     """
     raw = _read_png(path, cv2.IMREAD_UNCHANGED, 'an 8-bit PNG of labels')
     if raw.dtype != np.uint8 or raw.ndim != 2:

@@ -1,8 +1,7 @@
 """Registries of this package: children of mmdet's, scope ``pandepth_mm``.
 
-With ``default_scope = 'pandepth_mm'`` both our names and mmdet's resolve
-without a prefix. Every node that mmdet has stands here too, since mmengine
-warns about a scope that lacks one.
+With ``default_scope = 'pandepth_mm'`` both our names and mmdet's resolve without a prefix. Every
+node that mmdet has stands here too, since mmengine warns about a scope that lacks one.
 """
 
 import datetime
@@ -28,8 +27,8 @@ _LOCATIONS = {
 def _child(node: str) -> Registry:
     """Make the child of the mmdet registry ``node``.
 
-    The parent's dictionary is read without importing the parent's modules,
-    so its import locations are repeated here.
+    The parent's dictionary is read without importing the parent's modules, so its import locations
+    are repeated here.
     """
     parent = getattr(mmdet_registry, node)
     return Registry(

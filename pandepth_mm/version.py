@@ -48,8 +48,8 @@ def installed_stacks() -> dict[str, dict[str, str]]:
     """Return the distributions that are installed, by stack.
 
     Returns:
-        ``{'onedl': {'onedl-mmcv': '2.3.6', ...}}``; a stack of which
-        nothing is installed is left out.
+        ``{'onedl': {'onedl-mmcv': '2.3.6', ...}}``; a stack of which nothing is installed is left
+        out.
     """
     stacks = {}
     for name, stack in STACKS.items():
@@ -86,8 +86,8 @@ def check_stack() -> str:
         Name of the stack, a key of :data:`STACKS`.
 
     Raises:
-        ImportError: No stack, a part of one, both at once, a version that
-            was not tried, or an mmcv without compiled ops.
+        ImportError: No stack, a part of one, both at once, a version that was not tried, or an mmcv
+            without compiled ops.
     """
     stacks = installed_stacks()
     if not stacks:

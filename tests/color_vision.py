@@ -2,9 +2,8 @@
 
 import numpy as np
 
-# Machado, Oliveira and Fernandes, "A Physiologically-based Model for
-# Simulation of Color Vision Deficiency", IEEE TVCG 2009, severity 1.0; for
-# linear RGB.
+# Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision
+# Deficiency", IEEE TVCG 2009, severity 1.0; for linear RGB.
 VISION = dict(
     normal=np.eye(3),
     protanopia=[

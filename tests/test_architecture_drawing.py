@@ -1,7 +1,7 @@
 """docs/images/architecture.svg shows the data flow that the code has.
 
-One test image goes through the paper's model, and every part of it notes
-which tensors it was given and which it made.
+One test image goes through the paper's model, and every part of it notes which tensors it was given
+and which it made.
 """
 
 import math

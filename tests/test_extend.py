@@ -1,7 +1,7 @@
 """The listings of docs/extend.md: a package outside of this one, made of them, works.
 
-tests/conftest.py writes them into a folder on the path; depth head, converter and metric
-have tests of their own beside those of the package.
+tests/conftest.py writes them into a folder on the path; depth head, converter and metric have tests
+of their own beside those of the package.
 """
 
 import re

@@ -35,8 +35,8 @@ def run_tool(name, *args):
 @pytest.mark.slow
 def test_two_frames_by_heart(tmp_path):
     data = tmp_path / 'data'
-    # of this seed no thing is hidden so far that the config's filter of tiny
-    # instances would keep it from the training
+    # of this seed no thing is hidden so far that the config's filter of tiny instances would keep
+    # it from the training
     make_tiny_dataset(data, num_frames=2, size=(96, 192), splits=('train', 'val', 'test'), seed=1)
     options = ['--cfg-options']
     for split in ('train', 'val', 'test'):

@@ -1,7 +1,7 @@
 """A tiny data set of the package's data contract, for tests.
 
-A street seen by a camera 1.5 m above flat ground: sky, road, and upright
-rectangles as things at known distances. Depth is exact, in metres along z.
+A street seen by a camera 1.5 m above flat ground: sky, road, and upright rectangles as things at
+known distances. Depth is exact, in metres along z.
 """
 
 from collections.abc import Sequence
@@ -39,20 +39,20 @@ def make_tiny_dataset(
 ) -> Path:
     """Write a data set: annotations, pictures, depth, panoptic PNGs.
 
-    The originals (RGB, dense depth in centimetres, 65535 = sky) lie in
-    ``root/source``, which ``info.data_root`` names.
+    The originals (RGB, dense depth in centimetres, 65535 = sky) lie in ``root/source``, which
+    ``info.data_root`` names.
 
     Args:
         root: Where to write; what configs call data_root.
         num_frames: Frames per split.
         size: (height, width) in pixels.
         splits: Names of the splits.
-        things_per_frame: Things drawn in each frame; nearer ones may cover
-            others, wholly hidden ones are left out.
+        things_per_frame: Things drawn in each frame; nearer ones may cover others, wholly hidden
+            ones are left out.
         empty_frames: Numbers of the frames that get no thing.
         thing_classes: Names.
-        stuff_classes: At least two names; 'Sky' and 'Road' are drawn, or the
-            first two where there are none of these.
+        stuff_classes: At least two names; 'Sky' and 'Road' are drawn, or the first two where there
+            are none of these.
         depth_scale: Units per metre of the sparse and ground truth depth PNGs.
         write_scales: Whether the records carry the scales of these two.
         seed: The same seed gives the same files.

@@ -54,8 +54,8 @@ def run_tool(monkeypatch, capsys, fresh_loading):
 def toy_config(tmp_path):
     """The toy config under a name of its own.
 
-    mmengine names its loggers and message hubs after the config and the
-    second, and tests are quicker than that.
+    mmengine names its loggers and message hubs after the config and the second, and tests are
+    quicker than that.
     """
     path = tmp_path / f'toy_{tmp_path.name}.py'
     path.write_text(TOY_CONFIG.read_text())

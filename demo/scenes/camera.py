@@ -8,8 +8,8 @@ from pandepth_mm.structures.vkitti2_meta import FOCAL, IMAGE_SIZE
 from scenes.layout import Scene
 from scenes.road import ROUTE
 
-# Our world (x east, y north, z up) to the one in the files (x, y down, z),
-# a rotation; there the ground is the x-z plane, as in Virtual KITTI.
+# Our world (x east, y north, z up) to the one in the files (x, y down, z), a rotation; there the
+# ground is the x-z plane, as in Virtual KITTI.
 WORLD_TO_FILE = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 HEIGHT = 1.6  # metres above the road
 

@@ -3,15 +3,14 @@
     python data_converters/synthesize_vkitti2.py OUT --frames 60 \
         --size 416x128 --seed 0 --workers 2
 
-``--frames`` counts the frames of each scene; each is written in every
-variation (so 60 frames, 5 scenes and 6 variations are 1800 images). A scene
-is one drive of 240 m, from which the frames are taken at equal distances;
-the world is the same for any number and size of frames. Variations change
+``--frames`` counts the frames of each scene; each is written in every variation (so 60 frames, 5
+scenes and 6 variations are 1800 images). A scene is one drive of 240 m, from which the frames are
+taken at equal distances; the world is the same for any number and size of frames. Variations change
 light, fog and rain; labels and depth are identical among them.
 
-What is complete stays: a run that was stopped goes on where it was. More
-``--scenes`` and ``--variations`` can be added to a folder later; another
-size, seed or number of frames needs another folder.
+What is complete stays: a run that was stopped goes on where it was. More ``--scenes`` and
+``--variations`` can be added to a folder later; another size, seed or number of frames needs
+another folder.
 """
 
 import argparse

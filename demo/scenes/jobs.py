@@ -80,8 +80,8 @@ def open_folder(out: Path, parameters: dict) -> None:
     """Make the set's folder, or check that it holds the same set.
 
     Raises:
-        InputError: ``out`` is a file, holds scenes of other origin, or was
-            made with other parameters.
+        InputError: ``out`` is a file, holds scenes of other origin, or was made with other
+            parameters.
     """
     if out.exists() and not out.is_dir():
         raise InputError(out, 'a file', 'a folder to write to')

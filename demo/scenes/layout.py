@@ -83,8 +83,8 @@ class Scene:
         name: Scene name, a key of ``STYLES``.
         seed: The set's seed.
 
-    Everything is drawn from the seed and the name, so that a scene is the
-    same whatever the number and size of the frames.
+    Everything is drawn from the seed and the name, so that a scene is the same whatever the number
+    and size of the frames.
     """
 
     def __init__(self, name: str, seed: int):

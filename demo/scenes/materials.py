@@ -33,8 +33,7 @@ class Material(NamedTuple):
         kind: One of ``KINDS``.
         a: First colour, linear RGB in 0..1.
         b: Second colour (grout, windows, glyph ...).
-        p: Number whose meaning depends on the kind (lane width, brick size,
-            sign pattern ...).
+        p: Number whose meaning depends on the kind (lane width, brick size, sign pattern ...).
         q: Second such number.
         gloss: Share of mirrored light at grazing view, 0..1.
     """
@@ -55,8 +54,8 @@ def pick_color(rng, hue=(0.0, 1.0), saturation=(0.0, 1.0), value=(0.0, 1.0)) -> 
     return tuple(v - v * s * np.clip(np.minimum(k, 4 - k), 0, 1))
 
 
-# One pool for man-made surfaces and one for earth and plants; classes share
-# them, so that a colour alone does not tell a class.
+# One pool for man-made surfaces and one for earth and plants; classes share them, so that a colour
+# alone does not tell a class.
 def manmade_color(rng) -> Color:
     """Greys, browns, whites and now and then something vivid."""
     u = rng.uniform()

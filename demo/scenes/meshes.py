@@ -1,8 +1,8 @@
 """Triangle meshes with normals and texture coordinates, and their makers.
 
-Every maker returns a :class:`Mesh` in its own local frame (x forward, y left,
-z up, metres) with one *part name* a face; :class:`SceneMesh` collects placed
-meshes and resolves part names to rows of the material table.
+Every maker returns a :class:`Mesh` in its own local frame (x forward, y left, z up, metres) with
+one *part name* a face; :class:`SceneMesh` collects placed meshes and resolves part names to rows of
+the material table.
 """
 
 import functools
@@ -19,8 +19,8 @@ class Mesh(NamedTuple):
     Args:
         v: Corners, float (F, 3, 3), metres.
         n: Unit normals of the corners, float (F, 3, 3).
-        tex: Texture coordinates of the corners, float (F, 3, 3); metres
-            unless a texture says otherwise.
+        tex: Texture coordinates of the corners, float (F, 3, 3); metres unless a texture says
+            otherwise.
         part: Index into ``names`` of each face, int (F,).
         names: Part names.
     """
@@ -97,8 +97,8 @@ def tilt(mesh: Mesh, rotation: np.ndarray) -> Mesh:
 def box(size, part: str, center=(0, 0, 0)) -> Mesh:
     """Box of ``size`` (x, y, z) about ``center``.
 
-    Texture: (distance along the wall, height above the box's foot, side),
-    for walls; (x, y, -1) for lid and floor.
+    Texture: (distance along the wall, height above the box's foot, side), for walls; (x, y, -1) for
+    lid and floor.
     """
     sx, sy, sz = np.asarray(size, float) / 2
     # wall corners in order, counter-clockwise seen from outside
@@ -192,8 +192,8 @@ def cards(centers, normals, sizes, part: str, rng) -> Mesh:
 
     Args:
         centers: float (N, 3).
-        normals: Shading normals, float (N, 3), e.g. away from the crown's
-            middle, so that a crown is lit as one round body.
+        normals: Shading normals, float (N, 3), e.g. away from the crown's middle, so that a crown
+            is lit as one round body.
         sizes: float (N,), metres.
         part: Part name.
         rng: Source of the turns.

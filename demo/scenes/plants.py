@@ -1,8 +1,8 @@
 """Trees, bushes, hedges and tall grass, from a small stock of shapes.
 
-A shape costs more to make than to place, so that a set makes a stock of each
-kind once and draws from it; turn, size and colours differ at each place.
-Local frame: x along the road, y left, z up, standing on the origin.
+A shape costs more to make than to place, so that a set makes a stock of each kind once and draws
+from it; turn, size and colours differ at each place. Local frame: x along the road, y left, z up,
+standing on the origin.
 """
 
 import functools

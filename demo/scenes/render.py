@@ -63,8 +63,8 @@ class Samples(NamedTuple):
 
     Args:
         d: Directions with camera z 1, float64 (N, 3).
-        depth: Distance along the camera's z axis, metres, float64 (N,);
-            inf where nothing is hit within ``MAX_DEPTH``.
+        depth: Distance along the camera's z axis, metres, float64 (N,); inf where nothing is hit
+            within ``MAX_DEPTH``.
         label: uint8 (N,), index into CLASSES.
         track: int16 (N,), -1 without.
         material: int32 (N,).
@@ -110,8 +110,8 @@ def trace(solids: list[Solid], kinds: np.ndarray, origin: np.ndarray, d: np.ndar
         if not len(at):
             continue
         f, f_ = face[at], solid.faces
-        # Distance in double precision from the triangle's plane; embree's
-        # own is single and loses centimetres at grazing view.
+        # Distance in double precision from the triangle's plane; embree's own is single and loses
+        # centimetres at grazing view.
         v = f_.v[f].astype(np.float64)
         g = np.cross(v[:, 1] - v[:, 0], v[:, 2] - v[:, 0])
         slope = (d[at] * g).sum(1)

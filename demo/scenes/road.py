@@ -1,7 +1,6 @@
 """The road as a curve, and the height of the ground about it.
 
-Road coordinates: s along the road (metres from the first frame), lat to the
-left of its axis.
+Road coordinates: s along the road (metres from the first frame), lat to the left of its axis.
 """
 
 from typing import NamedTuple
@@ -28,8 +27,7 @@ class Road:
         bend: Largest turn of the heading, radians.
         climb: Amplitude of the elevation, metres.
         verge: Width of the flat strip (pavement) beside the road, metres.
-        banks: Slope of the ground beyond, per zone and side, float (Z, 2)
-            (right, left).
+        banks: Slope of the ground beyond, per zone and side, float (Z, 2) (right, left).
         zone_length: Metres.
         crossings: Side roads.
     """

@@ -1,8 +1,7 @@
 """Things beside the road: buildings, posts, signs, lights, misc.
 
-Local frame: x along the road in driving direction, y left, z up, standing on
-the ground at the origin. A maker returns pieces, since one object may belong
-to two classes (a sign and its post).
+Local frame: x along the road in driving direction, y left, z up, standing on the ground at the
+origin. A maker returns pieces, since one object may belong to two classes (a sign and its post).
 """
 
 import numpy as np

@@ -1,7 +1,6 @@
 """Procedural textures: albedo, gloss and own light of the points hit.
 
-Detail finer than a pixel fades to its mean (``footprint``), so that far
-surfaces do not glitter.
+Detail finer than a pixel fades to its mean (``footprint``), so that far surfaces do not glitter.
 """
 
 import functools

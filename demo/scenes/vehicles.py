@@ -28,8 +28,8 @@ class Vehicle(NamedTuple):
     size: tuple[float, float, float]
 
 
-# Side profiles, rear to front: x and roof height as shares of length and
-# height, belt height share, 1 where the station belongs to the cabin.
+# Side profiles, rear to front: x and roof height as shares of length and height, belt height share,
+# 1 where the station belongs to the cabin.
 PROFILES = dict(
     sedan=[
         (-0.50, 0.48, 0.42, 0),

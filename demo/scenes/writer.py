@@ -114,9 +114,8 @@ def frame_rows(
 ) -> FrameRows:
     """Text rows of a frame; objects are those with a visible pixel.
 
-    Boxes are tight about the visible pixels, both ends included. Positions
-    are the middle of the vehicle's footprint; rotation_y is KITTI's, 0 along
-    the camera's x axis.
+    Boxes are tight about the visible pixels, both ends included. Positions are the middle of the
+    vehicle's footprint; rotation_y is KITTI's, 0 along the camera's x axis.
 
     Args:
         scene: The scene.

@@ -20,30 +20,27 @@ def init_model(
 ) -> PanDepth:
     """Build a model and fill it with weights.
 
-    A config file is Python code and is run: use those you trust. Weights are
-    read as tensors, numbers and text only.
+    A config file is Python code and is run: use those you trust. Weights are read as tensors,
+    numbers and text only.
 
     Args:
-        config: Config file, name of a config that comes along, or a Config.
-            By default the config that belongs to the weights: the one that
-            comes along for them, or the one that is stored in them, as far
-            as it is made of the parts that the package's configs use. A
+        config: Config file, name of a config that comes along, or a Config. By default the config
+            that belongs to the weights: the one that comes along for them, or the one that is
+            stored in them, as far as it is made of the parts that the package's configs use. A
             stored one is read as data, not run.
-        weights: Checkpoint (.pth or .safetensors), a file or an http(s)
-            address; without a config also the name of a model that comes
-            along. By default the weights that come along for the config;
-            with neither, those of the demo's model.
+        weights: Checkpoint (.pth or .safetensors), a file or an http(s) address; without a config
+            also the name of a model that comes along. By default the weights that come along for
+            the config; with neither, those of the demo's model.
         trust_checkpoint: Let the checkpoint run code while it is loaded.
 
     Returns:
-        The model, in eval mode, on the CPU. As with mmdet's
-        ``init_detector``, ``model.cfg`` is its config, and
-        ``model.dataset_meta`` a dict of ``classes``, names in the order of
-        the labels, and ``palette``, uint8 (num_classes, 3), RGB.
+        The model, in eval mode, on the CPU. As with mmdet's ``init_detector``, ``model.cfg`` is its
+        config, and ``model.dataset_meta`` a dict of ``classes``, names in the order of the labels,
+        and ``palette``, uint8 (num_classes, 3), RGB.
 
     Raises:
-        InputError: No such config or weights, a broken one, weights of
-            another model, or a checkpoint that would run code.
+        InputError: No such config or weights, a broken one, weights of another model, or a
+            checkpoint that would run code.
     """
     weights = None if weights is None else str(weights)
     if isinstance(config, (Config, ConfigDict)):

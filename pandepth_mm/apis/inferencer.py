@@ -33,24 +33,20 @@ _LOADERS = ('LoadImageFromFile', 'LoadDepthMap', 'LoadPanopticMap', 'ResampleSpa
 class PanDepthInferencer:
     """Panoptic segmentation and dense depth of your own images.
 
-    Needs no annotation file, no data set and no ground truth. It is called
-    with inputs, and returns :class:`PanDepthResult` objects.
+    Needs no annotation file, no data set and no ground truth. It is called with inputs, and returns
+    :class:`PanDepthResult` objects.
 
-    It takes a model that is built; :meth:`from_pretrained` and
-    :meth:`from_config` build one.
+    It takes a model that is built; :meth:`from_pretrained` and :meth:`from_config` build one.
 
     Args:
-        model: A model of :func:`pandepth_mm.apis.init_model`, or what
-            :meth:`from_pretrained` takes. By default the demo's model, with
-            the weights that come along.
-        device: 'cpu', 'cuda', 'cuda:1', ... By default the GPU where there
-            is one. The model is moved there.
-        precision: 'fp32', or 'bf16' or 'fp16' for the dense branches on a
-            GPU ('bf16' also on a CPU). The depth head and the instance
-            branch always run in float32.
-        depth_resize: How measurements reach the network's grid, whatever the
-            config says: 'rasterize' keeps as many as there is room for,
-            'nearest' is the paper's way, see
+        model: A model of :func:`pandepth_mm.apis.init_model`, or what :meth:`from_pretrained`
+            takes. By default the demo's model, with the weights that come along.
+        device: 'cpu', 'cuda', 'cuda:1', ... By default the GPU where there is one. The model is
+            moved there.
+        precision: 'fp32', or 'bf16' or 'fp16' for the dense branches on a GPU ('bf16' also on a
+            CPU). The depth head and the instance branch always run in float32.
+        depth_resize: How measurements reach the network's grid, whatever the config says:
+            'rasterize' keeps as many as there is room for, 'nearest' is the paper's way, see
             :class:`~pandepth_mm.datasets.transforms.ResizePanopticDepth`.
         show_progress: Show a bar when there are several frames.
 
@@ -61,8 +57,7 @@ class PanDepthInferencer:
         palette: RGB of each class, uint8 (num_classes, 3).
 
     Raises:
-        InputError: No such device or precision, or something else than a
-            model of ``init_model``.
+        InputError: No such device or precision, or something else than a model of ``init_model``.
 
     Examples:
         >>> inferencer = PanDepthInferencer()
@@ -102,14 +97,13 @@ class PanDepthInferencer:
         """Build the model from weights alone.
 
         Args:
-            weights: Name of a model that comes along, a file (.pth or
-                .safetensors), or an http(s) address, of which a copy is kept
-                in torch's cache. A file or address must hold its config, as
-                the checkpoint of a training does and what
-                ``tools/publish_model.py`` writes.
+            weights: Name of a model that comes along, a file (.pth or .safetensors), or an http(s)
+                address, of which a copy is kept in torch's cache. A file or address must hold its
+                config, as the checkpoint of a training does and what ``tools/publish_model.py``
+                writes.
             trust_checkpoint: Let the checkpoint run code while it is loaded.
-            **options: ``device``, ``precision``, ``depth_resize`` and
-                ``show_progress``, as the class has them.
+            **options: ``device``, ``precision``, ``depth_resize`` and ``show_progress``, as the
+                class has them.
 
         Raises:
             InputError: See :func:`pandepth_mm.apis.init_model`.
@@ -127,10 +121,9 @@ class PanDepthInferencer:
         """Build the model from a config, which is run, and weights.
 
         Args:
-            config: Config file, name of a config that comes along, or a
-                Config.
-            weights: A file or an http(s) address. By default the weights
-                that come along for the config.
+            config: Config file, name of a config that comes along, or a Config.
+            weights: A file or an http(s) address. By default the weights that come along for the
+                config.
             trust_checkpoint: Let the checkpoint run code while it is loaded.
             **options: As in :meth:`from_pretrained`.
 
@@ -150,36 +143,32 @@ class PanDepthInferencer:
     ) -> PanDepthResult | list[PanDepthResult]:
         """Predict for one or several images.
 
-        Give sparse depth, or points with a calibration, or neither: the
-        depth is then a guess from the image alone.
+        Give sparse depth, or points with a calibration, or neither: the depth is then a guess from
+        the image alone.
 
         Args:
-            inputs: Image, list of images, or a folder of them. An image is a
-                path or a uint8 array (H, W, 3), BGR as mmcv and OpenCV read
-                it.
-            sparse_depth: Depth map at the image's size: a 16-bit PNG, a .npy
-                or a float array (H, W) in metres, 0 = no measurement. For
-                several images a list, or a folder of files of the same
-                stems.
-            points: LiDAR points: a .bin as KITTI has it, a .npy or an array
-                (N, 3) or wider, x, y, z in metres. Lists and folders as
-                above.
-            calib: A calibration text as KITTI's object data set has it (P2,
-                R0_rect, Tr_velo_to_cam); a dict of ``cam2img`` (3, 3), or a
-                projection (3, 4) or (4, 4), and ``lidar2cam`` (4, 4); a
-                matrix ``cam2img``; or a :class:`Calibration`. One for all,
-                or a list or folder as above. Without one there is no cloud,
-                and the network assumes Virtual KITTI 2's field of view.
-            depth_scale: Units per metre of depth PNGs: 256 for KITTI, 100
-                for Virtual KITTI 2, 1000 for millimetres.
+            inputs: Image, list of images, or a folder of them. An image is a path or a uint8 array
+                (H, W, 3), BGR as mmcv and OpenCV read it.
+            sparse_depth: Depth map at the image's size: a 16-bit PNG, a .npy or a float array (H,
+                W) in metres, 0 = no measurement. For several images a list, or a folder of files of
+                the same stems.
+            points: LiDAR points: a .bin as KITTI has it, a .npy or an array (N, 3) or wider, x, y,
+                z in metres. Lists and folders as above.
+            calib: A calibration text as KITTI's object data set has it (P2, R0_rect,
+                Tr_velo_to_cam); a dict of ``cam2img`` (3, 3), or a projection (3, 4) or (4, 4), and
+                ``lidar2cam`` (4, 4); a matrix ``cam2img``; or a :class:`Calibration`. One for all,
+                or a list or folder as above. Without one there is no cloud, and the network assumes
+                Virtual KITTI 2's field of view.
+            depth_scale: Units per metre of depth PNGs: 256 for KITTI, 100 for Virtual KITTI 2, 1000
+                for millimetres.
             batch_size: Images at a time.
 
         Returns:
             One result for one image, a list for a list or a folder.
 
         Raises:
-            InputError: What is wrong, with the file or the argument. Missing
-                files are reported before the first frame is computed.
+            InputError: What is wrong, with the file or the argument. Missing files are reported
+                before the first frame is computed.
         """
         sources, single = list_frames(inputs, sparse_depth, points, calib)
         results: Iterable[PanDepthResult] = self.stream(sources, depth_scale, batch_size)
@@ -205,8 +194,7 @@ class PanDepthInferencer:
             Iterator over the results, in the order of the sources.
 
         Raises:
-            InputError: At once for the numbers; for a frame when its turn
-                comes.
+            InputError: At once for the numbers; for a frame when its turn comes.
         """
         require_count(batch_size, 'batch_size')
         require_positive(depth_scale, 'depth_scale', unit='of units per metre')

@@ -53,8 +53,8 @@ class Frame(NamedTuple):
         name: For files and messages.
         image: uint8 (H, W, 3), BGR.
         sparse_depth: float32 (H, W), metres, 0 = no measurement.
-        points: The LiDAR points, float64 (N, 3), metres, camera frame, more
-            than the pixels of ``sparse_depth``; None where a map was given.
+        points: The LiDAR points, float64 (N, 3), metres, camera frame, more than the pixels of
+            ``sparse_depth``; None where a map was given.
         cam2img: Intrinsics, float64 (3, 3), pixels of the image.
         calibrated: Whether they were given, or else assumed.
     """
@@ -72,10 +72,9 @@ def list_frames(
 ) -> tuple[list[FrameSource], bool]:
     """Put together the frames of a call.
 
-    An image, a list of images, or a folder. The others are one per frame: a
-    single one for a single image, a list as long as that of the images, or a
-    folder whose files have the stems of the images. One calibration that is
-    no folder and no list holds for all frames.
+    An image, a list of images, or a folder. The others are one per frame: a single one for a single
+    image, a list as long as that of the images, or a folder whose files have the stems of the
+    images. One calibration that is no folder and no list holds for all frames.
 
     Args:
         image: Path, array, sequence of those, or folder.
@@ -84,12 +83,11 @@ def list_frames(
         calib: The same of calibrations, or None.
 
     Returns:
-        The frames, in the order of the list or by name, and whether the call
-        named a single image.
+        The frames, in the order of the list or by name, and whether the call named a single image.
 
     Raises:
-        InputError: Files that are missing, counts that differ, depth and
-            points at once, or points without calibration.
+        InputError: Files that are missing, counts that differ, depth and points at once, or points
+            without calibration.
     """
     if sparse_depth is not None and points is not None:
         raise InputError('sparse_depth, points', 'both', 'one of the two')
@@ -128,8 +126,8 @@ def list_frames(
 def check_sources(sources: Sequence[FrameSource]) -> None:
     """Look into the files of all frames, without reading them whole.
 
-    A long run then stops at a bad file before its first frame: images that
-    are none, calibrations, and point clouds of a wrong size.
+    A long run then stops at a bad file before its first frame: images that are none, calibrations,
+    and point clouds of a wrong size.
 
     Args:
         sources: The frames.
@@ -156,8 +154,8 @@ def load_frame(source: FrameSource, depth_scale: float, max_depth: float) -> Fra
     Args:
         source: The frame.
         depth_scale: Units per metre of depth PNGs.
-        max_depth: Depth range of the model, metres; measurements that lie
-            beyond it for the most part are in another unit.
+        max_depth: Depth range of the model, metres; measurements that lie beyond it for the most
+            part are in another unit.
 
     Raises:
         InputError: What is wrong, with the file or the argument.

@@ -31,20 +31,17 @@ class PanDepthResult:
         name: Of the frame.
         image: uint8 (H, W, 3), RGB.
         sparse_depth: The input, float32 (H, W), metres, 0 = no measurement.
-        cam2img: Intrinsics, float64 (3, 3), pixels; None if the call gave no
-            calibration.
+        cam2img: Intrinsics, float64 (3, 3), pixels; None if the call gave no calibration.
         classes: Class names, things first; a label is a position in it.
         palette: RGB of each class, uint8 (num_classes, 3).
         num_things: Number of thing classes.
         max_depth: Depth range of the model, metres.
         panoptic: Segment ids 1..n, int32 (H, W), 0 = void.
-        segments_info: The n segments: ``id``, ``category_id`` (the label),
-            ``category`` (its name), ``isthing``, ``instance_id`` (0 for
-            stuff), ``area`` in pixels.
+        segments_info: The n segments: ``id``, ``category_id`` (the label), ``category`` (its name),
+            ``isthing``, ``instance_id`` (0 for stuff), ``area`` in pixels.
         semantic: Labels, int32 (H, W).
-        instances: ``bboxes`` (n, 4) as x1, y1, x2, y2 in pixels, ``labels``
-            (n,), ``scores`` (n,), ``masks`` bool (n, H, W); also those that
-            the panoptic fusion did not take.
+        instances: ``bboxes`` (n, 4) as x1, y1, x2, y2 in pixels, ``labels`` (n,), ``scores`` (n,),
+            ``masks`` bool (n, H, W); also those that the panoptic fusion did not take.
         depth: float32 (H, W), metres along the camera's z axis.
     """
 
@@ -71,13 +68,11 @@ class PanDepthResult:
     def points(self) -> PanopticCloud:
         """The panoptic cloud, in the camera's frame.
 
-        Made when first asked for. The sky, depths at the end of the model's
-        range and flying pixels are left out, see
-        :func:`pandepth_mm.structures.panoptic_cloud.panoptic_cloud`.
+        Made when first asked for. The sky, depths at the end of the model's range and flying pixels
+        are left out, see :func:`pandepth_mm.structures.panoptic_cloud.panoptic_cloud`.
 
         Raises:
-            InputError: No calibration was given, or the model lacks depth or
-                semantics.
+            InputError: No calibration was given, or the model lacks depth or semantics.
         """
         if self.cam2img is None:
             raise InputError(
@@ -143,9 +138,8 @@ class PanDepthResult:
 
         Args:
             out_dir: Folder, made where it is missing.
-            kinds: Which of :data:`pandepth_mm.apis.writers.WRITERS`. By
-                default all that this result can be written as: no cloud
-                without a calibration.
+            kinds: Which of :data:`pandepth_mm.apis.writers.WRITERS`. By default all that this
+                result can be written as: no cloud without a calibration.
 
         Returns:
             Path of each file by kind, and of ``result``.

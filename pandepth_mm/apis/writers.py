@@ -110,21 +110,20 @@ def write_result(
 ) -> dict[str, Path]:
     """Write a result as files, and last ``result.json``.
 
-    Each file is written under a temporary name and renamed. ``result.json``
-    stands for a complete result.
+    Each file is written under a temporary name and renamed. ``result.json`` stands for a complete
+    result.
 
     Args:
         result: The result.
         out_dir: Folder, made where it is missing.
-        kinds: Which of ``WRITERS``. By default all that the result can be
-            written as.
+        kinds: Which of ``WRITERS``. By default all that the result can be written as.
 
     Returns:
         Path of each file by kind, and of ``result``.
 
     Raises:
-        InputError: An unknown kind, one that the result cannot be written
-            as, or a folder that is a file.
+        InputError: An unknown kind, one that the result cannot be written as, or a folder that is a
+            file.
     """
     out_dir = Path(out_dir)
     if out_dir.exists() and not out_dir.is_dir():

@@ -1,9 +1,8 @@
 """Write a model's dense path as ONNX: ``export_onnx.py CONFIG CKPT --out F``.
 
-Image, sparse depth and a fixed number of points go in, logits and depth come
-out; the instance branch and the fusion stay outside. docs/onnx.md describes
-inputs and outputs. The file is compared with PyTorch under onnxruntime, and
-one that differs by more than --tolerance is not kept.
+Image, sparse depth and a fixed number of points go in, logits and depth come out; the instance
+branch and the fusion stay outside. docs/onnx.md describes inputs and outputs. The file is compared
+with PyTorch under onnxruntime, and one that differs by more than --tolerance is not kept.
 """
 
 import argparse

@@ -4,10 +4,9 @@
     python tools/infer.py images/ --points velodyne/ --calib calib/ --out O
     python tools/infer.py image.png --sparse-depth depth.png --out O
 
-Files of one frame have one stem in their folders. Each frame gets a folder
-``O/NAME``: panels, panoptic map, semantic map, depth, instances, the 3D
-cloud as PLY and as an HTML page, and result.json. Run again, the command
-goes on with the frames that are missing.
+Files of one frame have one stem in their folders. Each frame gets a folder ``O/NAME``: panels,
+panoptic map, semantic map, depth, instances, the 3D cloud as PLY and as an HTML page, and
+result.json. Run again, the command goes on with the frames that are missing.
 """
 
 import argparse
@@ -119,8 +118,7 @@ def check_run(args: argparse.Namespace, model: ModelFiles, kinds: list[str]) -> 
     """Compare with the run that the folder holds, or make the folder.
 
     Raises:
-        InputError: The folder is a file, holds something else, or another
-            run's results.
+        InputError: The folder is a file, holds something else, or another run's results.
     """
     out = Path(args.out)
     if out.exists() and not out.is_dir():

@@ -1,10 +1,9 @@
 """Make a small file of a checkpoint's weights: ``publish_model.py IN [OUT]``.
 
-OUT is a .safetensors file (by default IN with that suffix) or a .pth file.
-Optimizer, schedule, logs and paths are left out; names of classes and the
-config of the model stay, so that the file alone is enough to predict.
-``--half`` stores the weights of convolutions and linear layers in 16 bits;
-norms, with their statistics, stay in 32. Loading turns them back.
+OUT is a .safetensors file (by default IN with that suffix) or a .pth file. Optimizer, schedule,
+logs and paths are left out; names of classes and the config of the model stay, so that the file
+alone is enough to predict. ``--half`` stores the weights of convolutions and linear layers in 16
+bits; norms, with their statistics, stay in 32. Loading turns them back.
 """
 
 import argparse
@@ -29,8 +28,8 @@ def published_weights(checkpoint: dict, half: bool = False) -> dict:
     """The weights of a checkpoint.
 
     Args:
-        checkpoint: As mmengine saves it. With EMA its ``state_dict`` holds
-            the averaged weights already.
+        checkpoint: As mmengine saves it. With EMA its ``state_dict`` holds the averaged weights
+            already.
         half: Store weights of two dimensions and more in 16 bits.
     """
     return {
@@ -47,9 +46,9 @@ def published_meta(checkpoint: dict, source: str) -> dict:
         source: Its file.
 
     Returns:
-        Names of classes, iteration, epoch, seed, this package's version, and
-        ``cfg``: what :func:`inference_config` keeps of the config, as text,
-        where there is one that can be read as data.
+        Names of classes, iteration, epoch, seed, this package's version, and ``cfg``: what
+        :func:`inference_config` keeps of the config, as text, where there is one that can be read
+        as data.
     """
     meta = checkpoint.get('meta') or {}
     dataset_meta = meta.get('dataset_meta') or {}

@@ -14,8 +14,8 @@ def cli_main(main: Callable) -> Callable:
     """Print bad input as one line and exit with code 2, no traceback.
 
     Args:
-        main: The command's main function. Other exceptions pass through: they
-            are bugs, and their traceback is wanted.
+        main: The command's main function. Other exceptions pass through: they are bugs, and their
+            traceback is wanted.
     """
 
     @functools.wraps(main)
@@ -34,8 +34,8 @@ def cli_main(main: Callable) -> Callable:
 def _end_distributed() -> None:
     """Wait for the other processes of a run, and take leave of them.
 
-    A process that just exits can abort in the threads of its process group,
-    and the launcher then kills the others, be it while one of them saves.
+    A process that just exits can abort in the threads of its process group, and the launcher then
+    kills the others, be it while one of them saves.
     """
     distributed = sys.modules.get('torch.distributed')  # not loaded: there is no group
     if distributed and distributed.is_available() and distributed.is_initialized():

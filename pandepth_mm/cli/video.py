@@ -1,7 +1,7 @@
 """Make a video of pictures: ``make_video.py FOLDER --out FILE.mp4``.
 
-A folder's pictures come in natural order (frame_2 before frame_10), single
-files in the order given. A gif (``--out FILE.gif``) plays in a browser.
+A folder's pictures come in natural order (frame_2 before frame_10), single files in the order
+given. A gif (``--out FILE.gif``) plays in a browser.
 """
 
 import argparse
@@ -28,8 +28,7 @@ def find_pictures(sources: list[str]) -> list[Path]:
     """Files of pictures.
 
     Args:
-        sources: Folders, of which the pictures directly inside count, and
-            files.
+        sources: Folders, of which the pictures directly inside count, and files.
 
     Raises:
         InputError: A source is missing, or a folder has no picture.

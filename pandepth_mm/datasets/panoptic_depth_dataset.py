@@ -28,28 +28,25 @@ _ORIGIN_KEYS = ('scene', 'variation', 'camera', 'frame')
 class PanopticDepthDataset(BaseDataset):
     """Data set of the package's data contract (design.md, section 1).
 
-    One COCO panoptic JSON per split, with the depth files and the intrinsics
-    beside each image. Frames without things are kept. The JSON, its
-    categories, the presence of all files and the headers of the first frame
-    are checked when it is loaded.
+    One COCO panoptic JSON per split, with the depth files and the intrinsics beside each image.
+    Frames without things are kept. The JSON, its categories, the presence of all files and the
+    headers of the first frame are checked when it is loaded.
 
     Args:
         ann_file: The JSON, relative to ``data_root``.
         data_root: Root of all files that are ours.
-        metainfo: ``thing_classes``, ``stuff_classes`` (names, as in the
-            JSON) and, if wanted, ``palette`` (RGB, things first).
-        img_scale: (width, height) of the network's input; the only place
-            where it stands, read by `ResizePanopticDepth`.
-        depth_scale: Units per metre of depth files whose record carries no
-            scale.
-        source_root: Root of the RGB images and the dense depth; overrides
-            the ``info.data_root`` of the JSON when the data has moved. With
-            neither, ``data_root``.
+        metainfo: ``thing_classes``, ``stuff_classes`` (names, as in the JSON) and, if wanted,
+            ``palette`` (RGB, things first).
+        img_scale: (width, height) of the network's input; the only place where it stands, read by
+            `ResizePanopticDepth`.
+        depth_scale: Units per metre of depth files whose record carries no scale.
+        source_root: Root of the RGB images and the dense depth; overrides the ``info.data_root`` of
+            the JSON when the data has moved. With neither, ``data_root``.
         data_prefix: ``seg``: folder of the panoptic PNGs.
-        filter_cfg: For training, ``filter_empty_gt`` (drop frames without
-            things, default False) and ``min_size`` (pixels).
-        **kwargs: Of mmengine's BaseDataset: ``pipeline``, ``test_mode``,
-            ``indices``, ``serialize_data``, ``lazy_init``, ``max_refetch``.
+        filter_cfg: For training, ``filter_empty_gt`` (drop frames without things, default False)
+            and ``min_size`` (pixels).
+        **kwargs: Of mmengine's BaseDataset: ``pipeline``, ``test_mode``, ``indices``,
+            ``serialize_data``, ``lazy_init``, ``max_refetch``.
 
     Raises:
         InputError: A file or config value that is wrong.

@@ -10,8 +10,8 @@ from pandepth_mm.structures.vkitti2_meta import CLASSES, STUFF_CLASSES, THING_CL
 class VKITTI2Dataset(PanopticDepthDataset):
     """Virtual KITTI 2: three things, eleven stuff classes.
 
-    The palette is for pictures; the data set's own colors, which its files
-    have, are ``vkitti2_meta.CLASS_COLORS``.
+    The palette is for pictures; the data set's own colors, which its files have, are
+    ``vkitti2_meta.CLASS_COLORS``.
 
     Arguments are those of `PanopticDepthDataset`.
     """

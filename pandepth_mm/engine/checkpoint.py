@@ -1,13 +1,12 @@
 """Checkpoints: loading without running code, saving without half files.
 
-A training writes ``.pth``, with all that it goes on from. What is handed on
-is weights with some facts about them, as ``.safetensors`` (or ``.pth``).
+A training writes ``.pth``, with all that it goes on from. What is handed on is weights with some
+facts about them, as ``.safetensors`` (or ``.pth``).
 
-mmengine leaves three holes in loading, all closed by
-:func:`set_checkpoint_trust`: older releases and the onedl fork fall back to
-a full unpickle; the fork's list of safe names holds the plain ``getattr``
-and ``HistoryBuffer.__setstate__``, which together reach ``exec``; and
-resuming executes the text under ``meta['config']`` as Python.
+mmengine leaves three holes in loading, all closed by :func:`set_checkpoint_trust`: older releases
+and the onedl fork fall back to a full unpickle; the fork's list of safe names holds the plain
+``getattr`` and ``HistoryBuffer.__setstate__``, which together reach ``exec``; and resuming executes
+the text under ``meta['config']`` as Python.
 """
 
 import functools
@@ -45,8 +44,8 @@ _STATISTICS = ('min', 'max', 'current', 'mean')
 class _PlainHistoryBuffer(HistoryBuffer):
     """Rebuilds a HistoryBuffer from its numbers alone.
 
-    The real ``__setstate__`` copies whatever the file holds into the
-    instance, methods included, and calls some of it.
+    The real ``__setstate__`` copies whatever the file holds into the instance, methods included,
+    and calls some of it.
     """
 
     def __setstate__(self, state: dict) -> None:
@@ -70,8 +69,8 @@ def _statistics_method(owner, name: str):
 def _safe_globals() -> list:
     """Return what a checkpoint of mmengine holds beside tensors.
 
-    Both names of numpy's core are listed, since a file may come from
-    another major version of numpy.
+    Both names of numpy's core are listed, since a file may come from another major version of
+    numpy.
     """
     from numpy import dtypes
 
@@ -141,19 +140,17 @@ def read_checkpoint(path: PathLike, trust: bool = False, map_location: str = 'cp
     Unlike :func:`set_checkpoint_trust` it changes nothing for the process.
 
     Args:
-        path: A local file, .pth or .safetensors, or an http(s) address, of
-            which a copy is kept in torch's cache.
+        path: A local file, .pth or .safetensors, or an http(s) address, of which a copy is kept in
+            torch's cache.
         trust: Unpickle everything, which runs whatever code the file holds.
         map_location: Device for the weights of a .pth file.
 
     Returns:
-        ``state_dict`` and ``meta`` (of .safetensors), or what the .pth file
-        holds.
+        ``state_dict`` and ``meta`` (of .safetensors), or what the .pth file holds.
 
     Raises:
-        InputError: The file is missing or broken, the address cannot be
-            reached, or the file asks for more than tensors and numbers
-            without ``trust``.
+        InputError: The file is missing or broken, the address cannot be reached, or the file asks
+            for more than tensors and numbers without ``trust``.
     """
     filename = os.path.expanduser(str(path))
     local = _fetch(filename) if filename.startswith(_URLS) else filename
@@ -221,13 +218,12 @@ _STORES = (
 def set_checkpoint_trust(trust: bool) -> None:
     """Choose for this process what loading a checkpoint may do.
 
-    It holds for everything mmengine loads: ``--resume``, ``load_from``, the
-    checkpoint under test and ``init_cfg`` of the backbone.
+    It holds for everything mmengine loads: ``--resume``, ``load_from``, the checkpoint under test
+    and ``init_cfg`` of the backbone.
 
     Args:
-        trust: False reads tensors and numbers only, and raises
-            :class:`InputError` for a file that asks for more. True is a
-            full unpickle, which runs whatever code the file holds.
+        trust: False reads tensors and numbers only, and raises :class:`InputError` for a file that
+            asks for more. True is a full unpickle, which runs whatever code the file holds.
     """
     # torch refuses to work with both variables set
     os.environ.pop(_FORCE if trust else _FORCE_NOT, None)
@@ -330,9 +326,8 @@ def find_resumable(work_dir: str) -> str | None:
         work_dir: Folder of the training.
 
     Returns:
-        What ``last_checkpoint`` names, or, when a kill left that file or its
-        target incomplete, the newest complete ``epoch_*.pth`` or
-        ``iter_*.pth``; None if there is none.
+        What ``last_checkpoint`` names, or, when a kill left that file or its target incomplete, the
+        newest complete ``epoch_*.pth`` or ``iter_*.pth``; None if there is none.
     """
     folder = Path(work_dir)
     pointer = folder / 'last_checkpoint'

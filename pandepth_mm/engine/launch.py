@@ -69,8 +69,7 @@ def load_config(args: Namespace) -> Config:
         The config, with ``work_dir`` and ``launcher`` set.
 
     Raises:
-        InputError: The file is missing or broken, or an option names a key
-            that nothing reads.
+        InputError: The file is missing or broken, or an option names a key that nothing reads.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg, found = read_config(args.config)
@@ -104,8 +103,8 @@ def apply_train_flags(cfg: Config, args: Namespace) -> None:
     """Apply ``--amp``, ``--auto-scale-lr`` and ``--resume`` to the config.
 
     Raises:
-        InputError: A flag that does not fit the config or the machine, or a
-            checkpoint that does not exist.
+        InputError: A flag that does not fit the config or the machine, or a checkpoint that does
+            not exist.
     """
     if args.amp:
         if get_device() == 'cpu':
@@ -127,8 +126,8 @@ def apply_train_flags(cfg: Config, args: Namespace) -> None:
 def _apply_resume(cfg: Config, resume: str | None) -> None:
     """Set ``resume`` and ``load_from``.
 
-    mmengine's own search trusts the file ``last_checkpoint``, which a kill
-    can leave empty or ahead of the checkpoint that it names.
+    mmengine's own search trusts the file ``last_checkpoint``, which a kill can leave empty or ahead
+    of the checkpoint that it names.
 
     Args:
         cfg: The config, changed in place.
@@ -203,9 +202,8 @@ def apply_heuristic_fusion(cfg: Config) -> None:
 def apply_format_only(cfg: Config, out_dir: str) -> None:
     """Let the test write predictions instead of evaluating them.
 
-    The metrics and what they depend on are handed over for
-    ``tools/eval_files.py``, the package's own ones: others may read anything
-    of the model's output.
+    The metrics and what they depend on are handed over for ``tools/eval_files.py``, the package's
+    own ones: others may read anything of the model's output.
 
     Raises:
         InputError: A test data set that is not one of this package's.
@@ -265,8 +263,8 @@ def _note(message: str) -> None:
 def _keep_two_checkpoints(cfg: Config) -> None:
     """Raise ``max_keep_ckpts = 1``.
 
-    CheckpointHook deletes the oldest file before it writes a new one, so
-    that a kill in between would leave nothing to resume from.
+    CheckpointHook deletes the oldest file before it writes a new one, so that a kill in between
+    would leave nothing to resume from.
     """
     hook = cfg.get('default_hooks', {}).get('checkpoint') or {}
     if hook.get('max_keep_ckpts') == 1:
@@ -293,8 +291,8 @@ def _drop_sync_bn(cfg) -> int:
 def _prepare_cpu_processes(cfg: Config) -> None:
     """Make a distributed run possible without a GPU.
 
-    mmengine would pick a CUDA device per process in two places; with the group
-    initialized before the Runner and an explicit wrapper it does not.
+    mmengine would pick a CUDA device per process in two places; with the group initialized before
+    the Runner and an explicit wrapper it does not.
 
     Raises:
         InputError: A launcher that needs GPUs.

@@ -55,9 +55,8 @@ def find_config(config: str) -> ModelFiles:
     """Find a config by its path or by the name of a shipped model.
 
     Args:
-        config: A file; a name of :func:`shipped_models`, which may end in
-            '.py'; or a path from ``configs`` on, also where there is no
-            checkout.
+        config: A file; a name of :func:`shipped_models`, which may end in '.py'; or a path from
+            ``configs`` on, also where there is no checkout.
 
     Returns:
         The config, and the weights that the metafile names for it.
@@ -106,10 +105,10 @@ def find_model(config: str | None = None, weights: str | None = None) -> ModelFi
     """Complete what a user left out of config and weights.
 
     Args:
-        config: See :func:`find_config`. By default the one that comes along
-            for the weights, else the one that is stored in them.
-        weights: File or http(s) address; without a config also the name of a
-            shipped model. By default those that come along for the config.
+        config: See :func:`find_config`. By default the one that comes along for the weights, else
+            the one that is stored in them.
+        weights: File or http(s) address; without a config also the name of a shipped model. By
+            default those that come along for the config.
 
     Returns:
         Config and weights; those of ``DEFAULT_MODEL`` where neither is given.

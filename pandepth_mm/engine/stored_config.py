@@ -1,9 +1,9 @@
 """The config that a training stored in its checkpoint, read as data.
 
-mmengine stores the text of the config and runs it as Python to read it. A
-checkpoint of a stranger could so run anything. Here the text is parsed: dicts,
-lists and plain values only. And since a registry imports whatever a ``type``
-names, only those types are taken that the configs of this package use.
+mmengine stores the text of the config and runs it as Python to read it. A checkpoint of a stranger
+could so run anything. Here the text is parsed: dicts, lists and plain values only. And since a
+registry imports whatever a ``type`` names, only those types are taken that the configs of this
+package use.
 """
 
 import ast
@@ -25,16 +25,15 @@ def read_stored_config(checkpoint: dict, source: str) -> Config:
     """Read the stored config, as far as an inference needs it.
 
     Args:
-        checkpoint: As mmengine's Runner saves it or ``publish_model`` does,
-            read weights-only.
+        checkpoint: As mmengine's Runner saves it or ``publish_model`` does, read weights-only.
         source: Name of the file, for messages.
 
     Returns:
         What :func:`inference_config` keeps of the config.
 
     Raises:
-        InputError: No config is stored, its text is more than data, or it
-            has a type that no config of this package has.
+        InputError: No config is stored, its text is more than data, or it has a type that no config
+            of this package has.
     """
     text = _stored_text(checkpoint)
     if text is None:
@@ -71,8 +70,7 @@ def inference_config(cfg: dict) -> dict:
         cfg: The config.
 
     Returns:
-        ``model``, and size, classes and pipeline under
-        ``test_dataloader.dataset``.
+        ``model``, and size, classes and pipeline under ``test_dataloader.dataset``.
     """
     dataset = dataset_of_test(cfg)
     dataset = {key: dataset[key] for key in _DATASET_KEYS if key in dataset}
@@ -146,8 +144,8 @@ def _types(value: Any) -> Iterator[Any]:
 def known_types() -> frozenset[str]:
     """The types that the configs of this package use, its own without their scope.
 
-    None of them reads or runs what its arguments name, as others may: a loss
-    of mmseg's unpickles the file of its class weights, say.
+    None of them reads or runs what its arguments name, as others may: a loss of mmseg's unpickles
+    the file of its class weights, say.
     """
     configs = (Config.fromfile(m.config) for m in shipped_models().values())
     return frozenset(

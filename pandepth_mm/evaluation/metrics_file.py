@@ -14,12 +14,12 @@ def plain(value: Any) -> Any:
     """Turn nested values into what JSON holds.
 
     Args:
-        value: Numbers of Python, numpy or torch, arrays, text, None, and
-            dicts, lists and tuples of those.
+        value: Numbers of Python, numpy or torch, arrays, text, None, and dicts, lists and tuples of
+            those.
 
     Returns:
-        Dicts with text keys, lists, text, bool, int, float and None. What is
-        not finite (a class that never occurs, say) is None: JSON has no NaN.
+        Dicts with text keys, lists, text, bool, int, float and None. What is not finite (a class
+        that never occurs, say) is None: JSON has no NaN.
     """
     if isinstance(value, dict):
         return {str(key): plain(v) for key, v in value.items()}
@@ -42,8 +42,8 @@ def collect_details(metrics: Iterable[Any]) -> dict:
         metrics: An evaluator's metrics.
 
     Returns:
-        The ``details`` of those that have some, by their prefixes; two
-        metrics with one prefix share an entry.
+        The ``details`` of those that have some, by their prefixes; two metrics with one prefix
+        share an entry.
     """
     details: dict = {}
     for metric in metrics:

@@ -2,20 +2,17 @@
 
 Layout of OUT; a branch that the model lacks leaves its files out:
 
-- ``info.json``: written last, so that it stands for a finished run. Versions,
-  classes, kinds of predictions, (id, name) of every image, and the settings
-  of the test run that an evaluation of the files needs.
-- ``panoptic.json`` and ``panoptic/NAME.png``: COCO panoptic, see ``fileio``;
-  category ids are those of the annotation JSON. ``panoptic_heuristic`` is
-  the same for the heuristic fusion.
-- ``instances_bbox.json``, ``instances_segm.json``: COCO results: x, y, width,
-  height in pixels, unrounded, and masks as RLE. Both list the same
-  detections in the same order.
+- ``info.json``: written last, so that it stands for a finished run. Versions, classes, kinds of
+  predictions, (id, name) of every image, and the settings of the test run that an evaluation of the
+  files needs.
+- ``panoptic.json`` and ``panoptic/NAME.png``: COCO panoptic, see ``fileio``; category ids are those
+  of the annotation JSON. ``panoptic_heuristic`` is the same for the heuristic fusion.
+- ``instances_bbox.json``, ``instances_segm.json``: COCO results: x, y, width, height in pixels,
+  unrounded, and masks as RLE. Both list the same detections in the same order.
 - ``semantic/NAME.png``: labels, 8 bit, things first, 255 = no class.
-- ``depth/NAME.png``: KITTI's 16 bit, 1/256 m, 0 = no depth. So a depth in
-  the file is up to 1/512 m off. Below 1/256 m or not finite, which the depth
-  metric counts and clamps, is 0; what is beyond 255.996 m is cut off there
-  and counted in ``info.json``.
+- ``depth/NAME.png``: KITTI's 16 bit, 1/256 m, 0 = no depth. So a depth in the file is up to 1/512 m
+  off. Below 1/256 m or not finite, which the depth metric counts and clamps, is 0; what is beyond
+  255.996 m is cut off there and counted in ``info.json``.
 
 All maps have the image's original size.
 """
@@ -52,8 +49,8 @@ PANOPTIC = dict(panoptic='pred_panoptic_seg', panoptic_heuristic='pred_panoptic_
 SEMANTIC, DEPTH = 'semantic', 'depth'
 BOXES, MASKS = 'instances_bbox', 'instances_segm'
 KINDS = (*PANOPTIC, SEMANTIC, DEPTH, BOXES, MASKS)
-# What the settings may name. They come from files of others, and a registry
-# would call whatever it is told to.
+# What the settings may name. They come from files of others, and a registry would call whatever it
+# is told to.
 DATASET_KEYS = ('img_scale', 'depth_scale', 'data_prefix')
 TRANSFORMS = (
     'LoadImageFromFile',
@@ -99,13 +96,12 @@ class PredictionFiles:
 
     Args:
         folder: The OUT of ``tools/test.py --format-only OUT``.
-        ann_file: Annotation JSON of the split (data contract: design.md,
-            section 1). It must list exactly the images of the predictions.
+        ann_file: Annotation JSON of the split (data contract: design.md, section 1). It must list
+            exactly the images of the predictions.
 
     Raises:
-        InputError: A file that is missing or broken, predictions of another
-            split or other classes, an image without prediction, or an id
-            that nothing has.
+        InputError: A file that is missing or broken, predictions of another split or other classes,
+            an image without prediction, or an id that nothing has.
     """
 
     def __init__(self, folder: PathLike, ann_file: PathLike) -> None:

@@ -29,8 +29,8 @@ class Table(NamedTuple):
 
     Attributes:
         columns: The columns.
-        rows: Title of each row by the pattern of its metrics' names, in which
-            '{}' stands for the column's key, such as 'nearest_fill/{}'.
+        rows: Title of each row by the pattern of its metrics' names, in which '{}' stands for the
+            column's key, such as 'nearest_fill/{}'.
         digits: Digits after the point.
     """
 
@@ -53,15 +53,13 @@ def format_table(values: Values, metrics: Sequence[Any]) -> str:
     """Lay out the numbers of one test run.
 
     Args:
-        values: Flat metrics as the evaluator returns them or as read from
-            JSON. NaN or None prints as '-'.
-        metrics: The evaluator's metrics, whose tables are laid out in this
-            order. Those without a ``table`` are left out, and so are rows
-            without any value.
+        values: Flat metrics as the evaluator returns them or as read from JSON. NaN or None prints
+            as '-'.
+        metrics: The evaluator's metrics, whose tables are laid out in this order. Those without a
+            ``table`` are left out, and so are rows without any value.
 
     Returns:
-        Lines of text: a block per metric, then what the metrics note, then
-        ``format_class_table``.
+        Lines of text: a block per metric, then what the metrics note, then ``format_class_table``.
     """
     blocks, notes = [], []
     for metric in metrics:

@@ -13,23 +13,21 @@ from pandepth_mm.models.layers.point_graph import PointGraph
 class DensePath(nn.Module):
     """Image, sparse depth and points to logits and depth, without data flow.
 
-    Wraps ``PanDepth.forward_dense``: what depends on the data comes from
-    outside (``export_inputs``), the image is normalized inside. The model is
-    put in evaluation mode. Its instance branch is not called, so that an
-    exported file has nothing of it.
+    Wraps ``PanDepth.forward_dense``: what depends on the data comes from outside
+    (``export_inputs``), the image is normalized inside. The model is put in evaluation mode. Its
+    instance branch is not called, so that an exported file has nothing of it.
 
     Args:
-        model: The model. A branch that it lacks is left out, with the inputs
-            that only it reads.
+        model: The model. A branch that it lacks is left out, with the inputs that only it reads.
 
     Attributes:
         input_names: Names of the inputs, in the order of :meth:`forward`.
-        output_names: Names of the outputs: 'logits' with a semantic head,
-            'depth' with a depth head.
+        output_names: Names of the outputs: 'logits' with a semantic head, 'depth' with a depth
+            head.
 
     Raises:
-        InputError: The model has neither a semantic nor a depth head, or
-            another depth head or data preprocessor than this package's.
+        InputError: The model has neither a semantic nor a depth head, or another depth head or data
+            preprocessor than this package's.
     """
 
     def __init__(self, model: PanDepth) -> None:
@@ -69,14 +67,14 @@ class DensePath(nn.Module):
             img: float (1, 3, H, W), RGB, 0..255.
             sparse_depth: float (1, 1, H, W), meters, 0 = no measurement.
             points: float (N, 3), meters, camera frame.
-            pixels: long (N, 2), row and column of each point; -1 in the rows
-                that hold none, which contribute nothing.
+            pixels: long (N, 2), row and column of each point; -1 in the rows that hold none, which
+                contribute nothing.
             knn_indices: long (N, k), rows of the neighbors; -1 for none.
             fill: float (1, 1, H, W), meters: the nearest measurement.
 
         Returns:
-            As ``output_names``: logits (1, num_classes, H, W), the joint
-            head's if there is one, and depth (1, 1, H, W), meters.
+            As ``output_names``: logits (1, num_classes, H, W), the joint head's if there is one,
+            and depth (1, 1, H, W), meters.
         """
         prepared = None
         if self.model.depth_head is not None:

@@ -1,8 +1,8 @@
 """Inputs of an exported model, from the arrays of one frame.
 
-The part of the model that depends on the number of points and stays outside
-the ONNX file. This file needs numpy and scipy only, nothing of the package:
-it can be copied to a machine that runs the model without PyTorch.
+The part of the model that depends on the number of points and stays outside the ONNX file. This
+file needs numpy and scipy only, nothing of the package: it can be copied to a machine that runs the
+model without PyTorch.
 """
 
 import numpy as np
@@ -24,35 +24,30 @@ def export_inputs(
 ) -> dict[str, np.ndarray]:
     """Make the inputs of an exported model of the dense path.
 
-    Points are padded to ``num_points`` rows of pixel -1, which contribute
-    nothing. Where there are more, as many are sampled without replacement; the
-    same frame and seed give the same sample. The others leave the 3-D branch
-    alone: they stay in ``sparse_depth`` and in ``fill``.
+    Points are padded to ``num_points`` rows of pixel -1, which contribute nothing. Where there are
+    more, as many are sampled without replacement; the same frame and seed give the same sample. The
+    others leave the 3-D branch alone: they stay in ``sparse_depth`` and in ``fill``.
 
     Args:
-        image: RGB, uint8 or float 0..255, (H, W, 3); H and W are the
-            model's.
-        sparse_depth: float (H, W), metres; what is not finite or not in
-            (0, max_depth] is no measurement.
+        image: RGB, uint8 or float 0..255, (H, W, 3); H and W are the model's.
+        sparse_depth: float (H, W), metres; what is not finite or not in (0, max_depth] is no
+            measurement.
         cam2img: Intrinsics of this grid, (3, 3), pixels.
         num_points: Rows that the model takes, N.
         k: Neighbours per point, >= 1.
         max_depth: Depth range of the model, metres.
-        residual: 'nearest' for a model that corrects the nearest
-            measurement, else None.
+        residual: 'nearest' for a model that corrects the nearest measurement, else None.
         seed: Of the sampling where there are more than N points.
 
     Returns:
-        Arrays by name: ``img`` float32 (1, 3, H, W); ``sparse_depth``
-        float32 (1, 1, H, W), metres; ``points`` float32 (N, 3), metres,
-        camera frame; ``pixels`` int64 (N, 2), row and column;
-        ``knn_indices`` int64 (N, k), nearest first, -1 for none; with a
-        residual, ``fill`` float32 (1, 1, H, W), metres.
+        Arrays by name: ``img`` float32 (1, 3, H, W); ``sparse_depth`` float32 (1, 1, H, W), metres;
+        ``points`` float32 (N, 3), metres, camera frame; ``pixels`` int64 (N, 2), row and column;
+        ``knn_indices`` int64 (N, k), nearest first, -1 for none; with a residual, ``fill`` float32
+        (1, 1, H, W), metres.
 
     Raises:
-        ValueError: Shapes that do not fit together, ``num_points`` or ``k``
-            below 1, a range that is not positive, or an unknown
-            ``residual``.
+        ValueError: Shapes that do not fit together, ``num_points`` or ``k`` below 1, a range that
+            is not positive, or an unknown ``residual``.
     """
     image, depth = np.asarray(image), np.asarray(sparse_depth)
     cam2img = np.asarray(cam2img)

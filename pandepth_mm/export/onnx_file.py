@@ -33,13 +33,12 @@ def export_onnx(
 ) -> dict[str, float]:
     """Write the dense path of a model as an ONNX file, atomically.
 
-    The file is compared with the model under onnxruntime, on a frame of
-    noise with half of the points; one that differs is not kept.
+    The file is compared with the model under onnxruntime, on a frame of noise with half of the
+    points; one that differs is not kept.
 
-    The file's metadata hold what its inputs are made by, as text:
-    ``input_size`` ('WxH'); with a depth head ``num_points``, ``k``,
-    ``max_depth`` and ``residual`` ('' for none); ``classes`` (a JSON list),
-    if known; ``pandepth_mm_version``.
+    The file's metadata hold what its inputs are made by, as text: ``input_size`` ('WxH'); with a
+    depth head ``num_points``, ``k``, ``max_depth`` and ``residual`` ('' for none); ``classes`` (a
+    JSON list), if known; ``pandepth_mm_version``.
 
     Args:
         model: The model; it is put in evaluation mode.
@@ -48,15 +47,14 @@ def export_onnx(
         num_points: Rows of points that the file takes.
         opset: Version of ONNX's operators, one of :data:`OPSETS`.
         classes: Names of the classes, things first, if known.
-        tolerance: Largest absolute difference of a logit, and of the depth
-            in metres.
+        tolerance: Largest absolute difference of a logit, and of the depth in metres.
 
     Returns:
         The largest absolute difference of each output, by name.
 
     Raises:
-        InputError: A package is missing, the model has nothing to export,
-            an argument does not fit, or the file differs from the model.
+        InputError: A package is missing, the model has nothing to export, an argument does not fit,
+            or the file differs from the model.
     """
     _check_packages()
     _check_arguments(model, size, num_points, opset, classes)

@@ -21,8 +21,8 @@ def random_frame(size: tuple[int, int], max_depth: float, num_points: int, seed:
         seed: Of the sampling.
 
     Returns:
-        Image uint8 (H, W, 3), RGB; sparse depth float32 (H, W), metres, 0 =
-        no measurement; intrinsics float64 (3, 3), pixels.
+        Image uint8 (H, W, 3), RGB; sparse depth float32 (H, W), metres, 0 = no measurement;
+        intrinsics float64 (3, 3), pixels.
     """
     width, height = size
     rng = np.random.default_rng(seed)
@@ -102,8 +102,7 @@ def largest_differences(
         num_points: Rows of points that the file takes, N.
 
     Returns:
-        The largest absolute difference of each output: of the logits, and
-        of the depth in metres.
+        The largest absolute difference of each output: of the logits, and of the depth in metres.
     """
     found = run_onnx(path, frame_inputs(model, frame, num_points))
     expected = run_pytorch(model, frame)

@@ -19,10 +19,10 @@ class Calibration(NamedTuple):
     """Where a camera looks, and where a LiDAR stands beside it.
 
     Attributes:
-        cam2img: Intrinsics, float64 (3, 3), pixels of the image as given;
-            integer coordinates are pixel centres.
-        lidar2cam: LiDAR frame to camera frame, float64 (4, 4), metres; None
-            where no point cloud belongs to it.
+        cam2img: Intrinsics, float64 (3, 3), pixels of the image as given; integer coordinates are
+            pixel centres.
+        lidar2cam: LiDAR frame to camera frame, float64 (4, 4), metres; None where no point cloud
+            belongs to it.
     """
 
     cam2img: np.ndarray
@@ -35,18 +35,17 @@ def make_calibration(
     """Check matrices and bring them to one form.
 
     Args:
-        cam2img: Intrinsics (3, 3), or a projection (3, 4) or (4, 4), pixels.
-            The fourth column of a projection is folded into the extrinsics
-            (see :func:`pandepth_mm.geometry.camera.fold_projection`), so that points
-            land where the projection puts them.
-        lidar2cam: LiDAR frame to the frame that ``cam2img`` takes, a
-            rotation and a translation in metres, (4, 4) or (3, 4).
+        cam2img: Intrinsics (3, 3), or a projection (3, 4) or (4, 4), pixels. The fourth column of a
+            projection is folded into the extrinsics (see
+            :func:`pandepth_mm.geometry.camera.fold_projection`), so that points land where the
+            projection puts them.
+        lidar2cam: LiDAR frame to the frame that ``cam2img`` takes, a rotation and a translation in
+            metres, (4, 4) or (3, 4).
         source: File or argument, for messages.
 
     Raises:
-        InputError: Another shape, numbers that are not finite, a ``cam2img``
-            of a camera that is not rectified, or a ``lidar2cam`` that is no
-            rotation with a translation.
+        InputError: Another shape, numbers that are not finite, a ``cam2img`` of a camera that is
+            not rectified, or a ``lidar2cam`` that is no rotation with a translation.
     """
     matrix = _matrix(cam2img, source, 'cam2img', ((3, 3), (3, 4), (4, 4)))
     shift = np.zeros(3)
@@ -81,9 +80,8 @@ def as_calibration(calib: PathLike | np.ndarray | Mapping[str, Any] | Calibratio
     """Make a calibration of what a user has.
 
     Args:
-        calib: A text for :func:`read_kitti_calibration`, or matrices for
-            :func:`make_calibration`: ``cam2img`` alone, or a dict of
-            ``cam2img`` and ``lidar2cam``.
+        calib: A text for :func:`read_kitti_calibration`, or matrices for :func:`make_calibration`:
+            ``cam2img`` alone, or a dict of ``cam2img`` and ``lidar2cam``.
 
     Raises:
         InputError: Other keys, and what those two refuse.
@@ -104,19 +102,16 @@ def as_calibration(calib: PathLike | np.ndarray | Mapping[str, Any] | Calibratio
 def read_kitti_calibration(path: PathLike, camera: int = 2) -> Calibration:
     """Read a calibration text of the KITTI object data set.
 
-    A LiDAR point X projects to P R0_rect Tr_velo_to_cam X. The camera frame
-    of the result is that of the given camera: P's fourth column is folded
-    into ``lidar2cam``.
+    A LiDAR point X projects to P R0_rect Tr_velo_to_cam X. The camera frame of the result is that
+    of the given camera: P's fourth column is folded into ``lidar2cam``.
 
     Args:
-        path: Lines ``NAME: numbers``. Needed is ``P2`` (12 numbers, row by
-            row); with ``R0_rect`` (9) and ``Tr_velo_to_cam`` (12) points can
-            be projected. Other lines are ignored.
+        path: Lines ``NAME: numbers``. Needed is ``P2`` (12 numbers, row by row); with ``R0_rect``
+            (9) and ``Tr_velo_to_cam`` (12) points can be projected. Other lines are ignored.
         camera: Number of the camera, 0 to 3: which of P0 to P3 is taken.
 
     Raises:
-        InputError: Missing or unreadable file, a name that is missing, or a
-            wrong count of numbers.
+        InputError: Missing or unreadable file, a name that is missing, or a wrong count of numbers.
     """
     rows = _read_rows(path)
     projection = _row(rows, path, f'P{camera}', (3, 4))
@@ -133,9 +128,8 @@ def read_kitti_calibration(path: PathLike, camera: int = 2) -> Calibration:
 def guess_calibration(width: int, height: int) -> Calibration:
     """Intrinsics of a camera of which nothing is known.
 
-    Those of Virtual KITTI 2's camera, a horizontal field of view of 81
-    degrees, scaled to the width. Good enough for the 3-D branch of a model
-    trained there, wrong for a cloud.
+    Those of Virtual KITTI 2's camera, a horizontal field of view of 81 degrees, scaled to the
+    width. Good enough for the 3-D branch of a model trained there, wrong for a cloud.
 
     Args:
         width: Of the image, pixels.

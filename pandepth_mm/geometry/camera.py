@@ -1,9 +1,8 @@
 """Camera geometry: pure functions on arrays.
 
-Conventions (design.md, section 1): integer pixel coordinates are pixel
-centres, u to the right, v down; depth is along the camera's z axis in metres,
-0 = no measurement; points are in the camera frame (x right, y down,
-z forward), metres.
+Conventions (design.md, section 1): integer pixel coordinates are pixel centres, u to the right, v
+down; depth is along the camera's z axis in metres, 0 = no measurement; points are in the camera
+frame (x right, y down, z forward), metres.
 """
 
 from typing import Any
@@ -22,8 +21,8 @@ def check_intrinsics(cam2img: Any, source, field: str) -> None:
         field: Field in it.
 
     Raises:
-        InputError: Another shape, not finite, or not of the form
-            [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0.
+        InputError: Another shape, not finite, or not of the form [[fx, s, cx], [0, fy, cy], [0, 0,
+            1]] with fx, fy > 0.
     """
     try:
         k = np.array(cam2img, dtype=np.float64)
@@ -65,8 +64,7 @@ def resize_intrinsics(cam2img: np.ndarray, scale_factor: tuple[float, float]) ->
 def flip_intrinsics(cam2img: np.ndarray, width: int) -> np.ndarray:
     """Intrinsics after a horizontal flip: cx' = width - 1 - cx.
 
-    fx stays positive, so the points come out mirrored (x' = -x), as the
-    image is.
+    fx stays positive, so the points come out mirrored (x' = -x), as the image is.
 
     Args:
         cam2img: (3, 3), pixels.
@@ -102,17 +100,16 @@ def fold_projection(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split a 3x4 projection into intrinsics and a shift of the camera.
 
-    K (X + K^-1 p4) = P (X, 1): a point moved by the shift and projected by
-    the 3x3 part lands where P puts it (design.md, section 1, "Cameras").
+    K (X + K^-1 p4) = P (X, 1): a point moved by the shift and projected by the 3x3 part lands where
+    P puts it (design.md, section 1, "Cameras").
 
     Args:
         projection: P (3, 4), as in KITTI's calibration files.
         source: File or argument that it comes from, for messages.
 
     Returns:
-        tuple: intrinsics float64 (3, 3) and shift float64 (3,) in metres, to
-        be added to points in P's frame (to the translation of the
-        extrinsics).
+        tuple: intrinsics float64 (3, 3) and shift float64 (3,) in metres, to be added to points in
+        P's frame (to the translation of the extrinsics).
 
     Raises:
         InputError: Not 3x4, or its 3x3 part is no intrinsic matrix.
@@ -159,8 +156,8 @@ def project(points: np.ndarray, cam2img: np.ndarray) -> tuple[np.ndarray, np.nda
         cam2img: (3, 3), pixels.
 
     Returns:
-        tuple: pixel coordinates (u, v) float64 (N, 2), NaN for points that
-        are not in front of the camera, and depth float64 (N,), metres.
+        tuple: pixel coordinates (u, v) float64 (N, 2), NaN for points that are not in front of the
+        camera, and depth float64 (N,), metres.
     """
     points = np.asarray(points, dtype=np.float64)
     image = points @ np.asarray(cam2img, dtype=np.float64).T
@@ -187,8 +184,8 @@ def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
 def points_to_depth(points: np.ndarray, cam2img: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Rasterize points into a sparse depth map.
 
-    A point lies in the pixel whose centre is nearest. Of several in one
-    pixel the nearest to the camera stays.
+    A point lies in the pixel whose centre is nearest. Of several in one pixel the nearest to the
+    camera stays.
 
     Args:
         points: (N, 3), metres, camera frame, finite.
@@ -213,10 +210,9 @@ def points_to_depth(points: np.ndarray, cam2img: np.ndarray, size: tuple[int, in
 def nearest_indices(source: int, target: int) -> np.ndarray:
     """Which source pixel a nearest-neighbour resize takes.
 
-    The pixel nearest to the centre-aligned position (t + 0.5) / s - 0.5, as
-    the intrinsics have it: cv2.INTER_NEAREST_EXACT, but for its rounding;
-    cv2.INTER_NEAREST aligns the corners of the pixels instead, up to half a
-    source pixel beside it for every pixel. Ties go to the right.
+    The pixel nearest to the centre-aligned position (t + 0.5) / s - 0.5, as the intrinsics have it:
+    cv2.INTER_NEAREST_EXACT, but for its rounding; cv2.INTER_NEAREST aligns the corners of the
+    pixels instead, up to half a source pixel beside it for every pixel. Ties go to the right.
 
     Args:
         source: Number of source pixels along the axis.
@@ -232,8 +228,7 @@ def nearest_indices(source: int, target: int) -> np.ndarray:
 def resize_nearest(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Nearest-neighbour resize, aligned with `resize_intrinsics`.
 
-    Keeps values and the density of sparse maps; where the map shrinks,
-    measurements drop out.
+    Keeps values and the density of sparse maps; where the map shrinks, measurements drop out.
 
     Args:
         maps: (..., H, W), any dtype.

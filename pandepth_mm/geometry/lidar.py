@@ -1,18 +1,18 @@
 """Where the beams of a rotating LiDAR meet an image: pure functions.
 
-The sensor stands at the camera's centre, its axis is the camera's y axis, and
-azimuth 0 is the optical axis. Then the direction of a return is that of its
-pixel, whatever the depth, and no beam sees behind an edge; a real sensor, a
-few decimetres beside the camera, also loses or adds returns there.
+The sensor stands at the camera's centre, its axis is the camera's y axis, and azimuth 0 is the
+optical axis. Then the direction of a return is that of its pixel, whatever the depth, and no beam
+sees behind an edge; a real sensor, a few decimetres beside the camera, also loses or adds returns
+there.
 """
 
 import numpy as np
 
 from pandepth_mm.geometry.camera import project
 
-# Like a Velodyne HDL-64E, which KITTI used: a field of view of 26.8 degrees,
-# most of it downwards, and some 2000 directions a turn. No calibration stands
-# behind these numbers, and that sensor's beams are not evenly spaced.
+# Like a Velodyne HDL-64E, which KITTI used: a field of view of 26.8 degrees, most of it downwards,
+# and some 2000 directions a turn. No calibration stands behind these numbers, and that sensor's
+# beams are not evenly spaced.
 ELEVATION = (-24.8, 2.0)
 AZIMUTH_STEP = 0.18
 
@@ -35,11 +35,10 @@ def scan_line_mask(
 ) -> np.ndarray:
     """Pixels that a rotating LiDAR at the camera's place would measure.
 
-    A ray leaves for every beam and every multiple of the azimuth step. It
-    measures the pixel nearest to it, the one whose square it passes, if that
-    pixel has depth. A ray into the sky or past the image measures nothing:
-    the next pixel that has depth, inside the ray's cell but not on the ray,
-    does not stand in. Rays that are closer together than pixels share them.
+    A ray leaves for every beam and every multiple of the azimuth step. It measures the pixel
+    nearest to it, the one whose square it passes, if that pixel has depth. A ray into the sky or
+    past the image measures nothing: the next pixel that has depth, inside the ray's cell but not on
+    the ray, does not stand in. Rays that are closer together than pixels share them.
 
     Args:
         depth: float (H, W), metres, 0 = no surface.

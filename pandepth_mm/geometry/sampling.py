@@ -1,7 +1,7 @@
 """Random draws of sparse depth from denser depth: pure functions.
 
-The converter draws its files with them, and `ResampleSparseDepth` the inputs
-of an evaluation. Free of heavy imports, for the converter's workers.
+The converter draws its files with them, and `ResampleSparseDepth` the inputs of an evaluation. Free
+of heavy imports, for the converter's workers.
 """
 
 import hashlib
@@ -26,13 +26,12 @@ def draw_count(size: int, density: float) -> int:
 def draw_depth(depth: np.ndarray, density: float, seed: int) -> np.ndarray:
     """Keep a uniform draw, without replacement, of the valid pixels.
 
-    Draws of one map with one seed are nested: the thinner one is a subset of
-    the denser one.
+    Draws of one map with one seed are nested: the thinner one is a subset of the denser one.
 
     Args:
         depth: float (H, W), metres, 0 = no measurement.
-        density: Fraction of all the image's pixels (not of the valid ones)
-            to keep; all valid pixels where there are fewer.
+        density: Fraction of all the image's pixels (not of the valid ones) to keep; all valid
+            pixels where there are fewer.
         seed: Seed of this draw.
 
     Returns:
@@ -41,8 +40,8 @@ def draw_depth(depth: np.ndarray, density: float, seed: int) -> np.ndarray:
     valid = np.flatnonzero(depth)
     count = min(draw_count(depth.size, density), len(valid))
     if count < len(valid):
-        # The raw bits of a numpy bit generator are promised to stay the same
-        # in all versions, the results of Generator.choice are not.
+        # The raw bits of a numpy bit generator are promised to stay the same in all versions, the
+        # results of Generator.choice are not.
         keys = np.random.PCG64(seed).random_raw(len(valid))
         valid = valid[np.argpartition(keys, count)[:count]]
     drawn = np.zeros_like(depth)
@@ -55,20 +54,18 @@ def draw_nested(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw the input out of the ground truth, as the authors' code does.
 
-    Pixels of the whole image are drawn, valid or not; those that are valid
-    are the ground truth (so it is thinner than ``gt_density`` where there is
-    sky), and the first of them the input.
+    Pixels of the whole image are drawn, valid or not; those that are valid are the ground truth (so
+    it is thinner than ``gt_density`` where there is sky), and the first of them the input.
 
     Args:
         depth: float (H, W), metres, 0 = no measurement.
         gt_density: Fraction of all the image's pixels to draw.
-        sparse_density: Fraction of all the image's pixels to take as input;
-            the whole ground truth where it has fewer.
+        sparse_density: Fraction of all the image's pixels to take as input; the whole ground truth
+            where it has fewer.
         seed: Seed of the draw.
 
     Returns:
-        Input and ground truth, of the shape and type of ``depth``, 0 where
-        not drawn.
+        Input and ground truth, of the shape and type of ``depth``, 0 where not drawn.
     """
     keys = np.random.PCG64(seed).random_raw(depth.size)  # see draw_depth
     count = draw_count(depth.size, gt_density)

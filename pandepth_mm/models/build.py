@@ -15,8 +15,8 @@ def build_pandepth(cfg: Config, source: str) -> PanDepth:
         source: Name of the config, for messages.
 
     Raises:
-        InputError: It is another model than PanDepth, or names a type or an
-            argument that does not exist.
+        InputError: It is another model than PanDepth, or names a type or an argument that does not
+            exist.
     """
     set_default_scope()
     try:

@@ -32,9 +32,8 @@ def coco_results(
         masks: bool (n, H, W).
 
     Returns:
-        tuple: n results with ``bbox`` (x, y, width, height), and as many
-        with ``segmentation``, in the same order; none of the latter without
-        ``masks``.
+        tuple: n results with ``bbox`` (x, y, width, height), and as many with ``segmentation``, in
+        the same order; none of the latter without ``masks``.
     """
     heads = [
         dict(image_id=image_id, category_id=category_ids[label], score=float(score))

@@ -60,8 +60,7 @@ def predicted_maps(sample: Any, size: tuple[int, int]) -> FrameMaps:
     """Collect the predictions of a sample.
 
     Args:
-        sample: With any of pred_sem_seg, pred_instances, pred_panoptic_seg
-            and pred_depth_map.
+        sample: With any of pred_sem_seg, pred_instances, pred_panoptic_seg and pred_depth_map.
         size: (height, width) of the image that they must have.
 
     Raises:

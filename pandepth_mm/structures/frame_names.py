@@ -11,15 +11,14 @@ _KEYS = ('scene', 'variation', 'camera', 'frame')
 def frame_name(meta: dict, ambiguous: set[str] | None = None) -> str:
     """Name a frame by where it comes from.
 
-    ``Scene02_clone_Camera_0_00007`` where scene and frame are known;
-    otherwise the image's folder and name, without the suffix.
+    ``Scene02_clone_Camera_0_00007`` where scene and frame are known; otherwise the image's folder
+    and name, without the suffix.
 
     Args:
-        meta: The frame's data_info or metainfo: scene, variation, camera,
-            frame, img_path, img_id; only img_path is needed.
-        ambiguous: Names that more than one frame of the data set has (see
-            :func:`ambiguous_names`); they get the img_id in addition. None:
-            the others are unknown, and every name gets it.
+        meta: The frame's data_info or metainfo: scene, variation, camera, frame, img_path, img_id;
+            only img_path is needed.
+        ambiguous: Names that more than one frame of the data set has (see :func:`ambiguous_names`);
+            they get the img_id in addition. None: the others are unknown, and every name gets it.
 
     Returns:
         A file name without suffix and without folders.

@@ -11,11 +11,10 @@ RGB = tuple[int, int, int]
 
 VOID_COLORS = ((0, 0, 0), (96, 96, 96))  # the two stripes of the hatch
 BOUNDARY_COLOR = (255, 255, 255)  # of an instance
-# The classes of Virtual KITTI 2. Its official colors (vkitti2_meta.py) are
-# for its files: readers with protanopia, deuteranopia or tritanopia cannot
-# tell many of them apart. These were searched for the largest smallest
-# distance of any two under those and under normal vision, also from the white
-# boundaries and the stripes of void; tests/test_structures/test_palette.py measures it.
+# The classes of Virtual KITTI 2. Its official colors (vkitti2_meta.py) are for its files: readers
+# with protanopia, deuteranopia or tritanopia cannot tell many of them apart. These were searched
+# for the largest smallest distance of any two under those and under normal vision, also from the
+# white boundaries and the stripes of void; tests/test_structures/test_palette.py measures it.
 DRAW_COLORS = dict(
     Truck=(92, 14, 0),
     Car=(232, 0, 56),
@@ -37,10 +36,9 @@ DRAW_COLORS = dict(
 def default_palette(classes: Sequence[str]) -> list[RGB]:
     """Give each class a color.
 
-    A class of Virtual KITTI 2 has its color of ``DRAW_COLORS``. Other
-    classes take those that are left over, so that up to 14 classes can be
-    told apart by color-blind readers; then come generated ones, distinct
-    for up to 255 classes. The same names always have the same colors.
+    A class of Virtual KITTI 2 has its color of ``DRAW_COLORS``. Other classes take those that are
+    left over, so that up to 14 classes can be told apart by color-blind readers; then come
+    generated ones, distinct for up to 255 classes. The same names always have the same colors.
 
     Args:
         classes: Class names in label order.
@@ -58,8 +56,8 @@ def default_palette(classes: Sequence[str]) -> list[RGB]:
 def _more_colors(count: int) -> list[RGB]:
     """Colors beside those of ``DRAW_COLORS``, each far from all before.
 
-    Distances are of lightness, blue and red: lightness counts most, red,
-    which many color-blind readers lack, least.
+    Distances are of lightness, blue and red: lightness counts most, red, which many color-blind
+    readers lack, least.
     """
     levels = np.rint(np.linspace(0, 255, 8)).astype(int)
     lattice = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(-1, 3)

@@ -1,8 +1,7 @@
 """The 3D panoptic cloud of a frame: colored points with class and instance.
 
-Where depth was interpolated, an edge between a near and a far surface is
-smeared over some pixels: their points hang in the air between the two. The
-cloud goes without these flying pixels.
+Where depth was interpolated, an edge between a near and a far surface is smeared over some pixels:
+their points hang in the air between the two. The cloud goes without these flying pixels.
 """
 
 from collections.abc import Sequence
@@ -24,8 +23,7 @@ class PanopticCloud(NamedTuple):
         xyz: float32 (N, 3), metres, camera frame.
         rgb: uint8 (N, 3), color of the image.
         labels: int32 (N,), class; num_classes = void.
-        instances: int32 (N,), number of the instance within the frame;
-            0 = none (stuff, void).
+        instances: int32 (N,), number of the instance within the frame; 0 = none (stuff, void).
         pixels: int32 (N, 2), row and column.
     """
 
@@ -41,35 +39,31 @@ def flying_pixels(
 ) -> np.ndarray:
     """Find the pixels that hang between two surfaces.
 
-    The rule: a pixel is flying if, along its row or its column, for a
-    distance of 1 to ``reach`` pixels,
+    The rule: a pixel is flying if, along its row or its column, for a distance of 1 to ``reach``
+    pixels,
 
     - its depth lies between those of the two pixels at that distance, and
-    - neither of them carries it. One carries it if their depths differ by a
-      ratio of at most 1 + ``jump``, or if the line of inverse depth through
-      it and the pixel at twice the distance meets the inverse depth of the
-      pixel within ``bend`` of it.
+    - neither of them carries it. One carries it if their depths differ by a ratio of at most 1 +
+      ``jump``, or if the line of inverse depth through it and the pixel at twice the distance meets
+      the inverse depth of the pixel within ``bend`` of it.
 
-    Inverse depth of a plane is linear over the image, so a road seen at
-    however grazing an angle carries its pixels; and as one side is enough,
-    the last pixel of a surface stays. What is nearer than both of its sides,
-    a thin pole, stays too.
+    Inverse depth of a plane is linear over the image, so a road seen at however grazing an angle
+    carries its pixels; and as one side is enough, the last pixel of a surface stays. What is nearer
+    than both of its sides, a thin pole, stays too.
 
-    The defaults were measured on six rendered frames, 1248 x 384, up to
-    80 m, with depth interpolated bilinearly from 416 x 128 (and 208 x 64).
-    Of the pixels more than 10 % of their depth away from every exact surface
-    point the rule finds 98 % (89 %), of those more than 3 % away 86 %
-    (62 %). Of the others it takes 2 % (2 %), of road beyond 30 m 5 % (5 %);
-    of exact depth, that is without any smear, 0.6 %.
+    The defaults were measured on six rendered frames, 1248 x 384, up to 80 m, with depth
+    interpolated bilinearly from 416 x 128 (and 208 x 64). Of the pixels more than 10 % of their
+    depth away from every exact surface point the rule finds 98 % (89 %), of those more than 3 %
+    away 86 % (62 %). Of the others it takes 2 % (2 %), of road beyond 30 m 5 % (5 %); of exact
+    depth, that is without any smear, 0.6 %.
 
     Args:
-        depth: float (H, W), metres; 0, negative and not finite values are
-            "no measurement". A pixel with such a one for a neighbour is not
-            judged along that line.
+        depth: float (H, W), metres; 0, negative and not finite values are "no measurement". A pixel
+            with such a one for a neighbour is not judged along that line.
         jump: Relative difference of depth that needs no explanation.
         bend: Relative deviation of inverse depth from a line, as of a plane.
-        reach: Widest distance of the neighbours, pixels; smears of up to
-            about twice as many pixels are found.
+        reach: Widest distance of the neighbours, pixels; smears of up to about twice as many pixels
+            are found.
 
     Returns:
         bool (H, W).
@@ -115,25 +109,23 @@ def panoptic_cloud(
     """Back-project the depth of a frame into a labelled cloud.
 
     Args:
-        depth: float (H, W), metres; 0, negative and not finite values are
-            "no measurement" and give no point.
+        depth: float (H, W), metres; 0, negative and not finite values are "no measurement" and give
+            no point.
         cam2img: (3, 3), pixels of the same grid.
         image: uint8 (H, W, 3), RGB.
-        panoptic: int (H, W), ids of `panoptic_ids`; a label outside
-            0..num_classes-1 is void.
+        panoptic: int (H, W), ids of `panoptic_ids`; a label outside 0..num_classes-1 is void.
         num_classes: Number of classes, also the label of void.
         max_depth: Leave out what is farther, metres.
-        skip_labels: Classes to leave out (the sky: its depth means nothing);
-            ``num_classes`` leaves out void.
+        skip_labels: Classes to leave out (the sky: its depth means nothing); ``num_classes`` leaves
+            out void.
         remove_flying: Leave out `flying_pixels`.
 
     Returns:
         PanopticCloud: N may be 0.
 
     Raises:
-        InputError: Sizes that differ, an image that is not uint8 RGB, no
-            intrinsic matrix, a ``max_depth`` that is not positive, or a
-            label that does not exist.
+        InputError: Sizes that differ, an image that is not uint8 RGB, no intrinsic matrix, a
+            ``max_depth`` that is not positive, or a label that does not exist.
     """
     depth, panoptic = np.asarray(depth), np.asarray(panoptic)
     if depth.ndim != 2 or depth.dtype.kind != 'f':

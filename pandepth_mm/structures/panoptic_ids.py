@@ -1,9 +1,9 @@
 """The three encodings of a panoptic map, and the only place that converts between them.
 
 - COCO, in files: any id per segment (R + 256 G + 65536 B), 0 = void.
-- Internal, everywhere in the program: ``label + 1000 * k``, void = number of classes. k = 0 for
-  the first segment of a stuff class; things and further segments of a stuff class have
-  k = 1, 2, ..., unique in the frame.
+- Internal, everywhere in the program: ``label + 1000 * k``, void = number of classes. k = 0 for the
+  first segment of a stuff class; things and further segments of a stuff class have k = 1, 2, ...,
+  unique in the frame.
 - Numbers, for counting pixels by segment: 1 to n, 0 = void.
 """
 
@@ -29,8 +29,8 @@ def number_segments(ids: np.ndarray, listed: Sequence[int]) -> np.ndarray:
     Raises:
         ValueError: Pixels of an id that is not listed, or a listed id without a pixel.
     """
-    # One look-up per pixel. At most 2^24 entries, of which zeros() really
-    # allocates only the pages that are used.
+    # One look-up per pixel. At most 2^24 entries, of which zeros() really allocates only the pages
+    # that are used.
     table = np.zeros(max([int(ids.max()), *listed]) + 1, dtype=np.int32)
     table[list(listed)] = np.arange(1, len(listed) + 1)
     numbers = table[ids]
@@ -52,8 +52,7 @@ def encode_panoptic(
 
     Args:
         numbers: int (H, W), position in ``segments`` counted from 1; 0 = void.
-        segments: Dicts with ``category`` (the label), ``isthing`` and, if it is one,
-            ``iscrowd``.
+        segments: Dicts with ``category`` (the label), ``isthing`` and, if it is one, ``iscrowd``.
         num_classes: Number of classes, also the id of void.
 
     Returns:
@@ -87,8 +86,8 @@ def decode_panoptic(sem_seg: np.ndarray, num_classes: int) -> tuple[np.ndarray, 
         num_classes: Number of classes.
 
     Returns:
-        Numbers, int32 (H, W), 1 to n in the order of the internal ids, 0 = void; and the n
-        segments as dicts of ``id`` (the number) and ``category`` (the label).
+        Numbers, int32 (H, W), 1 to n in the order of the internal ids, 0 = void; and the n segments
+        as dicts of ``id`` (the number) and ``category`` (the label).
 
     Raises:
         ValueError: Negative or absurdly large ids.

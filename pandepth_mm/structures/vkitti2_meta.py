@@ -1,7 +1,6 @@
 """Constants of Virtual KITTI 2.0.3: classes, colors, scenes, camera.
 
-Free of heavy imports, so that the converters and their worker processes
-start at once.
+Free of heavy imports, so that the converters and their worker processes start at once.
 """
 
 # Things first: the model's labels are the positions in these tuples.

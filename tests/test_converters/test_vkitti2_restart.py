@@ -96,8 +96,8 @@ def test_failed_frame_leaves_no_annotations(tmp_path):
 
 
 def start_script(root, out):
-    # a shell that runs the tests in the background lets them ignore SIGINT,
-    # and a child would inherit that
+    # a shell that runs the tests in the background lets them ignore SIGINT, and a child would
+    # inherit that
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         return subprocess.Popen(

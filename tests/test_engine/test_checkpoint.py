@@ -91,9 +91,9 @@ def test_what_mmengine_saves_comes_back(tmp_path):
 def write_exec_by_getattr(path, made):
     """A file that reaches exec with getattr and HistoryBuffer alone.
 
-    ``__setstate__`` of HistoryBuffer copies a dict that the file chooses into
-    the instance (here the builtins), and calls ``update`` of an object that
-    the file chooses with a value that the file chooses (here exec).
+    ``__setstate__`` of HistoryBuffer copies a dict that the file chooses into the instance (here
+    the builtins), and calls ``update`` of an object that the file chooses with a value that the
+    file chooses (here exec).
     """
 
     builtins = Reduced(getattr, (HistoryBuffer.min, '__builtins__'))

@@ -15,8 +15,7 @@ META = dict(classes=CLASSES, thing_classes=THINGS, stuff_classes=CLASSES[2:])
 def make_sample(img_id, dense=True):
     """A frame: road that rises to the horizon, sky, and up to four things.
 
-    The arrays that it is made of are kept as lists, for plain loops, under
-    ``raw``.
+    The arrays that it is made of are kept as lists, for plain loops, under ``raw``.
     """
     rng = np.random.default_rng(img_id)
     height, width = SHAPE

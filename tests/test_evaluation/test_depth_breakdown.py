@@ -212,8 +212,8 @@ def test_limits_belong_to_the_lower_group():
 
 
 def test_edges_by_hand():
-    # jump of 20 % between columns 3 and 4, of 9 % between 9 and 10, and a
-    # hole at 12 that is no jump
+    # jump of 20 % between columns 3 and 4, of 9 % between 9 and 10, and a hole at 12 that is no
+    # jump
     depth = np.array([[10.0] * 4 + [12.0] * 6 + [13.0] * 2 + [0.0] + [13.0] * 2])
     assert np.flatnonzero(depth_edges(depth)).tolist() == [1, 2, 3, 4, 5, 6]
     assert np.flatnonzero(depth_edges(depth.T)).tolist() == [1, 2, 3, 4, 5, 6]

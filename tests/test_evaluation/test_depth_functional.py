@@ -247,8 +247,7 @@ def test_fills_come_close_to_a_smooth_scene():
 
 
 def test_classical_fill_lets_near_surfaces_win():
-    # a near and a far point: the diamonds of both reach column 21, which is
-    # closer to the far one
+    # a near and a far point: the diamonds of both reach column 21, which is closer to the far one
     sparse = np.zeros((41, 41), np.float32)
     sparse[20, 19] = 5
     sparse[20, 22] = 50

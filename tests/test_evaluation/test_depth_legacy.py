@@ -106,8 +106,7 @@ def test_metric_equals_a_loop():
 def genuine_draws():
     """Twenty draws as the authors make them, and what the fill gives.
 
-    As data_converters/vkitti2.py --input-from-gt --max-depth 127.49 --seed
-    0 .. 19 draws them.
+    As data_converters/vkitti2.py --input-from-gt --max-depth 127.49 --seed 0 .. 19 draws them.
     """
     if not GENUINE.is_file():
         pytest.skip(f'{GENUINE.name} is not beside the repository')

@@ -120,8 +120,8 @@ def test_confusion_counts_every_pixel_once():
 
 
 def test_worked_example():
-    # class 0: 8 pixels, of which the prediction has 6, and 1 more on void
-    # class 3: 8 pixels, predicted void -> missed; class 1: false positive
+    # class 0: 8 pixels, of which the prediction has 6, and 1 more on void class 3: 8 pixels,
+    # predicted void -> missed; class 1: false positive
     gt = np.array([[1] * 8, [2] * 8, [0] * 8, [3] * 8])
     pred = np.array([[5] * 6 + [0] * 2, [0] * 8, [5] + [0] * 7, [6] * 5 + [0] * 3])
     gt_segments = [

@@ -240,9 +240,8 @@ def test_missing_packages_are_named(tmp_path, monkeypatch):
 def test_paper_model(tmp_path):
     """EfficientNet-B5 at 1000x200 with 10 000 measurements.
 
-    Its random weights magnify rounding: PyTorch's own float32 is 0.003 away
-    from float64 in the logits and 0.2 m in the depth. The file must not be
-    farther away than twice that.
+    Its random weights magnify rounding: PyTorch's own float32 is 0.003 away from float64 in the
+    logits and 0.2 m in the depth. The file must not be farther away than twice that.
     """
     cfg = Config.fromfile(CONFIGS / 'pandepth_effb5_vkitti2.py').model
     cfg.backbone.init_cfg = None

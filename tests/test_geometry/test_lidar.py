@@ -55,10 +55,9 @@ def test_against_a_loop(cam2img, elevations, step):
 def test_by_hand():
     """Rays whose places in the image can be worked out on paper.
 
-    With f = 100 and c = (20, 20), the elevation whose tangent is -0.1 meets
-    column 20 (azimuth 0) in row 20 + 100 * 0.1 = 30, and column 120 (azimuth
-    45 degrees, z = 1 is sqrt(2) away) in row 20 + 10 sqrt(2) = 34.1. The
-    level beam stays in row 20. Azimuth -45 is outside, as are +-90.
+    With f = 100 and c = (20, 20), the elevation whose tangent is -0.1 meets column 20 (azimuth 0)
+    in row 20 + 100 * 0.1 = 30, and column 120 (azimuth 45 degrees, z = 1 is sqrt(2) away) in row 20
+    + 10 sqrt(2) = 34.1. The level beam stays in row 20. Azimuth -45 is outside, as are +-90.
     """
     cam2img = np.array([[100, 0, 20], [0, 100, 20], [0, 0, 1]])
     depth = np.full((41, 141), 5.0)

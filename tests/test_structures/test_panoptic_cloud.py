@@ -58,8 +58,8 @@ def test_rule_is_that_of_brute_force(reach):
 @pytest.mark.parametrize('dtype', [np.float32, np.float64])
 @pytest.mark.parametrize('axis', [0, 1])
 def test_plane_at_a_grazing_angle_keeps_all(dtype, axis):
-    # a road 1.6 m below, up to one pixel under the horizon: 1160 m, and the
-    # next row is at half of that
+    # a road 1.6 m below, up to one pixel under the horizon: 1160 m, and the next row is at half of
+    # that
     rows = np.arange(1, 121, dtype=np.float64)
     depth = np.repeat(725 * 1.6 / rows[:, None], 30, axis=1).astype(dtype)
     assert (depth[0] > 1.9 * depth[1]).all()

@@ -27,8 +27,7 @@ def test_errors_at_held_out_points(run_tool):
     assert list(rows) == [
         (way, name) for way in ('rasterize', 'nearest') for name in METHODS.values()
     ]
-    # the fills, by another way: a k-d tree over the pixels that have a point,
-    # and SciPy's triangles
+    # the fills, by another way: a k-d tree over the pixels that have a point, and SciPy's triangles
     calib = read_kitti_calibration(FRAME / 'calib.txt')
     points = transform_points(read_points(FRAME / 'points.bin'), calib.lidar2cam)
     held = np.random.default_rng(3).random(len(points)) < 0.5

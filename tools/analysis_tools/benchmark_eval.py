@@ -3,9 +3,9 @@
     pip install --no-deps panopticapi-lite
     python tools/analysis_tools/benchmark_eval.py [--frames 20] [--repeats 3]
 
-Frames are made here: street-like panoptic maps with things and stuff, void,
-dense depth, and predictions that are wrong in parts. One process against one
-process, one thread each, CPU time, the least of the repeats:
+Frames are made here: street-like panoptic maps with things and stuff, void, dense depth, and
+predictions that are wrong in parts. One process against one process, one thread each, CPU time, the
+least of the repeats:
 
 * from the same PNG files to the same numbers: PQ and DPQ at three lambdas,
   ours in one pass over two panoptic and two depth PNGs a frame; panopticapi
@@ -17,9 +17,8 @@ process, one thread each, CPU time, the least of the repeats:
   SciPy's interpolator of scattered data, which computes the planar fill but
   the pixels outside the hull.
 
-The tool fails if the numbers differ by more than 1e-9. With ``--config`` it
-runs a test of that config instead and prints the metrics' share of it; fills
-are left out.
+The tool fails if the numbers differ by more than 1e-9. With ``--config`` it runs a test of that
+config instead and prints the metrics' share of it; fills are left out.
 """
 
 import argparse
@@ -84,8 +83,8 @@ def smooth(rng: np.random.Generator, cells: tuple) -> np.ndarray:
 def make_frame(rng: np.random.Generator, root: Path, name: str) -> Frame:
     """Write the files of one frame."""
     rows, cols = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
-    # stuff: bands with rough borders, one class each; the uppermost void,
-    # the second sky, which has no depth
+    # stuff: bands with rough borders, one class each; the uppermost void, the second sky, which has
+    # no depth
     band = rows + 25 * smooth(rng, (6, 20)) + 3 * smooth(rng, (60, 200))
     labels = np.clip(band * 12 / HEIGHT, 0, 11).astype(int)
     gt = rng.permutation(np.arange(1, 256**3 - 1, 5003))[:80]  # ids

@@ -3,12 +3,11 @@ r"""Time and memory of the inferencer, by precision and batch size.
     python tools/analysis_tools/benchmark_inference.py \
         --config pandepth_effb5_vkitti2 --batch-sizes 1 2
 
-Each setting runs in a process of its own, on one random image and 5 % of
-random points (the times of a trained model on a real image differ in the
-number of instances). Printed are the median time of an image and its ratio to
-the first setting's, and the peak of the memory: of the process on a CPU,
-beside it what was in use before the first image; of torch's allocations on a
-GPU. Without weights that come along, random ones are taken.
+Each setting runs in a process of its own, on one random image and 5 % of random points (the times
+of a trained model on a real image differ in the number of instances). Printed are the median time
+of an image and its ratio to the first setting's, and the peak of the memory: of the process on a
+CPU, beside it what was in use before the first image; of torch's allocations on a GPU. Without
+weights that come along, random ones are taken.
 """
 
 import argparse

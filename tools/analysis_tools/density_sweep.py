@@ -4,24 +4,20 @@ r"""Evaluate one checkpoint under other densities and patterns of its input.
         --densities 0.005 0.01 0.02 0.05 0.1 --lines 8 16 32 64 \
         --figure sweep.png
 
-Densities are fractions of the image's pixels, sampled at random as the
-converter samples them; lines are beams of a rotating LiDAR at the camera's
-place. Both are sampled from the dense depth at the image's original size and
-then resized to the network's, see ResampleSparseDepth. The density in the
-table is that of the network's input. Where the annotations name no dense
-depth, the given input is thinned: to at most its own density, and without
-scan lines.
+Densities are fractions of the image's pixels, sampled at random as the converter samples them;
+lines are beams of a rotating LiDAR at the camera's place. Both are sampled from the dense depth at
+the image's original size and then resized to the network's, see ResampleSparseDepth. The density in
+the table is that of the network's input. Where the annotations name no dense depth, the given input
+is thinned: to at most its own density, and without scan lines.
 
-The ground truth that depth is compared with stays the same. It is a sample
-too: the denser the input, the more of its pixels are given in the input
-(unseen RMSE leaves those out). And it covers the whole image. Scan lines do
-not: with the default elevations none measures what is more than 2 degrees
-above the horizon, and no number of lines makes up for that.
+The ground truth that depth is compared with stays the same. It is a sample too: the denser the
+input, the more of its pixels are given in the input (unseen RMSE leaves those out). And it covers
+the whole image. Scan lines do not: with the default elevations none measures what is more than 2
+degrees above the horizon, and no number of lines makes up for that.
 
-Every setting is written to --out when it is finished. A run that was stopped
-goes on with those that are missing, and a finished one draws its figure
-again; another checkpoint, config, annotation file or option of the sampling
-is refused there.
+Every setting is written to --out when it is finished. A run that was stopped goes on with those
+that are missing, and a finished one draws its figure again; another checkpoint, config, annotation
+file or option of the sampling is refused there.
 """
 
 import argparse
@@ -174,8 +170,8 @@ def check_config(cfg: Config, source: str) -> None:
     """Refuse a config of which a sweep says nothing.
 
     Raises:
-        InputError: No test data, no pipeline with a sparse depth, or no
-            DepthMetric under its own name.
+        InputError: No test data, no pipeline with a sparse depth, or no DepthMetric under its own
+            name.
     """
     pipeline = ((cfg.get('test_dataloader') or {}).get('dataset') or {}).get('pipeline')
     if not pipeline or find_loading(pipeline) is None:

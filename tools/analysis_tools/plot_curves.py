@@ -2,9 +2,8 @@
 
     python tools/analysis_tools/plot_curves.py WORK_DIR --out curves.png
 
-A folder stands for the scalars.json files below it, one a start of the
-training, which make one curve. Losses of training stand on the left, metrics
-of validation, if any, on the right.
+A folder stands for the scalars.json files below it, one a start of the training, which make one
+curve. Losses of training stand on the left, metrics of validation, if any, on the right.
 """
 
 import argparse
@@ -20,8 +19,8 @@ METRICS = ('panoptic/PQ', 'semantic/mIoU', 'instance/segm_mAP')
 DEPTH_METRICS = ('depth/rmse', 'depth/mae')
 # Where mmengine puts scalars.json, seen from a work_dir or a folder in it.
 _PLACES = ('scalars.json', 'vis_data/scalars.json', '*/vis_data/scalars.json')
-# Of Okabe and Ito, which color-blind readers can tell apart; the markers say
-# the same without color.
+# Of Okabe and Ito, which color-blind readers can tell apart; the markers say the same without
+# color.
 _COLORS = ('#000000', '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
 _MARKERS = 'os^Dv<>PX*'
 
@@ -29,8 +28,7 @@ _MARKERS = 'os^Dv<>PX*'
 def find_logs(sources: list[str]) -> list[Path]:
     """Files, and the scalars.json files of folders, by name.
 
-    mmengine names the folder of a start after its time, so that the names'
-    order is that of time.
+    mmengine names the folder of a start after its time, so that the names' order is that of time.
 
     Raises:
         InputError: A folder without logs.
@@ -77,9 +75,9 @@ def read_scalars(paths: list[Path]) -> list[dict]:
 def curves_of(steps: list[dict]) -> tuple[Curves, Curves]:
     """Losses by iteration, and metrics by iteration.
 
-    A validation has no iteration of its own: it takes that of the training
-    step before it. Where a run was started again, by resuming or from the
-    beginning, the later start replaces all that came after its first step.
+    A validation has no iteration of its own: it takes that of the training step before it. Where a
+    run was started again, by resuming or from the beginning, the later start replaces all that came
+    after its first step.
     """
     losses: dict[str, dict[int, float]] = {}
     metrics: dict[str, dict[int, float]] = {}

@@ -2,9 +2,9 @@ r"""Count a model's parameters by branch, beside Table 2 of the paper.
 
     python tools/analysis_tools/table2.py configs/pandepth/pandepth_effb5_vkitti2.py
 
-The paper's table rounds what the authors' published code has. Where a model
-of this package differs from that code, the difference is listed by its cause:
-a residual, counted from the sizes of the model at hand. In every row
+The paper's table rounds what the authors' published code has. Where a model of this package differs
+from that code, the difference is listed by its cause: a residual, counted from the sizes of the
+model at hand. In every row
 
     parameters + residuals + unexplained = the authors' count.
 
@@ -99,8 +99,8 @@ def parameters_by_branch(model: PanDepth) -> dict[str, int | None]:
 def residuals_by_branch(model: PanDepth) -> dict[str, list[Residual]]:
     """What separates each branch from the authors', zeros left out.
 
-    Only differences from the package's own modules are known: another
-    backbone or head has none, and differs by an unexplained number.
+    Only differences from the package's own modules are known: another backbone or head has none,
+    and differs by an unexplained number.
     """
     found = {
         'backbone': _backbone(model.backbone),

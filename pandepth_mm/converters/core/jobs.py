@@ -85,8 +85,8 @@ def run_jobs(
         function: Of a module, so that it can be pickled.
         jobs: Its arguments.
         workers: Processes; with one the calls are made in this process.
-        done: Called in this process with each job and what the function returned, in the order
-            that they finish.
+        done: Called in this process with each job and what the function returned, in the order that
+            they finish.
 
     Raises:
         BrokenProcessPool: A worker process died. What the function raises passes through.

@@ -3,10 +3,9 @@
     pandepth-convert vkitti2 DATA_ROOT --out OUT [--workers N]
     python data_converters/vkitti2.py DATA_ROOT --out OUT [--workers N]
 
-DATA_ROOT is the genuine data set, or what ``synthesize_vkitti2.py`` made: one
-merged tree, or one folder per archive (``vkitti_2.0.3_rgb/SceneXX/...``), with
-``classSegmentation`` in this or in lower case. Nothing in it is changed or
-copied; OUT receives
+DATA_ROOT is the genuine data set, or what ``synthesize_vkitti2.py`` made: one merged tree, or one
+folder per archive (``vkitti_2.0.3_rgb/SceneXX/...``), with ``classSegmentation`` in this or in
+lower case. Nothing in it is changed or copied; OUT receives
 
     annotations/panoptic_{train,val,test}.json    COCO panoptic
     annotations/instances_{train,val,test}.json   COCO instances, things only
@@ -14,13 +13,12 @@ copied; OUT receives
     sparse_depth/...png  gt_depth_map/...png      16 bit, 1/256 m, 0 = none
     .vkitti2/                                     for a restart; else unused
 
-Segment ids: R is the category, G + 256 B is trackID + 1 (0 for stuff).
-Undefined pixels, and pixels of a thing class without a track, are void.
+Segment ids: R is the category, G + 256 B is trackID + 1 (0 for stuff). Undefined pixels, and pixels
+of a thing class without a track, are void.
 
-The run can be stopped at any time. The same command goes on where it stopped
-and leaves the same bytes, for any number of workers. The annotations are
-written last, so they exist only when all they refer to does. One run at a
-time into one OUT, but for the parts of ``--num-shards``.
+The run can be stopped at any time. The same command goes on where it stopped and leaves the same
+bytes, for any number of workers. The annotations are written last, so they exist only when all they
+refer to does. One run at a time into one OUT, but for the parts of ``--num-shards``.
 """
 
 import argparse
@@ -195,8 +193,8 @@ class VKITTI2Converter(Converter):
     def convert_frame(self, frame: Frame, out: Path) -> tuple[FrameRecord, dict[str, int]]:
         """Convert one frame; the counts are those of :func:`panoptic_ids`, and of pixels."""
         paths = {kind: self.root / file for kind, file in frame.sources.items()}
-        # The image is only referred to, but a training should not be the first
-        # to find out that it is cut off.
+        # The image is only referred to, but a training should not be the first to find out that it
+        # is cut off.
         _read_image(paths['rgb'], 'an RGB image')
         category = decode_classes(
             _read_image(paths['classes'], 'a class image'), str(paths['classes'])

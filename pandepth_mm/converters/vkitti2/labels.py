@@ -62,18 +62,16 @@ def panoptic_ids(
 ) -> tuple[np.ndarray, dict]:
     """Classes and tracks of the pixels to panoptic segment ids.
 
-    The id is ``category_id + 256 * (trackID + 1)`` for a thing and
-    ``category_id`` for stuff. It fits 24 bits for 16-bit tracks, it cannot
-    collide, and the panoptic PNG's red channel is the category.
+    The id is ``category_id + 256 * (trackID + 1)`` for a thing and ``category_id`` for stuff. It
+    fits 24 bits for 16-bit tracks, it cannot collide, and the panoptic PNG's red channel is the
+    category.
 
-    One stuff class is one segment, and so is one track, whether connected or
-    not. Void are the undefined pixels and the pixels of a thing class without
-    a track. A pixel of a track that is of no thing class (something seen
-    through the object) keeps its own class. A track has one category, the
-    one that most of its thing-class pixels have (of equals the first). In
-    the genuine frame that was looked at all 39 tracks, down to single pixels,
-    are of one thing class throughout, so neither rule changes anything there
-    and an instance without a class is an error.
+    One stuff class is one segment, and so is one track, whether connected or not. Void are the
+    undefined pixels and the pixels of a thing class without a track. A pixel of a track that is of
+    no thing class (something seen through the object) keeps its own class. A track has one
+    category, the one that most of its thing-class pixels have (of equals the first). In the genuine
+    frame that was looked at all 39 tracks, down to single pixels, are of one thing class
+    throughout, so neither rule changes anything there and an instance without a class is an error.
 
     Args:
         category: (H, W), 0 = void, 1..3 things, then stuff.
@@ -84,13 +82,12 @@ def panoptic_ids(
 
     Returns:
         - int32 (H, W), segment ids, 0 = void.
-        - Counts of what was odd: ``orphan_pixels`` (thing class without a
-          track, made void), ``mixed_tracks`` (several thing classes),
-          ``stuff_pixels_in_tracks``, ``classless_tracks``.
+        - Counts of what was odd: ``orphan_pixels`` (thing class without a track, made void),
+          ``mixed_tracks`` (several thing classes), ``stuff_pixels_in_tracks``,
+          ``classless_tracks``.
 
     Raises:
-        InputError: A track without a thing-class pixel (``classless`` is
-            'error').
+        InputError: A track without a thing-class pixel (``classless`` is 'error').
     """
     category = category.astype(np.int32)
     instance = instance.astype(np.int32)

@@ -2,15 +2,12 @@
 
 Three layouts exist in the field, and mixtures of them:
 
-1. one merged tree,
-   ``ROOT/Scene01/clone/frames/rgb/Camera_0/rgb_00000.jpg``;
-2. one folder per archive,
-   ``ROOT/vkitti_2.0.3_rgb/Scene01/clone/frames/rgb/Camera_0/...``;
-3. either of these with lower-case ``classsegmentation`` and
-   ``instancesegmentation`` folders.
+1. one merged tree, ``ROOT/Scene01/clone/frames/rgb/Camera_0/rgb_00000.jpg``;
+2. one folder per archive, ``ROOT/vkitti_2.0.3_rgb/Scene01/clone/frames/rgb/Camera_0/...``;
+3. either of these with lower-case ``classsegmentation`` and ``instancesegmentation`` folders.
 
-Everything here reads names and headers only, so that wrong input is known
-before the long work starts.
+Everything here reads names and headers only, so that wrong input is known before the long work
+starts.
 """
 
 import dataclasses
@@ -219,16 +216,16 @@ def select_frames(
         splits: Split -> scenes.
         variations: Weather and light variations.
         cameras: Camera numbers.
-        optional_splits: Splits where a missing scene gets a warning (the
-            default scenes); elsewhere it is an error (the user named it).
+        optional_splits: Splits where a missing scene gets a warning (the default scenes); elsewhere
+            it is an error (the user named it).
         optional_variations: Warn only where a variation is missing.
 
     Returns:
         Split -> frames; a split may be empty.
 
     Raises:
-        InputError: A sequence that was asked for or one of its files is
-            missing, or there is nothing at all.
+        InputError: A sequence that was asked for or one of its files is missing, or there is
+            nothing at all.
     """
     selected = {split: [] for split in splits}
     for split, scenes in splits.items():
@@ -288,8 +285,8 @@ def inspect(frame: Frame, root: Path) -> Frame:
         matrix, which holds for 1242x375.
 
     Raises:
-        InputError: A file is no image, of the wrong kind, or of another size
-            than the RGB image; or no camera matrix is known.
+        InputError: A file is no image, of the wrong kind, or of another size than the RGB image; or
+            no camera matrix is known.
     """
     path = root / frame.sources['rgb']
     try:
@@ -329,16 +326,14 @@ def read_intrinsics(path: Path) -> dict[tuple[int, int], list[list[float]]]:
     """Read an ``intrinsic.txt``.
 
     Args:
-        path: Text with the header ``frame cameraID K[0,0] K[1,1] K[0,2]
-            K[1,2]`` and one row per frame and camera, in pixels.
+        path: Text with the header ``frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]`` and one row per
+            frame and camera, in pixels.
 
     Returns:
-        (frame, camera) -> 3x3 matrix, pixels, integer coordinates are pixel
-        centres.
+        (frame, camera) -> 3x3 matrix, pixels, integer coordinates are pixel centres.
 
     Raises:
-        InputError: Another header, or a row that is not six numbers with
-            positive focal lengths.
+        InputError: Another header, or a row that is not six numbers with positive focal lengths.
     """
     lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
     header = lines[0].split() if lines else []

@@ -12,12 +12,12 @@ from pandepth_mm.registry import TRANSFORMS
 class FlipPanopticDepth(RandomFlip):
     """Flip image, boxes, masks, labels, panoptic and depth maps, points, intrinsics.
 
-    mmdet's RandomFlip leaves the last three as they are. Horizontal only: a
-    camera does not see the world upside down.
+    mmdet's RandomFlip leaves the last three as they are. Horizontal only: a camera does not see the
+    world upside down.
 
-    Modified keys, where present: those of mmdet's RandomFlip,
-    ``gt_panoptic_seg``, ``sparse_depth``, ``gt_depth_map``, ``dense_depth``,
-    ``points`` and ``cam2img``. Added: ``flip``, ``flip_direction``.
+    Modified keys, where present: those of mmdet's RandomFlip, ``gt_panoptic_seg``,
+    ``sparse_depth``, ``gt_depth_map``, ``dense_depth``, ``points`` and ``cam2img``. Added:
+    ``flip``, ``flip_direction``.
 
     Args:
         prob: Probability of a flip, 0 to 1.

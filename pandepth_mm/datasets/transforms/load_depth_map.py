@@ -13,24 +13,20 @@ DEPTH_KEYS = ('sparse_depth', 'gt_depth_map', 'dense_depth')
 class LoadDepthMap(BaseTransform):
     """Load a 16-bit depth PNG with the scale of its record.
 
-    Required keys: ``{source}_path``, ``{source}_scale``; ``ori_shape``, the
-    shape of the loaded image, where there is one, else ``height`` and
-    ``width``. Added key: ``{key}``, float32 (H, W), metres, 0 = no
-    measurement.
+    Required keys: ``{source}_path``, ``{source}_scale``; ``ori_shape``, the shape of the loaded
+    image, where there is one, else ``height`` and ``width``. Added key: ``{key}``, float32 (H, W),
+    metres, 0 = no measurement.
 
     Args:
-        key: 'sparse_depth' (the input), 'gt_depth_map' (the ground truth) or
-            'dense_depth' (of every pixel, for metrics that want it; see
-            ``optional``).
-        source: Prefix of the record's keys, by default ``key``.
-            'dense_depth' with key 'gt_depth_map' trains on the dense depth.
-        invalid: Raw value that means "no measurement" beside 0; 65535 in
-            Virtual KITTI 2's own files.
-        max_depth: Metres beyond which there is no measurement; None for no
-            limit.
-        optional: Add no key where the record names no such file, which is an
-            error otherwise. For dense depth: metrics that can do without it
-            report how many frames had it.
+        key: 'sparse_depth' (the input), 'gt_depth_map' (the ground truth) or 'dense_depth' (of
+            every pixel, for metrics that want it; see ``optional``).
+        source: Prefix of the record's keys, by default ``key``. 'dense_depth' with key
+            'gt_depth_map' trains on the dense depth.
+        invalid: Raw value that means "no measurement" beside 0; 65535 in Virtual KITTI 2's own
+            files.
+        max_depth: Metres beyond which there is no measurement; None for no limit.
+        optional: Add no key where the record names no such file, which is an error otherwise. For
+            dense depth: metrics that can do without it report how many frames had it.
     """
 
     def __init__(

@@ -16,12 +16,11 @@ from pandepth_mm.structures.panoptic_ids import VOID_LABEL, encode_panoptic, num
 class LoadPanopticMap(BaseTransform):
     """Load a COCO panoptic PNG as panoptic and semantic map, boxes and masks.
 
-    Nothing after it needs the file again. mmdet's LoadPanopticAnnotations
-    cannot be built without panopticapi.
+    Nothing after it needs the file again. mmdet's LoadPanopticAnnotations cannot be built without
+    panopticapi.
 
-    Required keys: ``seg_map_path``, ``segments_info``, ``num_classes``;
-    ``ori_shape``, the shape of the loaded image, where there is one, else
-    ``height`` and ``width``.
+    Required keys: ``seg_map_path``, ``segments_info``, ``num_classes``; ``ori_shape``, the shape of
+    the loaded image, where there is one, else ``height`` and ``width``.
 
     Modified key: ``segments_info``, whose ids become those of the map.
 
@@ -29,8 +28,8 @@ class LoadPanopticMap(BaseTransform):
 
     - gt_panoptic_seg: int32 (H, W), ids of ``structures.panoptic_ids``.
     - gt_seg_map: label of the class, uint8 (H, W), 255 = void.
-    - gt_bboxes: HorizontalBoxes (n, 4), x1 y1 x2 y2, exact from the masks,
-      x2 and y2 one past the last pixel.
+    - gt_bboxes: HorizontalBoxes (n, 4), x1 y1 x2 y2, exact from the masks, x2 and y2 one past the
+      last pixel.
     - gt_bboxes_labels: int64 (n,).
     - gt_ignore_flags: bool (n,), True for crowds.
     - gt_masks: BitmapMasks (n, H, W).
@@ -40,8 +39,8 @@ class LoadPanopticMap(BaseTransform):
         """Add the ground truth.
 
         Raises:
-            InputError: The record names no PNG, the PNG is bad, or its ids
-                are not those of ``segments_info``.
+            InputError: The record names no PNG, the PNG is bad, or its ids are not those of
+                ``segments_info``.
         """
         if 'seg_map_path' not in results:
             raise InputError(

@@ -29,11 +29,11 @@ class PackPanopticDepthInputs(PackDetInputs):
 
     Returns, with (h, w) the network's size:
 
-    - inputs: dict of ``img`` (3, h, w), ``sparse_depth`` float32 (1, h, w)
-      in metres and ``cam2img`` float32 (3, 3) in pixels.
-    - data_samples: DetDataSample with ``sparse_depth`` (PixelData, data
-      float32 (1, h, w)) and what of these was loaded, at the size (H, W)
-      that it has then, the original one if it was loaded after the resize:
+    - inputs: dict of ``img`` (3, h, w), ``sparse_depth`` float32 (1, h, w) in metres and
+      ``cam2img`` float32 (3, 3) in pixels.
+    - data_samples: DetDataSample with ``sparse_depth`` (PixelData, data float32 (1, h, w)) and what
+      of these was loaded, at the size (H, W) that it has then, the original one if it was loaded
+      after the resize:
 
       - ``gt_instances`` and, for crowds, ``ignored_instances``, as mmdet has
         them;

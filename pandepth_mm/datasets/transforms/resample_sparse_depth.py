@@ -25,35 +25,29 @@ _MIN_STEP = 0.01  # degrees; far below a pixel
 class ResampleSparseDepth(BaseTransform):
     """Replace the sparse depth by a random draw or by scan lines.
 
-    Its place is before the resize: the input is drawn from the dense depth at
-    the image's original size and then loses points in the resize, as the
-    file's does. Depths are rounded to what the file can hold. With the
-    converter's seed, density and maximum depth, the draw is the very input
-    that the converter wrote (without ``--input-from-gt``), and thinner draws
-    are subsets of it.
+    Its place is before the resize: the input is drawn from the dense depth at the image's original
+    size and then loses points in the resize, as the file's does. Depths are rounded to what the
+    file can hold. With the converter's seed, density and maximum depth, the draw is the very input
+    that the converter wrote (without ``--input-from-gt``), and thinner draws are subsets of it.
 
-    Scan lines are those of a LiDAR at the camera's place, see
-    ``pandepth_mm.geometry.lidar``.
+    Scan lines are those of a LiDAR at the camera's place, see ``pandepth_mm.geometry.lidar``.
 
-    Required keys: ``dense_depth_path``, ``dense_depth_scale``,
-    ``sparse_depth_scale``, ``cam2img``, ``img_id``; or, with source
-    'sparse_depth', ``sparse_depth`` and ``img_id``. ``scene``,
-    ``variation``, ``camera`` and ``frame`` name the frame for the seed; where
-    one is missing, ``img_id`` does. Set key: ``sparse_depth``, float32
-    (H, W), metres, 0 = no measurement.
+    Required keys: ``dense_depth_path``, ``dense_depth_scale``, ``sparse_depth_scale``, ``cam2img``,
+    ``img_id``; or, with source 'sparse_depth', ``sparse_depth`` and ``img_id``. ``scene``,
+    ``variation``, ``camera`` and ``frame`` name the frame for the seed; where one is missing,
+    ``img_id`` does. Set key: ``sparse_depth``, float32 (H, W), metres, 0 = no measurement.
 
     Args:
-        density: Fraction of the image's pixels to draw, in (0, 1]. Where
-            fewer have dense depth, all of them are the input.
+        density: Fraction of the image's pixels to draw, in (0, 1]. Where fewer have dense depth,
+            all of them are the input.
         lines: Number of beams instead, 2 to 256, evenly spaced.
         azimuth_step: Degrees between two measurements of a beam.
         elevation: Lowest and highest beam in degrees, positive upwards.
         seed: Seed of the draws.
-        max_depth: Metres beyond which nothing is measured; None for no
-            limit.
-        source: 'dense_depth', or 'sparse_depth' to thin the given input, for
-            data without dense depth. Its draws are nested in each other too,
-            but are not those from the dense depth. Not for lines.
+        max_depth: Metres beyond which nothing is measured; None for no limit.
+        source: 'dense_depth', or 'sparse_depth' to thin the given input, for data without dense
+            depth. Its draws are nested in each other too, but are not those from the dense depth.
+            Not for lines.
 
     Raises:
         InputError: A value that is not as stated here.
@@ -100,9 +94,8 @@ class ResampleSparseDepth(BaseTransform):
         """Replace the sparse depth.
 
         Raises:
-            InputError: It stands behind the resize, the record names no dense
-                depth, the file is bad, or the given input has fewer points
-                than a draw from it is to have.
+            InputError: It stands behind the resize, the record names no dense depth, the file is
+                bad, or the given input has fewer points than a draw from it is to have.
         """
         if 'ori_cam2img' in results:
             raise InputError(
@@ -141,8 +134,8 @@ class ResampleSparseDepth(BaseTransform):
             results['dense_depth_path'], results['dense_depth_scale'], shape, DEPTH_PNG_MAX
         )
         depth[depth > limit] = 0
-        # rounded as write_depth_png does; what is farther than the file can
-        # say cannot have been in it
+        # rounded as write_depth_png does; what is farther than the file can say cannot have been in
+        # it
         scale = results['sparse_depth_scale']
         raw = np.rint(depth.astype(np.float64) * scale)
         raw[(raw == 0) & (depth > 0)] = 1

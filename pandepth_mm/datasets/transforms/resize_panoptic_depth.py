@@ -21,30 +21,25 @@ DEPTH_RESIZES = ('nearest', 'rasterize')
 class ResizePanopticDepth(Resize):
     """Resize to ``results['img_scale']``, which the data set states.
 
-    mmdet's Resize leaves panoptic and depth maps and intrinsics as they are,
-    and aligns label maps by their corners. Here the image is interpolated
-    bilinearly, everything else takes the nearest pixel, aligned by pixel
-    centers as ``cam2img`` is (u' = (u + 0.5) s - 0.5), so that all maps show
-    the same pixels. Depth values do not change.
+    mmdet's Resize leaves panoptic and depth maps and intrinsics as they are, and aligns label maps
+    by their corners. Here the image is interpolated bilinearly, everything else takes the nearest
+    pixel, aligned by pixel centers as ``cam2img`` is (u' = (u + 0.5) s - 0.5), so that all maps
+    show the same pixels. Depth values do not change.
 
-    The measurements, ``sparse_depth``, can reach the new grid in two ways.
-    'nearest' treats them as any map: where the image shrinks, their density
-    stays and most of them drop out. This is the paper's protocol.
-    'rasterize' treats them as points: each falls into the new pixel that it
-    lies in, and only where several share a pixel all but the nearest to the
-    camera drop out.
+    The measurements, ``sparse_depth``, can reach the new grid in two ways. 'nearest' treats them as
+    any map: where the image shrinks, their density stays and most of them drop out. This is the
+    paper's protocol. 'rasterize' treats them as points: each falls into the new pixel that it lies
+    in, and only where several share a pixel all but the nearest to the camera drop out.
 
-    Required keys: ``img``, ``img_scale``; to rasterize also ``cam2img``, and
-    ``sparse_depth`` or ``points`` ((N, 3), metres, the camera frame of
-    ``cam2img``), which has precedence. Modified, where present: ``img``,
-    ``gt_bboxes``, ``gt_masks``, ``gt_seg_map``, ``gt_panoptic_seg``,
-    ``sparse_depth``, ``gt_depth_map``, ``dense_depth``, ``cam2img``. Added:
-    ``img_shape``, ``scale_factor``, ``ori_cam2img`` and mmdet's others.
+    Required keys: ``img``, ``img_scale``; to rasterize also ``cam2img``, and ``sparse_depth`` or
+    ``points`` ((N, 3), metres, the camera frame of ``cam2img``), which has precedence. Modified,
+    where present: ``img``, ``gt_bboxes``, ``gt_masks``, ``gt_seg_map``, ``gt_panoptic_seg``,
+    ``sparse_depth``, ``gt_depth_map``, ``dense_depth``, ``cam2img``. Added: ``img_shape``,
+    ``scale_factor``, ``ori_cam2img`` and mmdet's others.
 
     Args:
         keep_ratio: Whether to keep the aspect ratio, within ``img_scale``.
-        depth_resize: How the measurements reach the new grid, 'nearest' or
-            'rasterize'.
+        depth_resize: How the measurements reach the new grid, 'nearest' or 'rasterize'.
 
     Raises:
         InputError: ``depth_resize`` is neither.

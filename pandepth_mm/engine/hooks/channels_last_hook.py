@@ -11,8 +11,8 @@ from pandepth_mm.registry import HOOKS
 class ChannelsLastHook(Hook):
     """Lay the model's weights out channels last.
 
-    Meant for CPUs, whose convolutions tend to be quicker in that layout. The
-    values stay the same, and so do checkpoints.
+    Meant for CPUs, whose convolutions tend to be quicker in that layout. The values stay the same,
+    and so do checkpoints.
     """
 
     def before_run(self, runner: Runner) -> None:

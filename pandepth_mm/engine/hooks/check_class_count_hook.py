@@ -13,9 +13,9 @@ from pandepth_mm.registry import HOOKS
 class CheckClassCountHook(Hook):
     """Check that the model counts the classes that the data set has.
 
-    The model states ``num_things`` and ``num_stuff``; the data set names the
-    classes in ``metainfo['thing_classes']`` and ``['stuff_classes']``. Where
-    they disagree, training would fail late, or learn the wrong labels.
+    The model states ``num_things`` and ``num_stuff``; the data set names the classes in
+    ``metainfo['thing_classes']`` and ``['stuff_classes']``. Where they disagree, training would
+    fail late, or learn the wrong labels.
     """
 
     priority = 'VERY_HIGH'

@@ -13,9 +13,8 @@ from pandepth_mm.registry import HOOKS
 class CheckWeightsHook(Hook):
     """Check that a loaded checkpoint fills every weight of the model.
 
-    mmengine only warns, and a test of random weights prints a table like any
-    other. ``tools/test.py`` adds this hook, ``tools/train.py`` does when it
-    resumes.
+    mmengine only warns, and a test of random weights prints a table like any other.
+    ``tools/test.py`` adds this hook, ``tools/train.py`` does when it resumes.
 
     Args:
         checkpoint: Name of the file, for the message.
@@ -37,8 +36,8 @@ class CheckWeightsHook(Hook):
             checkpoint: Content of the file.
 
         Raises:
-            InputError: A weight is missing or has another shape, or the
-                state of the training is missing.
+            InputError: A weight is missing or has another shape, or the state of the training is
+                missing.
         """
         missing = {'meta', 'message_hub', 'optimizer'} - set(checkpoint)
         if self.resume and missing:

@@ -18,22 +18,20 @@ from pandepth_mm.structures.frame_names import ambiguous_names, frame_name
 class PanDepthVisualizationHook(Hook):
     """Draws predictions and ground truth side by side.
 
-    As mmdet's ``DetVisualizationHook``, with three differences. A file is
-    named after the frame's scene, variation, camera and number (or after its
-    folder and name), since many data sets repeat their file names in every
-    folder. ``test_out_dir`` is taken as it is, not below the work directory.
-    In a distributed test every process writes the frames that it tests.
+    As mmdet's ``DetVisualizationHook``, with three differences. A file is named after the frame's
+    scene, variation, camera and number (or after its folder and name), since many data sets repeat
+    their file names in every folder. ``test_out_dir`` is taken as it is, not below the work
+    directory. In a distributed test every process writes the frames that it tests.
 
     Args:
         draw: Draw at all.
-        interval: In validation, draw the first frame of every
-            ``interval``-th batch, the same frames each time; they go to the
-            visualizer's backends.
+        interval: In validation, draw the first frame of every ``interval``-th batch, the same
+            frames each time; they go to the visualizer's backends.
         test_interval: In testing, draw every ``test_interval``-th frame.
         score_thr: Lowest score of an instance in the instance panel.
         draw_gt: Draw the ground truth beside the predictions.
-        test_out_dir: Folder for one PNG per frame in testing. Without it they
-            go to the visualizer's backends.
+        test_out_dir: Folder for one PNG per frame in testing. Without it they go to the
+            visualizer's backends.
     """
 
     def __init__(

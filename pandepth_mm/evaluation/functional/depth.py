@@ -1,10 +1,9 @@
 """Depth errors by the definitions of KITTI's depth devkit.
 
-Errors are computed per image over the pixels with ground truth, then
-averaged over the images; pooled over the pixels of all images they are
-given too. In contrast to the devkit, which interpolates where a prediction
-is missing, a depth that is no positive finite number is counted and set to
-``MIN_DEPTH``: a hole then costs what it should.
+Errors are computed per image over the pixels with ground truth, then averaged over the images;
+pooled over the pixels of all images they are given too. In contrast to the devkit, which
+interpolates where a prediction is missing, a depth that is no positive finite number is counted and
+set to ``MIN_DEPTH``: a hole then costs what it should.
 
 With d the predicted depth and d* the ground truth, and the mean over pixels:
 
@@ -22,8 +21,8 @@ import numpy as np
 
 from pandepth_mm.geometry.camera import resize_nearest
 
-# Smallest depth in metres that KITTI's 16-bit PNG (1/256 m) holds. So a
-# prediction has the same errors in memory and when it was written to a file.
+# Smallest depth in metres that KITTI's 16-bit PNG (1/256 m) holds. So a prediction has the same
+# errors in memory and when it was written to a file.
 MIN_DEPTH = 1 / 256
 
 ERRORS = (
@@ -39,8 +38,8 @@ ERRORS = (
     'delta2',
     'delta3',
 )
-# What stands in the row of one image; 'log_bias', the mean of ln d - ln d*,
-# is there so that silog can be pooled.
+# What stands in the row of one image; 'log_bias', the mean of ln d - ln d*, is there so that silog
+# can be pooled.
 ROW = ('n_valid', 'n_clamped') + ERRORS + ('log_bias',)
 
 
@@ -72,8 +71,8 @@ def clamp(pred: np.ndarray) -> tuple[np.ndarray, int]:
         pred: float, any shape, metres.
 
     Returns:
-        float64, same shape; and how many values were not finite or below
-        ``MIN_DEPTH``, 0 and negative ones among them.
+        float64, same shape; and how many values were not finite or below ``MIN_DEPTH``, 0 and
+        negative ones among them.
     """
     broken = ~(np.isfinite(pred) & (pred >= MIN_DEPTH))
     return np.where(broken, MIN_DEPTH, pred.astype(np.float64)), broken.sum()
@@ -83,13 +82,12 @@ def seen_pixels(sparse: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Which pixels were given as input.
 
     Args:
-        sparse: float (h, w), the input at the network's size, metres, 0 = no
-            measurement.
+        sparse: float (h, w), the input at the network's size, metres, 0 = no measurement.
         shape: (H, W), the grid of the ground truth.
 
     Returns:
-        bool (H, W): whether the network-size pixel that the pixel's centre
-        falls in, column floor((u + 0.5) w / W), was measured.
+        bool (H, W): whether the network-size pixel that the pixel's centre falls in, column
+        floor((u + 0.5) w / W), was measured.
     """
     return resize_nearest(sparse > 0, shape)
 
@@ -100,14 +98,14 @@ def depth_row(gt: np.ndarray, pred: np.ndarray, max_depth: float | None = None) 
     Args:
         gt: float (H, W), metres, 0 = no measurement.
         pred: float (H, W), metres.
-        max_depth: Ground truth beyond this distance in metres is left out;
-            None keeps all. Predictions are never cut off.
+        max_depth: Ground truth beyond this distance in metres is left out; None keeps all.
+            Predictions are never cut off.
 
     Returns:
-        float64 (14,), in the order of ``ROW``: number of pixels with ground
-        truth; how many predictions of those were clamped (see ``clamp``);
-        the errors, by the formulas of this module; the mean of ln(pred) -
-        ln(gt). The latter two are NaN for an image without ground truth.
+        float64 (14,), in the order of ``ROW``: number of pixels with ground truth; how many
+        predictions of those were clamped (see ``clamp``); the errors, by the formulas of this
+        module; the mean of ln(pred) - ln(gt). The latter two are NaN for an image without ground
+        truth.
 
     Raises:
         ValueError: Shapes that differ.
@@ -149,8 +147,7 @@ def depth_means(rows: np.ndarray) -> dict[str, float]:
         rows: float64 (N, 14), one row of ``ROW`` per image.
 
     Returns:
-        The mean of each of ``ERRORS`` over the images that have ground
-        truth; NaN if none has.
+        The mean of each of ``ERRORS`` over the images that have ground truth; NaN if none has.
     """
     rows = _with_gt(rows)
     if not len(rows):
@@ -165,8 +162,7 @@ def depth_pooled(rows: np.ndarray) -> dict[str, float]:
         rows: float64 (N, 14), one row of ``ROW`` per image.
 
     Returns:
-        Each of ``ERRORS`` as if all images were one; NaN without any ground
-        truth.
+        Each of ``ERRORS`` as if all images were one; NaN without any ground truth.
     """
     rows = _with_gt(rows)
     if not len(rows):
@@ -193,10 +189,9 @@ def depth_summary(rows: np.ndarray) -> dict[str, float]:
         rows: float64 (N, 14), one row of ``ROW`` per image.
 
     Returns:
-        The mean over the images of each of ``ERRORS``; ``rmse_pooled``, the
-        RMSE in mm over the pixels of all images together; ``n_clamped``, the
-        number of clamped predictions; ``n_images_without_gt``, how many
-        images had no ground truth and are not in the means.
+        The mean over the images of each of ``ERRORS``; ``rmse_pooled``, the RMSE in mm over the
+        pixels of all images together; ``n_clamped``, the number of clamped predictions;
+        ``n_images_without_gt``, how many images had no ground truth and are not in the means.
     """
     rows = np.asarray(rows, dtype=np.float64).reshape(-1, len(ROW))
     summary = depth_means(rows)

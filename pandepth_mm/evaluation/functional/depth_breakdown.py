@@ -47,14 +47,12 @@ def input_distance_groups(sparse: np.ndarray, shape: tuple[int, int]) -> np.ndar
     """Group of each pixel by its distance to the nearest input point.
 
     Args:
-        sparse: float (h, w), the input at the network's size, metres, 0 = no
-            measurement.
+        sparse: float (h, w), the input at the network's size, metres, 0 = no measurement.
         shape: (H, W), the grid of the ground truth.
 
     Returns:
-        int (H, W): index into ``INPUT_DISTANCE_NAMES``, by the Euclidean
-        distance, in pixels of the network's grid, from the network pixel
-        that the pixel falls in to the nearest measured one.
+        int (H, W): index into ``INPUT_DISTANCE_NAMES``, by the Euclidean distance, in pixels of the
+        network's grid, from the network pixel that the pixel falls in to the nearest measured one.
     """
     empty = ~(sparse > 0)
     if empty.all():
@@ -68,17 +66,16 @@ def depth_edges(
 ) -> np.ndarray:
     """Find the pixels at depth edges.
 
-    Two neighbours (left and right, or above and below) form a jump if both
-    have ground truth and the farther is more than ``ratio`` times as far as the
-    nearer. At 1.1 a street seen from 1.5 m at f = 725 is no edge up to about
-    100 m. Where one of them has none (the sky) there is no jump: it
-    has no depth to be mixed up with.
+    Two neighbours (left and right, or above and below) form a jump if both have ground truth and
+    the farther is more than ``ratio`` times as far as the nearer. At 1.1 a street seen from 1.5 m
+    at f = 725 is no edge up to about 100 m. Where one of them has none (the sky) there is no jump:
+    it has no depth to be mixed up with.
 
     Args:
         dense: float (H, W), metres, 0 = no ground truth.
         ratio: Least ratio of the depths.
-        radius: How far the edge reaches, in pixels: a square of 2 radius + 1
-            pixels around each of the two pixels of a jump.
+        radius: How far the edge reaches, in pixels: a square of 2 radius + 1 pixels around each of
+            the two pixels of a jump.
 
     Returns:
         bool (H, W).
@@ -142,17 +139,16 @@ def instance_sums(
 
     Args:
         ids: int (N,), segment id of each pixel with ground truth.
-        segments: The image's segments: dicts with ``id``, ``category``
-            (label), ``isthing``, ``iscrowd``. Crowds are left out.
+        segments: The image's segments: dicts with ``id``, ``category`` (label), ``isthing``,
+            ``iscrowd``. Crowds are left out.
         gt: float (N,), metres, > 0.
         preds: P predictions, float64 (N,), metres, clamped.
 
     Returns:
-        The sums: groups, label * 5 + group of the range of the instance's
-        median true depth, int (G,); and float64 (P, G, 3): number of
-        instances, sums of their median |error| in m, and of that divided by
-        their median true depth. Then how many things have no pixel with
-        ground truth and are in no group.
+        The sums: groups, label * 5 + group of the range of the instance's median true depth, int
+        (G,); and float64 (P, G, 3): number of instances, sums of their median |error| in m, and of
+        that divided by their median true depth. Then how many things have no pixel with ground
+        truth and are in no group.
     """
     labels = {s['id']: s['category'] for s in segments if s['isthing'] and not s['iscrowd']}
     # all pixels of a thing side by side
@@ -196,8 +192,8 @@ def pixel_summary(total: np.ndarray, names: Sequence[str], preds: Sequence[str])
         preds: Names of the P predictions.
 
     Returns:
-        By group ``n_pixels`` and, by prediction, ``rmse`` and ``mae`` in mm
-        and ``absrel``; None for a group without pixels.
+        By group ``n_pixels`` and, by prediction, ``rmse`` and ``mae`` in mm and ``absrel``; None
+        for a group without pixels.
     """
     summary: dict[str, dict] = {}
     for g, name in enumerate(names):
@@ -223,11 +219,10 @@ def instance_summary(
         preds: Names of the P predictions.
 
     Returns:
-        By class ``n_instances`` and, by prediction, ``median_error``, the
-        mean over the instances of the median |error|, in mm, and
-        ``median_absrel``, the mean of that divided by the median true depth;
-        the same again under ``ranges`` by range. Classes and ranges without
-        an instance are left out.
+        By class ``n_instances`` and, by prediction, ``median_error``, the mean over the instances
+        of the median |error|, in mm, and ``median_absrel``, the mean of that divided by the median
+        true depth; the same again under ``ranges`` by range. Classes and ranges without an instance
+        are left out.
     """
     total = total.reshape(len(preds), len(classes), len(RANGE_NAMES), -1)
     summary: dict[str, dict] = {}

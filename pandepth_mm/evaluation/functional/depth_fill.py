@@ -33,24 +33,22 @@ def nearest_fill(depth: np.ndarray) -> np.ndarray:
 def classical_fill(depth: np.ndarray) -> np.ndarray:
     """Fill by morphology, the algorithm called IP-Basic.
 
-    Written from its description in Ku, Harakeh and Waslander, "In Defense of
-    Classical Image Processing: Fast Depth Completion on the CPU", CRV 2018,
-    section III. Depth is inverted, so that a dilation lets near surfaces
-    cover far ones, then: diamond dilation, closing, 7x7 dilation into empty
-    pixels, extension of each column to the top, 31x31 dilation into empty
-    pixels, median and Gaussian blur.
+    Written from its description in Ku, Harakeh and Waslander, "In Defense of Classical Image
+    Processing: Fast Depth Completion on the CPU", CRV 2018, section III. Depth is inverted, so that
+    a dilation lets near surfaces cover far ones, then: diamond dilation, closing, 7x7 dilation into
+    empty pixels, extension of each column to the top, 31x31 dilation into empty pixels, median and
+    Gaussian blur.
 
-    Two differences: the paper inverts as 100 m - depth, here the maximum
-    of the input stands for the 100 m, which changes no step below and needs
-    no range; and what is out of reach of the 31x31 kernel takes the nearest
-    value, so that every input gives a dense map.
+    Two differences: the paper inverts as 100 m - depth, here the maximum of the input stands for
+    the 100 m, which changes no step below and needs no range; and what is out of reach of the 31x31
+    kernel takes the nearest value, so that every input gives a dense map.
 
     Args:
         depth: float (H, W), metres, 0 = no measurement.
 
     Returns:
-        float32 (H, W), metres; dense, within the range of the measurements.
-        All zeros if nothing was measured.
+        float32 (H, W), metres; dense, within the range of the measurements. All zeros if nothing
+        was measured.
     """
     depth = depth.astype(np.float32)
     measured = depth > 0
@@ -88,23 +86,21 @@ def _extend_to_top(inverse: np.ndarray) -> np.ndarray:
 def planar_fill(depth: np.ndarray) -> np.ndarray:
     """Lay planes through the Delaunay triangles of the measurements.
 
-    The inverse depth of a plane is linear in the pixel coordinates, so linear
-    inverse depth inside each triangle restores planes exactly. Outside the
-    hull of the measurements each pixel takes the nearest one.
+    The inverse depth of a plane is linear in the pixel coordinates, so linear inverse depth inside
+    each triangle restores planes exactly. Outside the hull of the measurements each pixel takes the
+    nearest one.
 
-    The numbers are those of SciPy's ``LinearNDInterpolator`` on 1 / depth,
-    but where four measurements lie on one circle: both diagonals between them
-    make Delaunay triangles, and the two libraries may differ in their choice.
-    SciPy looks for the triangle of each pixel; here each triangle lists its
-    pixels, which is faster.
+    The numbers are those of SciPy's ``LinearNDInterpolator`` on 1 / depth, but where four
+    measurements lie on one circle: both diagonals between them make Delaunay triangles, and the two
+    libraries may differ in their choice. SciPy looks for the triangle of each pixel; here each
+    triangle lists its pixels, which is faster.
 
     Args:
         depth: float (H, W), metres, 0 = no measurement.
 
     Returns:
-        float32 (H, W), metres; dense, the measurements unchanged. All zeros
-        if nothing was measured; the nearest measurement everywhere if all lie
-        on one line.
+        float32 (H, W), metres; dense, the measurements unchanged. All zeros if nothing was
+        measured; the nearest measurement everywhere if all lie on one line.
     """
     filled = nearest_fill(depth)
     measured = depth > 0
@@ -133,13 +129,12 @@ def _triangles(measured: np.ndarray) -> np.ndarray:
         measured: bool (H, W).
 
     Returns:
-        int32 (T, 3, 2), x and y of the corners, from top to bottom; none has
-        area 0. T = 0 if all pixels lie on one line.
+        int32 (T, 3, 2), x and y of the corners, from top to bottom; none has area 0. T = 0 if all
+        pixels lie on one line.
     """
     columns, rows = np.nonzero(measured.T)  # by columns: half the time of by rows
-    # OpenCV starts with one triangle around all, whose corners lie at three
-    # times this size. So far away they bend no border of the hull: the
-    # largest circle through three pixels is smaller.
+    # OpenCV starts with one triangle around all, whose corners lie at three times this size. So far
+    # away they bend no border of the hull: the largest circle through three pixels is smaller.
     size = 1 << 28
     subdivision = cv2.Subdiv2D((0, 0, size, size))
     subdivision.insert(np.stack([columns, rows], axis=1).astype(np.float32))
@@ -157,9 +152,8 @@ def _runs(corners: np.ndarray) -> tuple[np.ndarray, ...]:
         corners: int (T, 3, 2), x and y, from top to bottom.
 
     Returns:
-        Four int (N,), one entry per triangle and row: the triangle's index,
-        y, the first x, and how many pixels follow it, itself included; 0 if
-        the row passes between two pixels.
+        Four int (N,), one entry per triangle and row: the triangle's index, y, the first x, and how
+        many pixels follow it, itself included; 0 if the row passes between two pixels.
     """
     height = corners[:, 2, 1] - corners[:, 0, 1] + 1
     triangle = np.repeat(np.arange(len(corners)), height)
@@ -181,16 +175,14 @@ def _count_up(counts: np.ndarray) -> np.ndarray:
     return np.arange(counts.sum(), dtype=np.int32) - np.repeat(starts, counts)
 
 
-# Baselines by their names in metrics: float (H, W), 0 = no measurement, to
-# float32 (H, W).
+# Baselines by their names in metrics: float (H, W), 0 = no measurement, to float32 (H, W).
 FILLS = dict(nearest_fill=nearest_fill, classical_fill=classical_fill, planar_fill=planar_fill)
 
 
 def resize_bilinear(depth: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Resize a dense map as the model's output is resized.
 
-    The same as ``torch.nn.functional.interpolate`` with ``mode='bilinear',
-    align_corners=False``.
+    The same as ``torch.nn.functional.interpolate`` with ``mode='bilinear', align_corners=False``.
 
     Args:
         depth: float (h, w), dense.

@@ -1,10 +1,9 @@
 """RMSE as the authors' published code computes it; for comparison only.
 
-Three things separate it from an RMSE in metres (docs/paper_units.md): depth
-is the 16-bit value of Virtual KITTI 2, centimetres, divided by 255, so that
-its unit is 2.55 m; ground truth and prediction are both set to 0 where there
-is no ground truth, and the mean goes over all pixels of the network's grid,
-those included; and ground truth beyond 50 such units counts as none.
+Three things separate it from an RMSE in metres (docs/paper_units.md): depth is the 16-bit value of
+Virtual KITTI 2, centimetres, divided by 255, so that its unit is 2.55 m; ground truth and
+prediction are both set to 0 where there is no ground truth, and the mean goes over all pixels of
+the network's grid, those included; and ground truth beyond 50 such units counts as none.
 """
 
 import numpy as np
@@ -23,13 +22,12 @@ def legacy_row(gt: np.ndarray, pred: np.ndarray) -> np.ndarray:
 
     Args:
         gt: float (H, W), metres, 0 = no measurement; of any size.
-        pred: float (h, w), metres, on the network's grid, to which the ground
-            truth is brought by its nearest pixels. What is no positive finite
-            number is clamped as everywhere.
+        pred: float (h, w), metres, on the network's grid, to which the ground truth is brought by
+            its nearest pixels. What is no positive finite number is clamped as everywhere.
 
     Returns:
-        float64 (3,): sum of the squared errors in units^2, number of pixels
-        with ground truth, number of pixels.
+        float64 (3,): sum of the squared errors in units^2, number of pixels with ground truth,
+        number of pixels.
     """
     gt = resize_nearest(gt, pred.shape).astype(np.float64) / UNIT
     valid = (gt > 0) & (gt < RANGE)
@@ -44,10 +42,9 @@ def legacy_summary(rows: np.ndarray) -> dict[str, float]:
         rows: float64 (N, 3), one row of ``LEGACY_ROW`` per image.
 
     Returns:
-        ``rmse_units``, by the recipe: times 1000 it is what stands as
-        "RMSE (mm)" in the paper's Table 1; ``rmse_valid``, the same errors
-        in mm over the pixels with ground truth only; ``density``, the share
-        of these. rmse_valid = rmse_units * 2550 / sqrt(density). NaN without
+        ``rmse_units``, by the recipe: times 1000 it is what stands as "RMSE (mm)" in the paper's
+        Table 1; ``rmse_valid``, the same errors in mm over the pixels with ground truth only;
+        ``density``, the share of these. rmse_valid = rmse_units * 2550 / sqrt(density). NaN without
         any pixel.
     """
     rows = np.asarray(rows, np.float64).reshape(-1, len(LEGACY_ROW))

@@ -1,19 +1,16 @@
 """Depth-aware panoptic quality (DPQ), for one image pair and for a set.
 
-DPQ at lambda is PQ after every pixel of the prediction whose absolute
-relative depth error |d - d*| / d* exceeds lambda has become void. Defined by
-Qiao et al., "ViP-DeepLab", CVPR 2021, for video (DVPQ, of which this is the
-case of one frame), and by Gao et al., "PanopticDepth", CVPR 2022, for single
-images; its mean over lambda = 0.1, 0.25 and 0.5 is the number to compare.
-Pixels without depth ground truth keep their prediction, as in the evaluation code
-of ViP-DeepLab.
+DPQ at lambda is PQ after every pixel of the prediction whose absolute relative depth error |d - d*|
+/ d* exceeds lambda has become void. Defined by Qiao et al., "ViP-DeepLab", CVPR 2021, for video
+(DVPQ, of which this is the case of one frame), and by Gao et al., "PanopticDepth", CVPR 2022, for
+single images; its mean over lambda = 0.1, 0.25 and 0.5 is the number to compare. Pixels without
+depth ground truth keep their prediction, as in the evaluation code of ViP-DeepLab.
 
-Void in the prediction is not forgiven, but a prediction that vanishes is no
-false positive any more: DPQ of a class can exceed its PQ.
+Void in the prediction is not forgiven, but a prediction that vanishes is no false positive any
+more: DPQ of a class can exceed its PQ.
 
-The overlaps of segments are counted once, by bins of the depth error
-(``overlap_table`` with ``bins``); to void pixels is then to move counts from
-one column to another.
+The overlaps of segments are counted once, by bins of the depth error (``overlap_table`` with
+``bins``); to void pixels is then to move counts from one column to another.
 """
 
 from collections.abc import Sequence
@@ -27,8 +24,8 @@ from pandepth_mm.evaluation.functional.panoptic import (
     panoptic_summary,
 )
 
-# Bin of the pixels without depth ground truth; the others are in bin 1 + the number
-# of lambdas that their error exceeds.
+# Bin of the pixels without depth ground truth; the others are in bin 1 + the number of lambdas that
+# their error exceeds.
 UNTESTED = 0
 
 
@@ -37,13 +34,12 @@ def depth_error_bins(
 ) -> np.ndarray:
     """Sort pixels by the lambdas that their depth error exceeds.
 
-    In the precision of the maps, that is float32, to which the lambdas are
-    rounded too: what is equal there does not exceed.
+    In the precision of the maps, that is float32, to which the lambdas are rounded too: what is
+    equal there does not exceed.
 
     Args:
         gt_depth: float (H, W), metres, 0 = no ground truth.
-        pred_depth: float (H, W), metres; a depth <= 0 or not finite exceeds
-            every lambda.
+        pred_depth: float (H, W), metres; a depth <= 0 or not finite exceeds every lambda.
         lambdas: n limits of the absolute relative error, ascending.
 
     Returns:
@@ -76,8 +72,8 @@ def depth_panoptic_stats(
     """PQ statistics of one image without and with voided pixels.
 
     Args:
-        table: (B, 2 + G, 2 + P) from ``overlap_table``, with the bins of n
-            lambdas or with one bin (n = 0).
+        table: (B, 2 + G, 2 + P) from ``overlap_table``, with the bins of n lambdas or with one bin
+            (n = 0).
         gt_segments: As for ``match_segments``.
         pred_segments: As for ``match_segments``.
         num_classes: C.
@@ -113,11 +109,9 @@ def depth_panoptic_summary(
         lambdas: The n lambdas.
 
     Returns:
-        What ``panoptic_summary`` returns; with lambdas also ``DPQ@LAMBDA``
-        for each of them and their mean ``DPQ``, all with ``_th`` and
-        ``_st``, and (C,) each under ``per_class``. A class that occurs at
-        some lambdas only (false positives that vanish) has the mean over
-        those.
+        What ``panoptic_summary`` returns; with lambdas also ``DPQ@LAMBDA`` for each of them and
+        their mean ``DPQ``, all with ``_th`` and ``_st``, and (C,) each under ``per_class``. A class
+        that occurs at some lambdas only (false positives that vanish) has the mean over those.
     """
     summary = panoptic_summary(stats[0], is_thing)
     per_class = summary['per_class']

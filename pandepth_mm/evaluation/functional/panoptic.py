@@ -1,7 +1,7 @@
 """Panoptic quality of one image pair, by the rules of panopticapi.
 
-PQ is defined by Kirillov et al., "Panoptic Segmentation", CVPR 2019, and in
-its details by the COCO panoptic API:
+PQ is defined by Kirillov et al., "Panoptic Segmentation", CVPR 2019, and in its details by the COCO
+panoptic API:
 
 * ground truth and prediction match if they have the same category and an IoU
   over 0.5, where pixels that are void in the ground truth are taken out of
@@ -13,8 +13,8 @@ its details by the COCO panoptic API:
 * void in the prediction is not forgiven;
 * classes without any TP, FP or FN are left out of the mean.
 
-The work is split in two: ``overlap_table`` goes over the pixels once,
-``match_segments`` over the segments only.
+The work is split in two: ``overlap_table`` goes over the pixels once, ``match_segments`` over the
+segments only.
 """
 
 from collections.abc import Sequence
@@ -33,8 +33,8 @@ UNLISTED_ROW, VOID_ROW, FIRST_SEGMENT = 0, 1, 2
 def find_runs(*maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut flat maps into runs of pixels that are equal in each of them.
 
-    Segments have extent: a few per cent of the pixels start a run, and what
-    is looked up need be looked up there only.
+    Segments have extent: a few per cent of the pixels start a run, and what is looked up need be
+    looked up there only.
 
     Args:
         maps: Arrays (N,), all of one length.
@@ -61,8 +61,8 @@ def _check_ids(ids: np.ndarray, what: str) -> None:
 def _positions(ids: np.ndarray, listed: Sequence[int]) -> np.ndarray:
     """Map ids to their rows or columns in the overlap table."""
     _check_ids(ids, 'segment ids')
-    # Among few listed ids a search is quicker than a table over all 2^24,
-    # whose pages the system has to provide.
+    # Among few listed ids a search is quicker than a table over all 2^24, whose pages the system
+    # has to provide.
     known = np.array([VOID, *listed], dtype=np.int64)
     order = np.argsort(known, kind='stable')
     # the last one of equal ids; an unknown id finds a smaller one
@@ -86,14 +86,13 @@ def overlap_table(
         pred_ids: int (H, W), ids of the prediction, 0 = void.
         gt_listed: The ids of the G segments of the ground truth.
         pred_listed: The ids of the P segments of the prediction.
-        bins: uint8 (H, W), values below ``num_bins``, a third key beside the
-            two segments (see ``depth_panoptic``); None puts all pixels into
-            bin 0.
+        bins: uint8 (H, W), values below ``num_bins``, a third key beside the two segments (see
+            ``depth_panoptic``); None puts all pixels into bin 0.
         num_bins: B.
 
     Returns:
-        int64 (B, 2 + G, 2 + P), summing to H * W. Row and column 0: ids that
-        are not listed, 1: void, then the segments in the order given.
+        int64 (B, 2 + G, 2 + P), summing to H * W. Row and column 0: ids that are not listed, 1:
+        void, then the segments in the order given.
     """
     for other, name in ((pred_ids, 'prediction'), (bins, 'bins')):
         if other is not None and other.shape != gt_ids.shape:
@@ -128,8 +127,8 @@ def class_confusion(
         num_classes: C.
 
     Returns:
-        int64 (C + 1, C + 1), rows ground truth, columns prediction, the last
-        ones void and ids that are not listed.
+        int64 (C + 1, C + 1), rows ground truth, columns prediction, the last ones void and ids that
+        are not listed.
     """
     rows, columns = (
         np.array([num_classes] * FIRST_SEGMENT + [s['category'] for s in segments])
@@ -147,8 +146,8 @@ def match_segments(
 
     Args:
         table: (2 + G, 2 + P), one bin of ``overlap_table`` or their sum.
-        gt_segments: G dicts with ``category``, ``iscrowd`` (default 0) and
-            ``area`` (default: counted).
+        gt_segments: G dicts with ``category``, ``iscrowd`` (default 0) and ``area`` (default:
+            counted).
         pred_segments: P dicts with ``category``.
         num_classes: Number of classes C.
 
@@ -156,8 +155,8 @@ def match_segments(
         float64 (C, 4): sum of the IoUs of matched pairs, TP, FP, FN.
 
     Raises:
-        ValueError: A category out of range, predicted ids that are not
-            listed, or listed predictions without a pixel.
+        ValueError: A category out of range, predicted ids that are not listed, or listed
+            predictions without a pixel.
     """
     gt_class = np.array([s['category'] for s in gt_segments], dtype=np.intp)
     pred_class = np.array([s['category'] for s in pred_segments], dtype=np.intp)
@@ -216,10 +215,10 @@ def panoptic_stats(
     """PQ statistics of one image.
 
     Args:
-        gt_ids: int (H, W), 0 = void. Ids that ``gt_segments`` does not list
-            match nothing, and are not void either, as in panopticapi.
-        gt_segments: Dicts with ``id``, ``category`` (0..C-1), ``iscrowd``
-            and ``area``; of two with one id the last counts.
+        gt_ids: int (H, W), 0 = void. Ids that ``gt_segments`` does not list match nothing, and are
+            not void either, as in panopticapi.
+        gt_segments: Dicts with ``id``, ``category`` (0..C-1), ``iscrowd`` and ``area``; of two with
+            one id the last counts.
         pred_ids: int (H, W), 0 = void.
         pred_segments: Dicts with ``id`` and ``category``.
         num_classes: C.
@@ -241,10 +240,9 @@ def panoptic_summary(stats: np.ndarray, is_thing: Sequence[bool]) -> dict[str, o
         is_thing: (C,) which classes are things.
 
     Returns:
-        ``PQ``, ``SQ``, ``RQ`` and the same with ``_th`` and ``_st``: floats
-        from 0 to 1, the mean over the classes with TP + FP + FN > 0, NaN if
-        there is none. ``per_class``: dict of ``PQ``, ``SQ``, ``RQ``, each
-        (C,), NaN for a class without any.
+        ``PQ``, ``SQ``, ``RQ`` and the same with ``_th`` and ``_st``: floats from 0 to 1, the mean
+        over the classes with TP + FP + FN > 0, NaN if there is none. ``per_class``: dict of ``PQ``,
+        ``SQ``, ``RQ``, each (C,), NaN for a class without any.
     """
     iou, tp, fp, fn = np.asarray(stats, dtype=np.float64).T
     weight = tp + 0.5 * fp + 0.5 * fn

@@ -12,14 +12,14 @@ def confusion_matrix(
 
     Args:
         gt: int (H, W), labels 0..C-1, ``ignore_index`` = void.
-        pred: int (H, W), labels; anything outside 0..C-1 means "no label",
-            which is wrong wherever the ground truth has one.
+        pred: int (H, W), labels; anything outside 0..C-1 means "no label", which is wrong wherever
+            the ground truth has one.
         num_classes: C.
         ignore_index: Label of the pixels that do not count.
 
     Returns:
-        int64 (C, C + 1): rows ground truth, columns prediction, the last
-        one for pixels without a predicted label.
+        int64 (C, C + 1): rows ground truth, columns prediction, the last one for pixels without a
+        predicted label.
 
     Raises:
         ValueError: Shapes that differ, or a ground-truth label out of range.
@@ -49,11 +49,10 @@ def semantic_summary(confusion: np.ndarray) -> dict[str, object]:
         confusion: int (C, C + 1), summed over the images.
 
     Returns:
-        ``mIoU``: mean over the classes that occur in the ground truth or in
-        the prediction; ``mAcc``: mean recall over the classes that occur in
-        the ground truth; ``aAcc``: share of right pixels. Floats from 0 to
-        1, NaN if no pixel counts. ``per_class``: dict of ``IoU`` and ``Acc``,
-        each (C,), NaN for absent classes.
+        ``mIoU``: mean over the classes that occur in the ground truth or in the prediction;
+        ``mAcc``: mean recall over the classes that occur in the ground truth; ``aAcc``: share of
+        right pixels. Floats from 0 to 1, NaN if no pixel counts. ``per_class``: dict of ``IoU`` and
+        ``Acc``, each (C,), NaN for absent classes.
     """
     right = np.diagonal(confusion).astype(np.float64)
     gt = confusion.sum(axis=1)

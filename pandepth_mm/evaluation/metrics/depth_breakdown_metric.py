@@ -19,26 +19,23 @@ PARTS = ('range', 'input_distance', 'edge', 'class', 'instance')
 class DepthBreakdownMetric(DepthFillMetric):
     """Depth errors by groups of pixels and by things; no single numbers.
 
-    By ``functional.depth_breakdown``, pooled over the pixels of all images.
-    An image leaves a few kB of sums, no pixels.
+    By ``functional.depth_breakdown``, pooled over the pixels of all images. An image leaves a few
+    kB of sums, no pixels.
 
-    ``details``: ``breakdown`` with the parts asked for, each with the errors
-    of the model and of each fill; ``n_images_without_dense_depth`` (not in
-    'edge') and ``n_instances_without_gt`` (not in 'instance').
+    ``details``: ``breakdown`` with the parts asked for, each with the errors of the model and of
+    each fill; ``n_images_without_dense_depth`` (not in 'edge') and ``n_instances_without_gt`` (not
+    in 'instance').
 
     Args:
-        parts: What to break the errors down by: 'range' of the ground
-            truth's depth, 'input_distance' to the nearest input point,
-            'edge' (of ``dense_depth``, for images that have it), 'class'
-            (needs ``gt_sem_seg``), 'instance' (needs ``gt_panoptic_seg`` and
+        parts: What to break the errors down by: 'range' of the ground truth's depth,
+            'input_distance' to the nearest input point, 'edge' (of ``dense_depth``, for images that
+            have it), 'class' (needs ``gt_sem_seg``), 'instance' (needs ``gt_panoptic_seg`` and
             ``segments_info``).
-        max_depth: Ground truth beyond this distance in metres is left out;
-            None keeps all.
+        max_depth: Ground truth beyond this distance in metres is left out; None keeps all.
         **kwargs: Of `DepthFillMetric`.
 
     Raises:
-        InputError: An unknown part or fill, or a ``max_depth`` that is not
-            positive.
+        InputError: An unknown part or fill, or a ``max_depth`` that is not positive.
     """
 
     def __init__(

@@ -20,8 +20,7 @@ class DepthMaps(NamedTuple):
 
     Attributes:
         gt: float (H, W), the ground truth.
-        sparse: float (h, w), the input at the network's size, padding
-            cropped.
+        sparse: float (h, w), the input at the network's size, padding cropped.
         pred: float (H, W), the model's.
         filled: float32 (h, w), one per fill of the metric.
     """
@@ -42,13 +41,11 @@ class DepthMaps(NamedTuple):
 class DepthFillMetric(PerImageMetric):
     """Base of the metrics that compare the model's depth with plain fills.
 
-    Compares ``pred_depth_map.data`` with ``gt_depth_map.data``, both
-    (1, H, W) in metres. Beside the model stand fills of the same input,
-    ``sparse_depth`` at the network's size.
+    Compares ``pred_depth_map.data`` with ``gt_depth_map.data``, both (1, H, W) in metres. Beside
+    the model stand fills of the same input, ``sparse_depth`` at the network's size.
 
     Args:
-        fills: Which fills to compare with, keys of
-            ``functional.depth_fill.FILLS``; () for none.
+        fills: Which fills to compare with, keys of ``functional.depth_fill.FILLS``; () for none.
         **kwargs: Of `PerImageMetric`.
 
     Raises:
@@ -71,8 +68,8 @@ class DepthFillMetric(PerImageMetric):
     def load(self, sample: dict) -> DepthMaps:
         """Take the maps of one image out of its sample.
 
-        The metrics of an evaluator get the same dict one after the other:
-        the first that asks for a fill leaves it there for the others.
+        The metrics of an evaluator get the same dict one after the other: the first that asks for a
+        fill leaves it there for the others.
         """
         gt = self.get_map(sample, 'gt_depth_map', 'data')
         pred = self.get_map(sample, 'pred_depth_map', 'data')

@@ -16,13 +16,11 @@ from pandepth_mm.structures.methods import METHODS
 class DepthLegacyMetric(DepthFillMetric):
     """RMSE by the authors' recipe, not comparable with any other.
 
-    See ``functional.depth_legacy``. The model's map is brought back to the
-    network's grid by the nearest pixels; the fills are compared as they are
-    there.
+    See ``functional.depth_legacy``. The model's map is brought back to the network's grid by the
+    nearest pixels; the fills are compared as they are there.
 
-    Metrics: ``legacy/rmse_units`` of the model, ``nearest_fill/legacy/
-    rmse_units`` and so on of the fills; of the model alone
-    ``legacy/rmse_valid`` (mm) and ``legacy/density``.
+    Metrics: ``legacy/rmse_units`` of the model, ``nearest_fill/legacy/ rmse_units`` and so on of
+    the fills; of the model alone ``legacy/rmse_valid`` (mm) and ``legacy/density``.
 
     Args and errors: those of `DepthFillMetric`.
     """

@@ -24,26 +24,22 @@ from pandepth_mm.structures.methods import METHODS
 class DepthMetric(DepthFillMetric):
     """KITTI's depth errors of the model and of plain fills.
 
-    By the formulas of ``functional.depth``: per image over the pixels with
-    ground truth, then the mean over the images. An image leaves a few kB of
-    sums, no pixels.
+    By the formulas of ``functional.depth``: per image over the pixels with ground truth, then the
+    mean over the images. An image leaves a few kB of sums, no pixels.
 
-    Metrics: ``rmse``, ``mae`` (mm), ``irmse``, ``imae`` (1/km), ``absrel``,
-    ``sqrel_kitti`` (fractions), ``sqrel_eigen`` (m), ``silog`` (KITTI's,
-    times 100), ``delta1``, ``delta2``, ``delta3`` (fractions);
-    ``unseen_rmse``, ``unseen_mae``, over the pixels that were not given as
-    input (``functional.depth.seen_pixels``); ``rmse_pooled`` (over the
-    pixels of all images); ``n_clamped`` (predictions below 1/256 m or not
-    finite, which are set to that), ``n_images_without_gt`` (left out of the
-    means). The same under ``nearest_fill/`` and so on for each fill.
+    Metrics: ``rmse``, ``mae`` (mm), ``irmse``, ``imae`` (1/km), ``absrel``, ``sqrel_kitti``
+    (fractions), ``sqrel_eigen`` (m), ``silog`` (KITTI's, times 100), ``delta1``, ``delta2``,
+    ``delta3`` (fractions); ``unseen_rmse``, ``unseen_mae``, over the pixels that were not given as
+    input (``functional.depth.seen_pixels``); ``rmse_pooled`` (over the pixels of all images);
+    ``n_clamped`` (predictions below 1/256 m or not finite, which are set to that),
+    ``n_images_without_gt`` (left out of the means). The same under ``nearest_fill/`` and so on for
+    each fill.
 
-    ``details``: ``model`` and each fill, with ``per_image_mean``,
-    ``pooled``, ``unseen_per_image_mean`` and ``unseen_pooled`` of every
-    error.
+    ``details``: ``model`` and each fill, with ``per_image_mean``, ``pooled``,
+    ``unseen_per_image_mean`` and ``unseen_pooled`` of every error.
 
     Args:
-        max_depth: Ground truth beyond this distance in metres is left out;
-            None keeps all.
+        max_depth: Ground truth beyond this distance in metres is left out; None keeps all.
         **kwargs: Of `DepthFillMetric`.
 
     Raises:
@@ -73,8 +69,8 @@ class DepthMetric(DepthFillMetric):
         """Reduce one image to sums.
 
         Returns:
-            float64 (1 + number of fills, 2, 14): errors over all pixels, and
-            over those that were not given.
+            float64 (1 + number of fills, 2, 14): errors over all pixels, and over those that were
+            not given.
         """
         maps = self.load(sample)
         unseen = np.where(seen_pixels(maps.sparse, maps.gt.shape), 0, maps.gt)

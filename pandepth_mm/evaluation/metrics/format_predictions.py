@@ -44,20 +44,18 @@ from pandepth_mm.version import stack_summary
 class FormatPredictions(PerImageMetric):
     """Write predictions in the formats that others read; no numbers.
 
-    The formats and the layout of the folder are those of
-    ``prediction_files``. Every prediction that the samples have is written,
-    PNGs as they come, on whatever rank; the main process writes the JSONs at
-    the end and ``info.json`` last.
+    The formats and the layout of the folder are those of ``prediction_files``. Every prediction
+    that the samples have is written, PNGs as they come, on whatever rank; the main process writes
+    the JSONs at the end and ``info.json`` last.
 
     Args:
         out_dir: A new or an empty folder.
-        settings: What ``tools/eval_files.py`` needs to know of the test run:
-            ``dataset`` (arguments), ``pipeline`` and ``metrics`` (configs).
+        settings: What ``tools/eval_files.py`` needs to know of the test run: ``dataset``
+            (arguments), ``pipeline`` and ``metrics`` (configs).
         **kwargs: Of `PerImageMetric`.
 
     Raises:
-        InputError: ``out_dir`` is a file or holds something, or settings
-            that JSON cannot hold.
+        InputError: ``out_dir`` is a file or holds something, or settings that JSON cannot hold.
     """
 
     default_prefix = 'format'

@@ -10,8 +10,8 @@ from pandepth_mm.registry import METRICS
 class InputDensityMetric(PerImageMetric):
     """Share of the pixels of the network's input that hold a measurement.
 
-    Padding is left out. Metrics: ``density`` (mean over the images),
-    ``density_min`` and ``density_max`` (of single images), fractions.
+    Padding is left out. Metrics: ``density`` (mean over the images), ``density_min`` and
+    ``density_max`` (of single images), fractions.
     """
 
     default_prefix = 'input'

@@ -25,16 +25,14 @@ _TITLES = ('mAP %', 'AP50 %', 'AP75 %', 'small %', 'medium %', 'large %')
 class InstanceMetric(PerImageMetric):
     """COCO AP of boxes and masks by pycocotools, in fractions of 1.
 
-    The ground truth are the things of ``gt_panoptic_seg`` and
-    ``segments_info``, with their boxes, areas and crowds. The prediction is
-    ``pred_instances`` with ``bboxes`` (n, 4) in x1 y1 x2 y2 pixels,
-    ``scores``, ``labels`` and ``masks`` (n, H, W), at the original image
-    size. Each image leaves boxes, scores, labels and RLEs.
+    The ground truth are the things of ``gt_panoptic_seg`` and ``segments_info``, with their boxes,
+    areas and crowds. The prediction is ``pred_instances`` with ``bboxes`` (n, 4) in x1 y1 x2 y2
+    pixels, ``scores``, ``labels`` and ``masks`` (n, H, W), at the original image size. Each image
+    leaves boxes, scores, labels and RLEs.
 
-    Metrics: ``bbox_mAP``, ``bbox_mAP_50``, ``_75``, ``_s``, ``_m``, ``_l``
-    and the same with ``segm``. What COCOeval gives as -1, no ground truth of
-    that size or class, is NaN here. With ``classwise`` ``bbox_mAP/CLASS``
-    and ``segm_mAP/CLASS``.
+    Metrics: ``bbox_mAP``, ``bbox_mAP_50``, ``_75``, ``_s``, ``_m``, ``_l`` and the same with
+    ``segm``. What COCOeval gives as -1, no ground truth of that size or class, is NaN here. With
+    ``classwise`` ``bbox_mAP/CLASS`` and ``segm_mAP/CLASS``.
 
     Args:
         metric: What to evaluate: 'bbox', 'segm' or both.

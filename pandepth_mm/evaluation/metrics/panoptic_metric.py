@@ -30,36 +30,32 @@ _LOW_SHARE = 0.5
 class PanopticMetric(PerImageMetric):
     """PQ, SQ, RQ and DPQ of all classes, things and stuff, fractions of 1.
 
-    By the rules of panopticapi, see ``functional.panoptic``. Compares
-    ``pred_panoptic_seg.sem_seg`` with ``gt_panoptic_seg.sem_seg`` and its
-    ``segments_info``. Both are (1, H, W), of the original image size, with
-    the ids of ``structures.panoptic_ids``; any label >= the number of classes
-    is void.
+    By the rules of panopticapi, see ``functional.panoptic``. Compares ``pred_panoptic_seg.sem_seg``
+    with ``gt_panoptic_seg.sem_seg`` and its ``segments_info``. Both are (1, H, W), of the original
+    image size, with the ids of ``structures.panoptic_ids``; any label >= the number of classes is
+    void.
 
-    DPQ, see ``functional.depth_panoptic``, compares ``pred_depth_map.data``
-    (1, H, W) with ``dense_depth.data`` where the sample has it, else with
-    ``gt_depth_map.data``, metres. Pixels without depth ground truth keep
-    their prediction; ``DPQ_tested`` is the share of all pixels that have it.
+    DPQ, see ``functional.depth_panoptic``, compares ``pred_depth_map.data`` (1, H, W) with
+    ``dense_depth.data`` where the sample has it, else with ``gt_depth_map.data``, metres. Pixels
+    without depth ground truth keep their prediction; ``DPQ_tested`` is the share of all pixels that
+    have it.
 
     Each image leaves the nonzero ones of its statistics and pixel counts.
 
-    Metrics: ``PQ``, ``SQ``, ``RQ``, with lambdas ``DPQ`` and ``DPQ@0.1`` and
-    so on, all of them also with ``_th`` and ``_st``, and ``DPQ_tested``; NaN
-    if no class occurs. With ``heuristic_fusion`` the same under
-    ``heuristic_fusion/``. With ``classwise`` ``PQ/CLASS`` and so on, NaN for
-    classes that do not occur.
+    Metrics: ``PQ``, ``SQ``, ``RQ``, with lambdas ``DPQ`` and ``DPQ@0.1`` and so on, all of them
+    also with ``_th`` and ``_st``, and ``DPQ_tested``; NaN if no class occurs. With
+    ``heuristic_fusion`` the same under ``heuristic_fusion/``. With ``classwise`` ``PQ/CLASS`` and
+    so on, NaN for classes that do not occur.
 
-    ``details``: ``per_class`` (also TP, FP, FN and the tested share of the
-    class's pixels), ``confusion`` (pixel counts, names of rows (ground truth)
-    and columns (prediction)), ``depth_truth``, ``heuristic_fusion``.
+    ``details``: ``per_class`` (also TP, FP, FN and the tested share of the class's pixels),
+    ``confusion`` (pixel counts, names of rows (ground truth) and columns (prediction)),
+    ``depth_truth``, ``heuristic_fusion``.
 
     Args:
-        depth_lambdas: Limits of the absolute relative depth error, for DPQ;
-            () for PQ alone.
-        max_depth: Depth ground truth beyond this distance in metres is none;
-            None keeps all.
-        heuristic_fusion: Whether to evaluate ``pred_panoptic_baseline`` too,
-            see ``model.panoptic_baseline``.
+        depth_lambdas: Limits of the absolute relative depth error, for DPQ; () for PQ alone.
+        max_depth: Depth ground truth beyond this distance in metres is none; None keeps all.
+        heuristic_fusion: Whether to evaluate ``pred_panoptic_baseline`` too, see
+            ``model.panoptic_baseline``.
         **kwargs: Of `PerImageMetric`.
 
     Raises:
@@ -127,8 +123,8 @@ class PanopticMetric(PerImageMetric):
         """Compare one prediction with the ground truth.
 
         Returns:
-            Statistics (1 + n, C, 4), confusion (C + 1, C + 1), and pixels
-            with depth ground truth by class (C + 1,).
+            Statistics (1 + n, C, 4), confusion (C + 1, C + 1), and pixels with depth ground truth
+            by class (C + 1,).
         """
         n = len(self.meta('classes'))
         ids, pred_segments = decode_panoptic(pred, n)

@@ -20,23 +20,22 @@ from pandepth_mm.structures.panoptic_ids import decode_panoptic
 class PerImageMetric(BaseMetric):
     """A metric that sums up small results of single images.
 
-    A distributed sampler pads the data set so that every rank gets the same
-    number of images. Here each image is counted once, found by its id,
-    whatever the order in which the ranks deliver it; and the images are
-    summed in the order of their ids, so that one rank and many give the same
+    A distributed sampler pads the data set so that every rank gets the same number of images. Here
+    each image is counted once, found by its id, whatever the order in which the ranks deliver it;
+    and the images are summed in the order of their ids, so that one rank and many give the same
     numbers to the last bit.
 
-    ``summarize`` returns the few numbers that are logged. What is longer
-    (per class, confusion matrices, histograms) goes to ``details``, a nested
-    dict that exists on the main process after ``evaluate``, in JSON's types.
+    ``summarize`` returns the few numbers that are logged. What is longer (per class, confusion
+    matrices, histograms) goes to ``details``, a nested dict that exists on the main process after
+    ``evaluate``, in JSON's types.
 
-    A subclass says how its numbers are printed: ``table`` its rows and
-    columns, ``class_columns`` the columns of the table by class, both with
-    names without prefix, and ``notes`` what they do not show.
+    A subclass says how its numbers are printed: ``table`` its rows and columns, ``class_columns``
+    the columns of the table by class, both with names without prefix, and ``notes`` what they do
+    not show.
 
     Args:
-        classwise: Whether to report per-class values too, where the metric
-            has them, under ``prefix/NAME/CLASS``.
+        classwise: Whether to report per-class values too, where the metric has them, under
+            ``prefix/NAME/CLASS``.
         collect_device: Where the ranks' results meet, 'cpu' or 'gpu'.
         prefix: Prefix of the metric names; default: the class's.
         collect_dir: Folder for the exchange between ranks ('cpu' only).
@@ -112,9 +111,8 @@ class PerImageMetric(BaseMetric):
         """Collect the results of all ranks and compute the metrics.
 
         Args:
-            size: Number of images in the data set. It is only checked:
-                mmengine would keep the first ``size`` results, repeated ones
-                among them, and lose others for it.
+            size: Number of images in the data set. It is only checked: mmengine would keep the
+                first ``size`` results, repeated ones among them, and lose others for it.
         """
         self._size = size
         return super().evaluate(sys.maxsize)
@@ -164,8 +162,8 @@ class PerImageMetric(BaseMetric):
         """Ground truth of ``gt_panoptic_seg`` and ``segments_info``.
 
         Returns:
-            Numbers int32 (H, W), 1 to n, 0 = void, and the n segments as in
-            ``segments_info``, their ``id`` the number.
+            Numbers int32 (H, W), 1 to n, 0 = void, and the n segments as in ``segments_info``,
+            their ``id`` the number.
         """
         ids = self.get_map(sample, 'gt_panoptic_seg', 'sem_seg')
         numbers, found = decode_panoptic(ids, len(self.meta('classes')))

@@ -14,15 +14,13 @@ from pandepth_mm.registry import METRICS
 class SemanticMetric(PerImageMetric):
     """mIoU, mean and overall accuracy, in fractions of 1.
 
-    Compares ``pred_sem_seg.sem_seg`` with ``gt_sem_seg.sem_seg``, both
-    (1, H, W). mIoU is the mean over the classes that occur in the ground
-    truth or in the prediction of the whole set: a class that occurs in
-    neither is not counted as 0. Each image leaves its confusion matrix.
+    Compares ``pred_sem_seg.sem_seg`` with ``gt_sem_seg.sem_seg``, both (1, H, W). mIoU is the mean
+    over the classes that occur in the ground truth or in the prediction of the whole set: a class
+    that occurs in neither is not counted as 0. Each image leaves its confusion matrix.
 
-    Metrics: ``mIoU``, ``mAcc``, ``aAcc``, NaN if no pixel counts. With
-    ``classwise`` ``IoU/CLASS`` and ``Acc/CLASS``, NaN for absent classes.
-    ``details``: the same per class under ``per_class``, and ``confusion``
-    (pixel counts, names of rows (ground truth) and columns (prediction)).
+    Metrics: ``mIoU``, ``mAcc``, ``aAcc``, NaN if no pixel counts. With ``classwise`` ``IoU/CLASS``
+    and ``Acc/CLASS``, NaN for absent classes. ``details``: the same per class under ``per_class``,
+    and ``confusion`` (pixel counts, names of rows (ground truth) and columns (prediction)).
 
     Args:
         ignore_index: Label in the ground truth that does not count.

@@ -20,34 +20,31 @@ from pandepth_mm.registry import MODELS
 class EfficientNetPS(EfficientNet):
     """EfficientNet as EfficientPS changed it, B0 to B7.
 
-    No squeeze-excite; a leaky ReLU after each norm, but none after the
-    projection of a linear bottleneck (mmdet's blocks have none there); no
-    classifier. 'Same' padding follows the input, so any image size will do.
+    No squeeze-excite; a leaky ReLU after each norm, but none after the projection of a linear
+    bottleneck (mmdet's blocks have none there); no classifier. 'Same' padding follows the input, so
+    any image size will do.
 
-    ``init_cfg=dict(type='Pretrained', checkpoint=FILE_OR_URL,
-    prefix='backbone')`` loads an EfficientNet of mmpretrain's or mmdet's,
-    running statistics of the norms included. Its squeeze-excite, its
-    classifier and the layers that ``out_indices`` does without are skipped
-    and named in the log; anything else that is missing, misshapen or
-    unknown is an error.
+    ``init_cfg=dict(type='Pretrained', checkpoint=FILE_OR_URL, prefix='backbone')`` loads an
+    EfficientNet of mmpretrain's or mmdet's, running statistics of the norms included. Its
+    squeeze-excite, its classifier and the layers that ``out_indices`` does without are skipped and
+    named in the log; anything else that is missing, misshapen or unknown is an error.
 
     Args:
         arch: 'b0' to 'b7'.
-        out_indices: Stages to return. (2, 3, 4, 6) are strides 4, 8, 16, 32
-            with the 1x1 layer on top (40, 64, 176, 2048 channels in B5);
-            (2, 3, 4, 5) leaves that layer out (512 channels at stride 32).
+        out_indices: Stages to return. (2, 3, 4, 6) are strides 4, 8, 16, 32 with the 1x1 layer on
+            top (40, 64, 176, 2048 channels in B5); (2, 3, 4, 5) leaves that layer out (512 channels
+            at stride 32).
         drop_path_rate: Stochastic depth rate of the last block.
         frozen_stages: Number of stages, from the input, that do not learn.
-        norm_cfg: Config of the norms. EfficientNet's published weights were
-            trained with an epsilon of 1e-3.
+        norm_cfg: Config of the norms. EfficientNet's published weights were trained with an epsilon
+            of 1e-3.
         act_cfg: Config of the activations.
         norm_eval: Keep the running statistics of batch norms as they are.
-        init_cfg: Initialisation config. Without 'Pretrained' the backbone
-            starts from scratch, and the log says so.
+        init_cfg: Initialisation config. Without 'Pretrained' the backbone starts from scratch, and
+            the log says so.
 
     Raises:
-        InputError: From ``init_weights``, for a checkpoint that cannot be
-            read or does not fit.
+        InputError: From ``init_weights``, for a checkpoint that cannot be read or does not fit.
 
     Source: PanDepth (VISAPP 2023), section 3.2; EfficientPS (IJCV 2021).
     """
@@ -89,8 +86,7 @@ class EfficientNetPS(EfficientNet):
             norm_eval=norm_eval,
             init_cfg=[c for c in init_cfg or [] if c not in pretrained],
         )
-        # kept apart from init_cfg, since mmengine's own loading only logs
-        # what does not fit
+        # kept apart from init_cfg, since mmengine's own loading only logs what does not fit
         self.pretrained = dict(pretrained[-1]) if pretrained else None
 
     def init_weights(self) -> None:
@@ -114,9 +110,9 @@ class EfficientNetPS(EfficientNet):
     def _init_from_scratch(self) -> None:
         """Draw the convolutions as EfficientNet's authors do.
 
-        Each output then has the variance of its input. PyTorch's own fan-out
-        counts all channels for a depthwise convolution, which leaves its
-        output too small for the norms' epsilon of 1e-3.
+        Each output then has the variance of its input. PyTorch's own fan-out counts all channels
+        for a depthwise convolution, which leaves its output too small for the norms' epsilon of
+        1e-3.
         """
         for m in self.modules():
             if isinstance(m, nn.Conv2d):
@@ -127,15 +123,13 @@ class EfficientNetPS(EfficientNet):
         """Load the weights of an EfficientNet of mmpretrain's or mmdet's.
 
         Args:
-            checkpoint: File or URL, loaded by mmengine's rules (the command
-                line tools make them weights-only).
-            prefix: What the backbone's keys start with in the file:
-                'backbone' in the checkpoints of both packages, nothing in a
-                backbone's own state dict.
+            checkpoint: File or URL, loaded by mmengine's rules (the command line tools make them
+                weights-only).
+            prefix: What the backbone's keys start with in the file: 'backbone' in the checkpoints
+                of both packages, nothing in a backbone's own state dict.
 
         Raises:
-            InputError: The file cannot be read, or a weight is missing,
-                misshapen or unknown.
+            InputError: The file cannot be read, or a weight is missing, misshapen or unknown.
         """
         prefix = f'{prefix.rstrip(".")}.' if prefix else ''
         own = self.state_dict()
@@ -194,8 +188,8 @@ class EfficientNetPS(EfficientNet):
     def train(self, mode: bool = True) -> 'EfficientNetPS':
         """Set the mode; frozen stages (and norms) stay in eval mode.
 
-        Unlike mmdet's, this returns the module, as ``nn.Module.train`` does,
-        and ``norm_eval`` includes synchronised norms.
+        Unlike mmdet's, this returns the module, as ``nn.Module.train`` does, and ``norm_eval``
+        includes synchronised norms.
         """
         super().train(mode)
         if mode and self.norm_eval:

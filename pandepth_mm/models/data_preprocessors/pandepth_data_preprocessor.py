@@ -22,10 +22,9 @@ def _pad(depth: Tensor, size: tuple[int, int]) -> Tensor:
 class PanDepthDataPreprocessor(DetDataPreprocessor):
     """Normalise and pad images; pad and stack depth and intrinsics.
 
-    mmdet's preprocessor takes images alone and leaves depth maps unpadded.
-    Padding goes to the right and bottom, so the intrinsics stay. In training
-    the ground truth is padded too (labels 255, masks and depth 0); in testing it
-    stays as it is, at the original size.
+    mmdet's preprocessor takes images alone and leaves depth maps unpadded. Padding goes to the
+    right and bottom, so the intrinsics stay. In training the ground truth is padded too (labels
+    255, masks and depth 0); in testing it stays as it is, at the original size.
 
     Args:
         mean: Of R, G, B, in 0..255.
@@ -55,16 +54,14 @@ class PanDepthDataPreprocessor(DetDataPreprocessor):
         """Make a batch.
 
         Args:
-            data: ``inputs``: dict of lists (or stacked tensors) ``img``
-                (3, h, w), ``sparse_depth`` (1, h, w) in metres, ``cam2img``
-                (3, 3) in pixels; ``data_samples``: list of DetDataSample,
-                None or absent.
+            data: ``inputs``: dict of lists (or stacked tensors) ``img`` (3, h, w), ``sparse_depth``
+                (1, h, w) in metres, ``cam2img`` (3, 3) in pixels; ``data_samples``: list of
+                DetDataSample, None or absent.
             training: Whether to pad the ground truth.
 
         Returns:
-            dict: ``inputs``: dict of ``img`` float (B, 3, H, W),
-            ``sparse_depth`` float32 (B, 1, H, W), ``cam2img`` float32
-            (B, 3, 3); ``data_samples`` with ``batch_input_shape`` and
+            dict: ``inputs``: dict of ``img`` float (B, 3, H, W), ``sparse_depth`` float32 (B, 1, H,
+            W), ``cam2img`` float32 (B, 3, 3); ``data_samples`` with ``batch_input_shape`` and
             ``pad_shape``, or None.
 
         Raises:

@@ -15,32 +15,27 @@ from pandepth_mm.registry import MODELS
 class BaseDepthHead(BaseModule, metaclass=ABCMeta):
     """Completes sparse depth: read this before you write a depth head.
 
-    The detector builds the head from ``model.depth_head`` and hands down
-    ``max_depth`` and ``num_classes``. For each batch it calls
+    The detector builds the head from ``model.depth_head`` and hands down ``max_depth`` and
+    ``num_classes``. For each batch it calls
 
-    1. :meth:`prepare`, for what depends on the data and not on the weights,
-       such as neighbors or a fill. An export calls it outside of the model,
-       so it needs no fixed shapes;
+    1. :meth:`prepare`, for what depends on the data and not on the weights, such as neighbors or a
+       fill. An export calls it outside of the model, so it needs no fixed shapes;
     2. :meth:`forward`, the network;
     3. :meth:`loss_by_feat`, in training.
 
-    A subclass needs a :meth:`forward`. Register it
-    (``@MODELS.register_module()``), name it in ``model.depth_head.type``, and
-    name its module in ``custom_imports`` of the config.
+    A subclass needs a :meth:`forward`. Register it (``@MODELS.register_module()``), name it in
+    ``model.depth_head.type``, and name its module in ``custom_imports`` of the config.
 
-    Rules: depth is in meters along the camera's z axis, 0 = no measurement.
-    An image may hold no measurement at all. Every parameter gets a gradient
-    in every step, since DDP waits for them all. A head that squares meters
-    runs in float32, since float16 ends at 65504: under autocast it turns that
-    off (see ``FuseBlockDepthHead.forward``).
+    Rules: depth is in meters along the camera's z axis, 0 = no measurement. An image may hold no
+    measurement at all. Every parameter gets a gradient in every step, since DDP waits for them all.
+    A head that squares meters runs in float32, since float16 ends at 65504: under autocast it turns
+    that off (see ``FuseBlockDepthHead.forward``).
 
     Args:
         max_depth: Depth range, meters.
-        num_classes: Channels of the semantic logits; 0 where the model has
-            no semantic head.
-        loss: Config of the loss, called with two depth maps (B, 1, H, W) in
-            meters, the second 0 where it does not count; its weight is its
-            own ``loss_weight``.
+        num_classes: Channels of the semantic logits; 0 where the model has no semantic head.
+        loss: Config of the loss, called with two depth maps (B, 1, H, W) in meters, the second 0
+            where it does not count; its weight is its own ``loss_weight``.
         init_cfg: Initialization config of mmengine.
 
     Raises:
@@ -76,8 +71,8 @@ class BaseDepthHead(BaseModule, metaclass=ABCMeta):
             cam2img: Intrinsics of this grid, (B, 3, 3), pixels.
 
         Returns:
-            Anything; here the sparse depth as float32 (B, 1, H, W), without
-            gradient, what is not in (0, ``max_depth``] set to 0.
+            Anything; here the sparse depth as float32 (B, 1, H, W), without gradient, what is not
+            in (0, ``max_depth``] set to 0.
         """
         return self.in_range(sparse_depth.detach().float())
 
@@ -89,12 +84,11 @@ class BaseDepthHead(BaseModule, metaclass=ABCMeta):
 
         Args:
             img: Normalized image, (B, 3, H, W), padded at the right and bottom.
-            feats: Maps of the neck (or the backbone), finest first; the paper's
-                have 256 channels and strides 4, 8, 16, 32. None without a
-                backbone.
+            feats: Maps of the neck (or the backbone), finest first; the paper's have 256 channels
+                and strides 4, 8, 16, 32. None without a backbone.
             prepared: From :meth:`prepare`.
-            logits: Preliminary semantic logits, (B, num_classes, H, W); None
-                without a semantic head.
+            logits: Preliminary semantic logits, (B, num_classes, H, W); None without a semantic
+                head.
 
         Returns:
             Dense depth, (B, 1, H, W), meters, > 0.
@@ -105,8 +99,8 @@ class BaseDepthHead(BaseModule, metaclass=ABCMeta):
 
         Args:
             pred_depth: Result of :meth:`forward`, (B, 1, H, W), meters.
-            gt_depth_map: Ground truth, (B, 1, H, W), meters. Pixels outside
-                (0, ``max_depth``] do not count.
+            gt_depth_map: Ground truth, (B, 1, H, W), meters. Pixels outside (0, ``max_depth``] do
+                not count.
 
         Returns:
             ``loss_depth``. mmengine adds up whatever has 'loss' in its name.

@@ -15,9 +15,9 @@ from pandepth_mm.models.layers.fuse_block import FuseBlock
 from pandepth_mm.models.layers.point_graph import PointGraph, build_point_graph
 from pandepth_mm.registry import MODELS
 
-# Sharpness of the softplus on depth / max_depth: above 0.2 it is within 1.3 %
-# of the range from the identity, and where it gives 0.025 (2 of 80 m) its
-# slope is still 0.22. An unsharpened one has 0.02 there, a ReLU 0 below 0.
+# Sharpness of the softplus on depth / max_depth: above 0.2 it is within 1.3 % of the range from the
+# identity, and where it gives 0.025 (2 of 80 m) its slope is still 0.22. An unsharpened one has
+# 0.02 there, a ReLU 0 below 0.
 _BETA = 10.0
 # Lower end of the predictions at inference, metres.
 _MIN_DEPTH = 1e-3
@@ -38,10 +38,10 @@ class PreparedDepth(NamedTuple):
 
     Attributes:
         sparse_depth: (B, 1, H, W), meters, 0 = no measurement.
-        graph: Points of the batch on the input's grid. In evaluation mode
-            there may be padding among them, with row -1.
-        fill: Nearest measurement of each pixel, (B, 1, H, W), meters, > 0;
-            None without ``residual``.
+        graph: Points of the batch on the input's grid. In evaluation mode there may be padding
+            among them, with row -1.
+        fill: Nearest measurement of each pixel, (B, 1, H, W), meters, > 0; None without
+            ``residual``.
     """
 
     sparse_depth: Tensor
@@ -53,36 +53,32 @@ class PreparedDepth(NamedTuple):
 class FuseBlockDepthHead(BaseDepthHead):
     """Dense depth from image, sparse depth and preliminary semantics.
 
-    PanDepth section 3.5, after Chen et al. (2019) and Lagos and Rahtu
-    (2022): two 3x3 convolutions on the sparse depth, two on image and
-    semantic logits together, both concatenated, ``num_blocks`` 2D-3D fuse
-    blocks, two 3x3 convolutions to one channel.
+    PanDepth section 3.5, after Chen et al. (2019) and Lagos and Rahtu (2022): two 3x3 convolutions
+    on the sparse depth, two on image and semantic logits together, both concatenated,
+    ``num_blocks`` 2D-3D fuse blocks, two 3x3 convolutions to one channel.
 
-    Depths are divided by ``max_depth`` on the way in and multiplied by it on
-    the way out. The output is positive by a sharp softplus (see
-    :func:`positive`), and clamped to (0, ``max_depth``] in evaluation mode
-    only, so that training never loses its gradient to a clamp. Sparse depth
-    beyond ``max_depth`` counts as no measurement. Everything runs in float32,
-    also under autocast: squares of metres leave the range of float16.
+    Depths are divided by ``max_depth`` on the way in and multiplied by it on the way out. The
+    output is positive by a sharp softplus (see :func:`positive`), and clamped to (0, ``max_depth``]
+    in evaluation mode only, so that training never loses its gradient to a clamp. Sparse depth
+    beyond ``max_depth`` counts as no measurement. Everything runs in float32, also under autocast:
+    squares of metres leave the range of float16.
 
     Args:
         max_depth: Depth range, metres.
         num_classes: Channels of the semantic logits; 0 for none.
-        semantics: How they enter: 'logits' as they are, 'softmax', 'detach'
-            (as they are, but the depth loss does not reach them), or None
-            (they are not used).
+        semantics: How they enter: 'logits' as they are, 'softmax', 'detach' (as they are, but the
+            depth loss does not reach them), or None (they are not used).
         num_blocks: Number of fuse blocks.
         channels: Channels of the fuse blocks.
         sparse_channels: Channels of the stem for the sparse depth.
         image_channels: Channels of the stem for image and semantics.
         k: Neighbours per point in the 3-D branch.
-        stride: Working resolution of the fuse blocks: 1 is that of the
-            input, 2 costs a quarter. Points that share a cell there are
-            averaged; the output is upsampled bilinearly before the softplus.
-        residual: None as in the paper. With 'nearest' the head predicts a
-            correction of the nearest measurement: the fill is a second
-            input channel, and the untrained head returns the fill. An
-            image without measurements is filled with ``max_depth`` / 2.
+        stride: Working resolution of the fuse blocks: 1 is that of the input, 2 costs a quarter.
+            Points that share a cell there are averaged; the output is upsampled bilinearly before
+            the softplus.
+        residual: None as in the paper. With 'nearest' the head predicts a correction of the nearest
+            measurement: the fill is a second input channel, and the untrained head returns the
+            fill. An image without measurements is filled with ``max_depth`` / 2.
         loss: Config of the loss on metres.
         norm_cfg: Norm of every convolution but the last.
         act_cfg: Activation of every convolution but the last.
@@ -187,12 +183,11 @@ class FuseBlockDepthHead(BaseDepthHead):
             img: Normalized image, (B, 3, H, W).
             feats: Not read: the paper's head has the image alone.
             prepared: From :meth:`prepare`.
-            logits: Preliminary semantic logits, (B, num_classes, H, W); not
-                read where the head uses no semantics.
+            logits: Preliminary semantic logits, (B, num_classes, H, W); not read where the head
+                uses no semantics.
 
         Returns:
-            Dense depth, (B, 1, H, W), meters, > 0; at most ``max_depth`` in
-            evaluation mode.
+            Dense depth, (B, 1, H, W), meters, > 0; at most ``max_depth`` in evaluation mode.
         """
         if self.semantics is None:
             logits = None

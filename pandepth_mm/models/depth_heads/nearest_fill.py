@@ -20,8 +20,8 @@ def _nearest_scipy(valid: Tensor) -> tuple[Tensor, Tensor]:
 def _nearest_separable(valid: Tensor) -> tuple[Tensor, Tensor]:
     """`nearest_measurement` in two exact passes, on any device.
 
-    First the nearest measurement of each pixel within its column, then for
-    each pixel the column of its row whose candidate is nearest.
+    First the nearest measurement of each pixel within its column, then for each pixel the column of
+    its row whose candidate is nearest.
     """
     height, width = valid.shape
     rows = torch.arange(height, device=valid.device)[:, None]
@@ -30,8 +30,8 @@ def _nearest_separable(valid: Tensor) -> tuple[Tensor, Tensor]:
     above = torch.where(valid, rows, -far).cummax(dim=0)[0]
     below = torch.where(valid, rows, far).flip(0).cummin(dim=0)[0].flip(0)
     source = torch.where(rows - above <= below - rows, above, below)
-    # float32 holds these squares exactly up to an image side of 4096, and
-    # an empty column stays farther than any measurement
+    # float32 holds these squares exactly up to an image side of 4096, and an empty column stays
+    # farther than any measurement
     down = (source - rows).float().square()
     across = (cols[:, None] - cols).float().square()
     col = torch.empty_like(source)
@@ -49,8 +49,7 @@ def nearest_measurement(valid: Tensor) -> tuple[Tensor, Tensor]:
         valid: Where there is one, bool (H, W); at least one pixel is True.
 
     Returns:
-        Rows and columns, long (H, W) each. Which of several equally near
-        ones is not specified.
+        Rows and columns, long (H, W) each. Which of several equally near ones is not specified.
     """
     if valid.device.type == 'cpu':
         return _nearest_scipy(valid)
@@ -66,8 +65,7 @@ def nearest_fill(sparse_depth: Tensor, default: float) -> Tensor:
         default: Metres for an image without any measurement.
 
     Returns:
-        (B, 1, H, W), metres, without gradient; measured pixels keep their
-        value.
+        (B, 1, H, W), metres, without gradient; measured pixels keep their value.
     """
     filled = torch.full_like(sparse_depth, default)
     valid = sparse_depth > 0

@@ -77,8 +77,8 @@ def check_losses(model: BaseDetector) -> None:
 def check_feats(model: BaseDetector, feats: Sequence[torch.Tensor], size: tuple[int, int]) -> None:
     """Refuse feature maps that are not those of the instance branch.
 
-    At other strides mmdet's heads would misplace what they read, without a
-    word. Without an instance branch all maps will do.
+    At other strides mmdet's heads would misplace what they read, without a word. Without an
+    instance branch all maps will do.
 
     Args:
         model: A PanDepth.
@@ -86,9 +86,8 @@ def check_feats(model: BaseDetector, feats: Sequence[torch.Tensor], size: tuple[
         size: (height, width) of the image batch.
 
     Raises:
-        InputError: There are more or fewer maps than strides of anchors, a map
-            has other channels, or a side of it is more than a pixel away from
-            the image's / stride.
+        InputError: There are more or fewer maps than strides of anchors, a map has other channels,
+            or a side of it is more than a pixel away from the image's / stride.
     """
     head = model.rpn_head
     if head is None:

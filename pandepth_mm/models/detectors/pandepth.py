@@ -33,24 +33,21 @@ class DenseOutputs(NamedTuple):
 class PanDepth(BaseDetector):
     """Joint panoptic segmentation and depth completion (paper, section 3).
 
-    Owns the branches and the order in which they feed each other: features
-    -> preliminary semantic logits -> dense depth -> refined logits, with the
-    instance branch beside them and the panoptic fusion at the end. A branch
-    whose config is left out does not exist, and its losses and predictions
-    neither.
+    Owns the branches and the order in which they feed each other: features -> preliminary semantic
+    logits -> dense depth -> refined logits, with the instance branch beside them and the panoptic
+    fusion at the end. A branch whose config is left out does not exist, and its losses and
+    predictions neither.
 
-    The class counts and the depth range stand here once; the detector writes
-    them into the configs of its heads.
+    The class counts and the depth range stand here once; the detector writes them into the configs
+    of its heads.
 
-    The loss weights are the heads' own (``loss=dict(loss_weight=...)``), and
-    so is the way the logits enter the depth head (its ``semantics``). A head
-    is trained if its own weight is more than 0, or if a trained head reads
-    its output with a gradient: the joint head reads logits and depth, the
-    depth head the logits unless they are detached. A model with a head that
-    is not trained is refused. So is a weight of 0 on a loss of the instance
-    branch, whose output layers have no other, and a fusion of preliminary
-    logits that no semantic loss has made into class logits. (Where the depth
-    loss alone trains the semantic head, its logits are features, and
+    The loss weights are the heads' own (``loss=dict(loss_weight=...)``), and so is the way the
+    logits enter the depth head (its ``semantics``). A head is trained if its own weight is more
+    than 0, or if a trained head reads its output with a gradient: the joint head reads logits and
+    depth, the depth head the logits unless they are detached. A model with a head that is not
+    trained is refused. So is a weight of 0 on a loss of the instance branch, whose output layers
+    have no other, and a fusion of preliminary logits that no semantic loss has made into class
+    logits. (Where the depth loss alone trains the semantic head, its logits are features, and
     ``pred_sem_seg`` means nothing.)
 
     Args:
@@ -66,19 +63,18 @@ class PanDepth(BaseDetector):
         joint_head: Config of the head that refines the semantics by depth.
         panoptic_fusion: Config of the fusion of semantics and instances.
         panoptic_baseline: Config of a second fusion, for comparison.
-        fusion_logits: Which semantic logits the fusion reads: 'refined',
-            the joint head's (the preliminary ones where there is no joint
-            head), or 'preliminary'. ``pred_sem_seg`` does not depend on it:
-            it comes from the refined logits wherever there is a joint head.
+        fusion_logits: Which semantic logits the fusion reads: 'refined', the joint head's (the
+            preliminary ones where there is no joint head), or 'preliminary'. ``pred_sem_seg`` does
+            not depend on it: it comes from the refined logits wherever there is a joint head.
         train_cfg: ``rpn``, ``rpn_proposal`` and ``rcnn``, as mmdet has them.
         test_cfg: ``rpn`` and ``rcnn``, as mmdet has them.
         data_preprocessor: Config of the data preprocessor.
         init_cfg: Initialization config.
 
     Raises:
-        InputError: A branch lacks one that it needs, no branch is left, a
-            head's config states a count that differs from the detector's, a
-            head is left without any loss, or ``fusion_logits`` is unknown.
+        InputError: A branch lacks one that it needs, no branch is left, a head's config states a
+            count that differs from the detector's, a head is left without any loss, or
+            ``fusion_logits`` is unknown.
     """
 
     def __init__(
@@ -182,11 +178,11 @@ class PanDepth(BaseDetector):
         """Run every branch that predicts a value for each pixel.
 
         Args:
-            batch_inputs: ``img`` (B, 3, H, W) normalized, ``sparse_depth``
-                (B, 1, H, W) in meters, ``cam2img`` (B, 3, 3) in pixels; the
-                last two are not read where ``prepared`` is given.
-            prepared: What the depth head's ``prepare`` makes of sparse depth
-                and intrinsics; by default it is called here.
+            batch_inputs: ``img`` (B, 3, H, W) normalized, ``sparse_depth`` (B, 1, H, W) in meters,
+                ``cam2img`` (B, 3, 3) in pixels; the last two are not read where ``prepared`` is
+                given.
+            prepared: What the depth head's ``prepare`` makes of sparse depth and intrinsics; by
+                default it is called here.
         """
         img = batch_inputs['img']
         feats = logits = depth = refined = None
@@ -243,12 +239,10 @@ class PanDepth(BaseDetector):
     ) -> SampleList:
         """Predict, at the images' original size (``rescale``) or the input's.
 
-        Labels come from interpolated logits, depth is interpolated
-        bilinearly. The samples get ``pred_instances`` (bboxes, scores,
-        labels, masks), ``pred_sem_seg``, ``pred_panoptic_seg`` (id = label +
-        1000 * instance number, num_classes = void), the same in
-        ``pred_panoptic_baseline``, and ``pred_depth_map`` (metres), as far
-        as the branches exist.
+        Labels come from interpolated logits, depth is interpolated bilinearly. The samples get
+        ``pred_instances`` (bboxes, scores, labels, masks), ``pred_sem_seg``, ``pred_panoptic_seg``
+        (id = label + 1000 * instance number, num_classes = void), the same in
+        ``pred_panoptic_baseline``, and ``pred_depth_map`` (metres), as far as the branches exist.
         """
         out = self.forward_dense(batch_inputs)
         instances = self._predict_instances(out.feats, batch_data_samples, rescale)

@@ -13,14 +13,14 @@ def box_region(box: list[float], height: int, width: int) -> tuple[slice, slice]
     """Pixels of an image whose centres lie in a box.
 
     Args:
-        box: x0, y0, x1, y1 in pixels, where pixel i spans [i, i + 1], as in
-            mmdet. The centre of pixel i is at i + 0.5.
+        box: x0, y0, x1, y1 in pixels, where pixel i spans [i, i + 1], as in mmdet. The centre of
+            pixel i is at i + 0.5.
         height: Height of the image.
         width: Width of the image.
 
     Returns:
-        Row and column slices; empty for a box off the image, one that falls
-        between pixel centres, and one that is not finite.
+        Row and column slices; empty for a box off the image, one that falls between pixel centres,
+        and one that is not finite.
     """
     if not all(math.isfinite(side) for side in box):
         return slice(0, 0), slice(0, 0)
@@ -32,9 +32,9 @@ def box_region(box: list[float], height: int, width: int) -> tuple[slice, slice]
 def paste_mask(mask: Tensor, box: list[float], region: tuple[slice, slice]) -> Tensor:
     """Sample an instance's mask at the pixels of its box.
 
-    Bilinear, with the grid of RoIAlign and mmdet's pasting: cell j of n
-    covers [j / n, (j + 1) / n] of the box. Beyond the outermost cell centres
-    the outermost values hold, so that no logit is blended with a zero.
+    Bilinear, with the grid of RoIAlign and mmdet's pasting: cell j of n covers [j / n, (j + 1) / n]
+    of the box. Beyond the outermost cell centres the outermost values hold, so that no logit is
+    blended with a zero.
 
     Args:
         mask: Logits, (h, w).
@@ -74,40 +74,36 @@ def fuse_panoptic(
 ) -> Tensor:
     """Fuse semantic logits and instances into one panoptic map.
 
-    Mohan and Valada (2021), section 3.4; PanDepth section 3.1. Instances are
-    taken by falling score (equal scores in their given order). Dropped are
-    those below ``score_thr``, those without a pixel, those whose mask is
-    empty, and those of whose mask more than ``overlap_thr`` lies under the
-    masks kept before. For each other one, with mask logits a and semantic
-    logits b of its class, inside its box
+    Mohan and Valada (2021), section 3.4; PanDepth section 3.1. Instances are taken by falling score
+    (equal scores in their given order). Dropped are those below ``score_thr``, those without a
+    pixel, those whose mask is empty, and those of whose mask more than ``overlap_thr`` lies under
+    the masks kept before. For each other one, with mask logits a and semantic logits b of its
+    class, inside its box
 
         FL = (sigmoid(a) + sigmoid(b)) * (a + b)
 
-    and minus infinity outside, competes with the logits of the stuff classes
-    and the FL of the others; on a tie stuff goes first, then the higher
-    score. Pixels that no instance wins get the semantic prediction over all
-    classes: its stuff class, or void where it is a thing class. Stuff classes
-    that cover less than ``stuff_area_limit`` in all become void.
+    and minus infinity outside, competes with the logits of the stuff classes and the FL of the
+    others; on a tie stuff goes first, then the higher score. Pixels that no instance wins get the
+    semantic prediction over all classes: its stuff class, or void where it is a thing class. Stuff
+    classes that cover less than ``stuff_area_limit`` in all become void.
 
     Args:
         sem_logits: (C, H, W), things first.
         bboxes: (N, 4), x0, y0, x1, y1, pixels of the same grid.
         scores: (N,).
         labels: Long (N,), 0 .. num_things - 1.
-        mask_logits: (N, h, w), any size, the masks within their boxes, before
-            the sigmoid.
+        mask_logits: (N, h, w), any size, the masks within their boxes, before the sigmoid.
         num_things: Number of thing classes.
         score_thr: Least score.
         overlap_thr: Largest part of a mask that may lie under others.
         stuff_area_limit: Least area of a stuff class, pixels.
 
     Returns:
-        Long (H, W): label + 1000 * k for the instances, k >= 1; the label
-        for stuff; C for void.
+        Long (H, W): label + 1000 * k for the instances, k >= 1; the label for stuff; C for void.
 
     Raises:
-        ValueError: The numbers of boxes, scores, labels and masks differ, or
-            a label is not a thing.
+        ValueError: The numbers of boxes, scores, labels and masks differ, or a label is not a
+            thing.
     """
     if sem_logits.dtype in (torch.float16, torch.bfloat16):
         sem_logits = sem_logits.float()

@@ -13,16 +13,16 @@ from pandepth_mm.registry import MODELS
 class HeuristicFusion(HeuristicFusionHead):
     """Fusion of Panoptic FPN, by mmdet, without parameters.
 
-    Instances are laid down by falling score, each on what is still free;
-    the rest is the semantic prediction, void where it is a thing. Nothing
-    weighs masks against semantic logits, which is what PanopticFusion adds.
+    Instances are laid down by falling score, each on what is still free; the rest is the semantic
+    prediction, void where it is a thing. Nothing weighs masks against semantic logits, which is
+    what PanopticFusion adds.
 
     Args:
         num_things: Number of thing classes, the first labels.
         num_stuff: Number of stuff classes.
         score_thr: Least score of an instance.
-        overlap_thr: Largest part of an instance's mask that may lie under
-            the masks of instances of higher score.
+        overlap_thr: Largest part of an instance's mask that may lie under the masks of instances of
+            higher score.
         stuff_area_limit: Least area of a stuff class in an image, pixels.
     """
 
@@ -47,12 +47,12 @@ class HeuristicFusion(HeuristicFusionHead):
 
         Args:
             sem_logits: Semantic logits, (num_classes, H, W).
-            instances: ``bboxes`` (N, 4), ``scores`` (N,), ``labels`` (N,),
-                ``masks`` bool (N, H, W).
+            instances: ``bboxes`` (N, 4), ``scores`` (N,), ``labels`` (N,), ``masks`` bool (N, H,
+                W).
 
         Returns:
-            Panoptic ids, long (H, W): label + 1000 * k for instances, the
-            label for stuff, ``num_classes`` for void.
+            Panoptic ids, long (H, W): label + 1000 * k for instances, the label for stuff,
+            ``num_classes`` for void.
         """
         things, stuff = sem_logits.split([self.num_things_classes, self.num_stuff_classes])
         # mmdet's semantic head has one class for all things, the last one

@@ -18,11 +18,11 @@ class PanopticFusion(BasePanopticFusionHead):
         num_things: Number of thing classes, the first labels.
         num_stuff: Number of stuff classes.
         score_thr: Least score of an instance.
-        overlap_thr: Largest part of an instance's mask that may lie under
-            the masks of instances of higher score.
-        stuff_area_limit: Least area of a stuff class in an image, pixels of
-            the grid that is fused. The default is the 2048 of EfficientPS at
-            1024x2048, scaled by area to Virtual KITTI's 375x1242.
+        overlap_thr: Largest part of an instance's mask that may lie under the masks of instances of
+            higher score.
+        stuff_area_limit: Least area of a stuff class in an image, pixels of the grid that is fused.
+            The default is the 2048 of EfficientPS at 1024x2048, scaled by area to Virtual KITTI's
+            375x1242.
 
     Raises:
         InputError: The class counts do not fit the panoptic ids.
@@ -57,12 +57,12 @@ class PanopticFusion(BasePanopticFusionHead):
 
         Args:
             sem_logits: Semantic logits, (num_classes, H, W).
-            instances: ``bboxes`` (N, 4) in pixels of the same grid,
-                ``scores`` (N,), ``labels`` (N,), ``mask_logits`` (N, h, w).
+            instances: ``bboxes`` (N, 4) in pixels of the same grid, ``scores`` (N,), ``labels``
+                (N,), ``mask_logits`` (N, h, w).
 
         Returns:
-            Panoptic ids, long (H, W): label + 1000 * k for instances, the
-            label for stuff, ``num_classes`` for void.
+            Panoptic ids, long (H, W): label + 1000 * k for instances, the label for stuff,
+            ``num_classes`` for void.
         """
         if len(sem_logits) != self.num_classes:
             raise ValueError(f'expected {self.num_classes} semantic classes, got {len(sem_logits)}')

@@ -19,10 +19,9 @@ from pandepth_mm.registry import MODELS
 class SeparableFCNMaskHead(FCNMaskHead):
     """Mask head with separable convolutions, norms and leaky ReLU.
 
-    Besides mmdet's masks, its predictions keep the mask logits, which the
-    panoptic fusion needs. Without any RoI, in training, the output has no
-    element but hangs on the graph, and the norms' statistics stay as they
-    are (PyTorch's batch norms see to both).
+    Besides mmdet's masks, its predictions keep the mask logits, which the panoptic fusion needs.
+    Without any RoI, in training, the output has no element but hangs on the graph, and the norms'
+    statistics stay as they are (PyTorch's batch norms see to both).
 
     Args:
         num_convs: Number of separable 3x3 convolutions.
@@ -82,15 +81,14 @@ class SeparableFCNMaskHead(FCNMaskHead):
             results_list: ``bboxes`` and ``labels`` of each image.
             batch_img_metas: ``ori_shape`` and ``scale_factor`` of each.
             rcnn_test_cfg: Has ``mask_thr_binary``.
-            rescale: Whether boxes and masks are brought to the original
-                image size; else they are at the network's.
-            activate_map: Whether ``mask_preds`` are probabilities already,
-                see mmdet. There are no logits to keep then.
+            rescale: Whether boxes and masks are brought to the original image size; else they are
+                at the network's.
+            activate_map: Whether ``mask_preds`` are probabilities already, see mmdet. There are no
+                logits to keep then.
 
         Returns:
-            The results with ``masks`` (n, H, W) and ``mask_logits``
-            (n, h, w), the raw logits of the predicted class, 0 instances
-            included.
+            The results with ``masks`` (n, H, W) and ``mask_logits`` (n, h, w), the raw logits of
+            the predicted class, 0 instances included.
         """
         if not activate_map:
             logits = [

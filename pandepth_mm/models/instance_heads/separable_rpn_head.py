@@ -14,18 +14,17 @@ from pandepth_mm.registry import MODELS
 class SeparableRPNHead(RPNHead):
     """Region proposal head with separable convolutions, norm, leaky ReLU.
 
-    All levels share the convolutions and their norms, as they do in mmdet's
-    head without norms.
+    All levels share the convolutions and their norms, as they do in mmdet's head without norms.
 
     Args:
         in_channels: Channels of the input maps.
         norm_cfg: Config of the norms.
         act_cfg: Config of the activations.
         num_convs: Number of separable 3x3 convolutions.
-        init_cfg: Initialisation config. The default is mmdet's for the two
-            output layers and leaves the convolutions before a norm alone.
-        **kwargs: Arguments of mmdet's ``RPNHead``: ``feat_channels``,
-            ``anchor_generator``, ``bbox_coder``, losses, configs.
+        init_cfg: Initialisation config. The default is mmdet's for the two output layers and leaves
+            the convolutions before a norm alone.
+        **kwargs: Arguments of mmdet's ``RPNHead``: ``feat_channels``, ``anchor_generator``,
+            ``bbox_coder``, losses, configs.
 
     Source: PanDepth (VISAPP 2023), section 3.4; EfficientPS (IJCV 2021).
     """
@@ -63,8 +62,8 @@ class SeparableRPNHead(RPNHead):
             x: Map (B, in_channels, H, W).
 
         Returns:
-            Objectness logits (B, A, H, W) and box deltas (B, 4 A, H, W) of
-            the A anchors at each position.
+            Objectness logits (B, A, H, W) and box deltas (B, 4 A, H, W) of the A anchors at each
+            position.
         """
         x = self.rpn_conv(x)
         return self.rpn_cls(x), self.rpn_reg(x)

@@ -12,8 +12,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def point_norm_cfg(norm_cfg: dict | None) -> dict | None:
     """Turn the norm config of feature maps into one for rows of points.
 
-    ``BN`` means 2-D batch norm in mmcv, which refuses (N, C); the other
-    norms (SyncBN, GN, LN) take rows as they are.
+    ``BN`` means 2-D batch norm in mmcv, which refuses (N, C); the other norms (SyncBN, GN, LN) take
+    rows as they are.
     """
     if norm_cfg is not None and norm_cfg['type'] in ('BN', 'BN2d'):
         return dict(norm_cfg, type='BN1d')
@@ -25,19 +25,17 @@ class ContinuousConv(BaseModule):
 
     .. math:: h_i = W \sum_k \mathrm{MLP}(x_i - x_k) \odot f_k
 
-    followed by a per-channel norm and an activation (Wang et al. 2018, eq.
-    4 to 6; Chen et al. 2019, eq. 2; PanDepth section 3.5). One MLP is shared
-    by all neighbours, so that their order does not matter, and nothing is
-    tied to a point's place in the list. Training and evaluation differ only
-    in whose statistics a batch norm reads.
+    followed by a per-channel norm and an activation (Wang et al. 2018, eq. 4 to 6; Chen et al.
+    2019, eq. 2; PanDepth section 3.5). One MLP is shared by all neighbours, so that their order
+    does not matter, and nothing is tied to a point's place in the list. Training and evaluation
+    differ only in whose statistics a batch norm reads.
 
     Args:
         in_channels: Channels of the gathered features.
         out_channels: Channels of the result.
-        norm_cfg: Norm over the rows; 'BN' is taken as 'BN1d'. None means
-            none.
-        act_cfg: Activation at the end and inside the MLP. None means none
-            at the end and ReLU inside, which would be linear without one.
+        norm_cfg: Norm over the rows; 'BN' is taken as 'BN1d'. None means none.
+        act_cfg: Activation at the end and inside the MLP. None means none at the end and ReLU
+            inside, which would be linear without one.
     """
 
     def __init__(
@@ -48,8 +46,8 @@ class ContinuousConv(BaseModule):
         act_cfg: dict | None = dict(type='LeakyReLU', negative_slope=0.01),
     ):
         super().__init__()
-        # meters as they are: on a Virtual KITTI 2 frame with 5 % of 200x1000
-        # pixels, the three nearest are 0.12 m away in the median, 95 % within 0.7 m
+        # meters as they are: on a Virtual KITTI 2 frame with 5 % of 200x1000 pixels, the three
+        # nearest are 0.12 m away in the median, 95 % within 0.7 m
         hidden = max(in_channels // 2, 1)
         self.mlp = nn.Sequential(
             nn.Linear(3, hidden),
@@ -70,8 +68,8 @@ class ContinuousConv(BaseModule):
         Args:
             feats: Features f, (N, in_channels).
             points: Positions x, (N, 3), metres, camera frame.
-            knn_indices: Rows of the neighbours, (N, K) long; -1 where a
-                point has fewer, which contributes zero.
+            knn_indices: Rows of the neighbours, (N, K) long; -1 where a point has fewer, which
+                contributes zero.
 
         Returns:
             (N, out_channels).
@@ -87,10 +85,9 @@ class ContinuousConv(BaseModule):
     def _normalize(self, x: Tensor) -> Tensor:
         """Apply the norm, also to a batch with fewer than two points.
 
-        One row has no variance, and torch refuses it, so a batch norm in
-        training falls back on its running statistics there. A synchronised
-        one across several processes must be called all the same, as the
-        other processes wait for it.
+        One row has no variance, and torch refuses it, so a batch norm in training falls back on its
+        running statistics there. A synchronised one across several processes must be called all the
+        same, as the other processes wait for it.
         """
         norm = self.norm
         synced = isinstance(norm, nn.SyncBatchNorm) and get_world_size() > 1

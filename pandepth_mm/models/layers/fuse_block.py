@@ -18,8 +18,8 @@ def gather_points(x: Tensor, graph: PointGraph) -> Tensor:
         graph: Point graph whose ``row`` and ``col`` are pixels of ``x``.
 
     Returns:
-        (N, C), row n belongs to point n. Padding (row and column -1) reads
-        the first pixel, which reaches no point.
+        (N, C), row n belongs to point n. Padding (row and column -1) reads the first pixel, which
+        reaches no point.
     """
     return x[graph.batch, :, graph.row.clamp(min=0), graph.col.clamp(min=0)]
 
@@ -31,22 +31,22 @@ def scatter_points(
 
     Args:
         feats: Features, (N, C).
-        graph: Point graph whose ``row`` and ``col`` are pixels of the map;
-            what has row -1 is padding and is left out.
+        graph: Point graph whose ``row`` and ``col`` are pixels of the map; what has row -1 is
+            padding and is left out.
         batch_size: B.
         size: (H, W).
 
     Returns:
-        (B, C, H, W), zero where no point lies. Where several do (a map
-        coarser than the depth map), their mean.
+        (B, C, H, W), zero where no point lies. Where several do (a map coarser than the depth map),
+        their mean.
     """
     height, width = size
     cell = (graph.batch * height + graph.row) * width + graph.col
     cells = batch_size * height * width
     # one cell more, for the padding
     cell = torch.where(graph.row < 0, cells, cell)
-    # no index_add: it becomes ONNX's ScatterND, and onnxruntime adds several
-    # points of a cell by several threads at once there, and loses some
+    # no index_add: it becomes ONNX's ScatterND, and onnxruntime adds several points of a cell by
+    # several threads at once there, and loses some
     count = feats.new_zeros(cells + 1).scatter_add(0, cell, feats.new_ones(len(feats)))
     feats = feats / count[cell][:, None]
     grid = feats.new_zeros(cells + 1, feats.shape[1]).scatter_add(
@@ -58,13 +58,12 @@ def scatter_points(
 class FuseBlock(BaseModule):
     """Fuse block of Chen et al. (2019), section 3.1; PanDepth section 3.5.
 
-    A 2-D branch of two scales (a separable convolution of stride 2, another
-    one, upsampling by nearest neighbor to the exact size; beside it a separable convolution of
-    stride 1), and a 3-D branch (features gathered at the points, two
-    continuous convolutions, scattered back, zero elsewhere) are summed; a
-    3x3 convolution with norm and activation follows. The branches keep the
-    channels of the input, the 3x3 convolution changes them. The input is
-    added to the result where the channels agree.
+    A 2-D branch of two scales (a separable convolution of stride 2, another one, upsampling by
+    nearest neighbor to the exact size; beside it a separable convolution of stride 1), and a 3-D
+    branch (features gathered at the points, two continuous convolutions, scattered back, zero
+    elsewhere) are summed; a 3x3 convolution with norm and activation follows. The branches keep the
+    channels of the input, the 3x3 convolution changes them. The input is added to the result where
+    the channels agree.
 
     Args:
         in_channels: Channels of the input.
@@ -108,8 +107,8 @@ class FuseBlock(BaseModule):
 
         Args:
             x: Feature map, (B, in_channels, H, W), any size.
-            graph: Points of the batch, with ``row`` and ``col`` on the grid
-                of ``x`` (see ``build_point_graph``).
+            graph: Points of the batch, with ``row`` and ``col`` on the grid of ``x`` (see
+                ``build_point_graph``).
 
         Returns:
             (B, out_channels, H, W).

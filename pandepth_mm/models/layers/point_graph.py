@@ -7,25 +7,23 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-# Rows of the distance matrix held at once on the GPU: 2048 x 10 000 points
-# (5 % of 200 x 1000) are 80 MB.
+# Rows of the distance matrix held at once on the GPU: 2048 x 10 000 points (5 % of 200 x 1000) are
+# 80 MB.
 _CHUNK = 2048
 
 
 class PointGraph(NamedTuple):
     """The measured points of a batch and their nearest neighbours.
 
-    All images are flattened into one list: image by image, each in raster
-    order. N = 0 is possible.
+    All images are flattened into one list: image by image, each in raster order. N = 0 is possible.
 
     Attributes:
         batch: Index of the image, long (N,).
         row: Pixel row v, long (N,).
         col: Pixel column u, long (N,).
         points: float32 (N, 3), metres, camera frame.
-        knn_indices: long (N, k): positions in this list, nearest first, of
-            the same image only, without the point itself; -1 where the image
-            has fewer than k other points.
+        knn_indices: long (N, k): positions in this list, nearest first, of the same image only,
+            without the point itself; -1 where the image has fewer than k other points.
     """
 
     batch: Tensor
@@ -86,8 +84,8 @@ def build_point_graph(sparse_depth: Tensor, cam2img: Tensor, k: int) -> PointGra
     The neighbours are those in 3D, in metres (paper, section 3.5).
 
     Args:
-        sparse_depth: float (B, 1, H, W), metres; pixels that are not > 0 and
-            finite hold no measurement.
+        sparse_depth: float (B, 1, H, W), metres; pixels that are not > 0 and finite hold no
+            measurement.
         cam2img: float (B, 3, 3), pixels of the same grid.
         k: Number of neighbours, >= 1.
 

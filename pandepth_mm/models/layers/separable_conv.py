@@ -12,14 +12,12 @@ def separable_conv(
 ) -> DepthwiseSeparableConvModule:
     """A 3x3 depthwise separable convolution that keeps the map's size.
 
-    Depthwise 3x3, norm, activation, pointwise 1x1, norm, activation, as
-    EfficientPS has it.
+    Depthwise 3x3, norm, activation, pointwise 1x1, norm, activation, as EfficientPS has it.
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
-        dilation: Dilation of the 3x3 convolution, one number or (rows,
-            columns).
+        dilation: Dilation of the 3x3 convolution, one number or (rows, columns).
         norm_cfg: Config of both norms, None for no norm.
         act_cfg: Config of both activations, None for no activation.
     """

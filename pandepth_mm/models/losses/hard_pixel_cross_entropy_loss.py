@@ -14,9 +14,8 @@ from pandepth_mm.structures.panoptic_ids import VOID_LABEL
 def hard_pixel_cross_entropy(logits: Tensor, target: Tensor, fraction: float = 0.25) -> Tensor:
     """Mean cross entropy of the worst pixels of each image.
 
-    Of the v valid pixels of an image the worst k = ceil(v * fraction) weigh
-    1 / k each, the others nothing. With all pixels valid and a fraction of
-    1/4 this is the weight 4 / (W H) of equation 1.
+    Of the v valid pixels of an image the worst k = ceil(v * fraction) weigh 1 / k each, the others
+    nothing. With all pixels valid and a fraction of 1/4 this is the weight 4 / (W H) of equation 1.
 
     Args:
         logits: Class logits (B, C, H, W).
@@ -24,8 +23,7 @@ def hard_pixel_cross_entropy(logits: Tensor, target: Tensor, fraction: float = 0
         fraction: Share of the valid pixels that count, in (0, 1].
 
     Returns:
-        One loss per image (B,). Zero, with a gradient of zero, for an image
-        without a valid pixel.
+        One loss per image (B,). Zero, with a gradient of zero, for an image without a valid pixel.
 
     Source: PanDepth (VISAPP 2023), section 3.7, equation 1.
     """
@@ -44,12 +42,12 @@ def hard_pixel_cross_entropy(logits: Tensor, target: Tensor, fraction: float = 0
 class HardPixelCrossEntropyLoss(nn.Module):
     """Semantic loss: cross entropy of the worst pixels of each image.
 
-    The mean over the images of :func:`hard_pixel_cross_entropy`; an image
-    without a valid pixel counts as one with loss 0.
+    The mean over the images of :func:`hard_pixel_cross_entropy`; an image without a valid pixel
+    counts as one with loss 0.
 
     Args:
-        fraction: Share of an image's valid pixels that count, in (0, 1];
-            1 is the plain cross entropy.
+        fraction: Share of an image's valid pixels that count, in (0, 1]; 1 is the plain cross
+            entropy.
         loss_weight: Factor of the loss.
 
     Raises:

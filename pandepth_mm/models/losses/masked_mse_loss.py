@@ -12,16 +12,15 @@ def masked_mse(pred: Tensor, target: Tensor, reduction: str = 'batch') -> Tensor
 
     Args:
         pred: Depth in metres, (B, 1, H, W) or (B, H, W).
-        target: Ground truth in metres, 0 where there is none; as many pixels
-            as ``pred``, either of the two shapes.
-        reduction: 'batch' divides the sum of all squared errors by the
-            number of measured pixels of the batch, so that each pixel
-            weighs the same. 'image' takes that mean for each image, then
-            the mean over the images, so that each image weighs the same.
+        target: Ground truth in metres, 0 where there is none; as many pixels as ``pred``, either of
+            the two shapes.
+        reduction: 'batch' divides the sum of all squared errors by the number of measured pixels of
+            the batch, so that each pixel weighs the same. 'image' takes that mean for each image,
+            then the mean over the images, so that each image weighs the same.
 
     Returns:
-        A scalar in square metres. Zero, with a gradient of zero, where no
-        pixel has a ground truth; with 'image' such an image counts as 0.
+        A scalar in square metres. Zero, with a gradient of zero, where no pixel has a ground truth;
+        with 'image' such an image counts as 0.
 
     Raises:
         ValueError: The two maps differ in size.
@@ -39,8 +38,8 @@ def masked_mse(pred: Tensor, target: Tensor, reduction: str = 'batch') -> Tensor
     pred = pred.reshape(pred_size).flatten(1)
     target = target.reshape(pred_size).flatten(1)
     valid = target > 0
-    # masked before the square, so that no pixel without a ground truth
-    # reaches the gradient, whatever its value is
+    # masked before the square, so that no pixel without a ground truth reaches the gradient,
+    # whatever its value is
     error = torch.where(valid, pred - target, 0).square()
     if reduction == 'batch':
         return error.sum() / valid.sum().clamp(min=1)

@@ -16,14 +16,13 @@ from pandepth_mm.registry import MODELS
 class TwoWayFPN(BaseModule):
     """Two-way feature pyramid of EfficientPS.
 
-    Two paths run side by side, each over its own 1x1 lateral convolutions:
-    one adds the resized coarser map to each finer one, the other the resized
-    finer map to each coarser one. Each level's two results are summed and go
-    through a separable 3x3 convolution.
+    Two paths run side by side, each over its own 1x1 lateral convolutions: one adds the resized
+    coarser map to each finer one, the other the resized finer map to each coarser one. Each level's
+    two results are summed and go through a separable 3x3 convolution.
 
-    Maps are resized by nearest neighbour to the exact size of their target,
-    so any input size will do. Nearest neighbour also makes the smaller maps,
-    without a low-pass filter: EfficientPS does so too.
+    Maps are resized by nearest neighbour to the exact size of their target, so any input size will
+    do. Nearest neighbour also makes the smaller maps, without a low-pass filter: EfficientPS does
+    so too.
 
     Args:
         in_channels: Channels of the backbone's maps, finest first.

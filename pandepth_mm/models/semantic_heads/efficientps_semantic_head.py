@@ -16,10 +16,10 @@ from pandepth_mm.registry import MODELS
 class EfficientPSSemanticHead(BaseModule):
     """Semantic head of EfficientPS: preliminary logits of every class.
 
-    LSFE on the maps of strides 4 and 8, DPC on those of 16 and 32. Each
-    scale's result, once the coarser one has been added to it, corrects the
-    next finer one through an MC. The four are concatenated at stride 4, a
-    1x1 convolution turns them into logits, which are upsampled bilinearly.
+    LSFE on the maps of strides 4 and 8, DPC on those of 16 and 32. Each scale's result, once the
+    coarser one has been added to it, corrects the next finer one through an MC. The four are
+    concatenated at stride 4, a 1x1 convolution turns them into logits, which are upsampled
+    bilinearly.
 
     Args:
         num_classes: Number of classes, void not counted.
@@ -27,8 +27,8 @@ class EfficientPSSemanticHead(BaseModule):
         channels: Channels of each of the four results.
         norm_cfg: Config of the norms.
         act_cfg: Config of the activations.
-        loss: Config of the loss, called with logits (B, C, H, W) and labels
-            (B, H, W); its weight is its own ``loss_weight``.
+        loss: Config of the loss, called with logits (B, C, H, W) and labels (B, H, W); its weight
+            is its own ``loss_weight``.
         init_cfg: Initialisation config.
 
     Source: PanDepth (VISAPP 2023), section 3.3; EfficientPS (IJCV 2021).

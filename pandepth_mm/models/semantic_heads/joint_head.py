@@ -14,10 +14,9 @@ from pandepth_mm.registry import MODELS
 class JointHead(BaseModule):
     """Joint branch: refines the semantic logits with the dense depth.
 
-    Preliminary logits and depth / max_depth are concatenated and go through
-    stacked convolutions, padded so that nothing shifts. The last one is
-    plain: with a norm and a leaky ReLU on the logits, as in the authors'
-    code, negative evidence would be lost.
+    Preliminary logits and depth / max_depth are concatenated and go through stacked convolutions,
+    padded so that nothing shifts. The last one is plain: with a norm and a leaky ReLU on the
+    logits, as in the authors' code, negative evidence would be lost.
 
     Args:
         num_classes: Number of classes, void not counted.
@@ -26,8 +25,8 @@ class JointHead(BaseModule):
         num_convs: Number of 3x3 convolutions, the last one included.
         norm_cfg: Config of the norms.
         act_cfg: Config of the activations.
-        loss: Config of the loss, called with logits (B, C, H, W) and labels
-            (B, H, W); its weight is its own ``loss_weight``.
+        loss: Config of the loss, called with logits (B, C, H, W) and labels (B, H, W); its weight
+            is its own ``loss_weight``.
         init_cfg: Initialisation config.
 
     Raises:

@@ -20,29 +20,26 @@ _WHERE = 'model.semantic_head.decode_head'
 class MMSegHead(BaseModule):
     """Preliminary logits of every class, by a decode head of mmsegmentation.
 
-    Any head fits that makes logits of feature maps and nothing else. Its logits
-    are upsampled bilinearly to the size of the image. Refused are heads that
-    refine another one's logits (``OCRHead``), those of queries
-    (``Mask2FormerHead``), those whose loss reads more than logits and labels
-    (``EncHead``, ``PIDHead``), and those that read maps of one size
-    (``DPTHead``, ``SETRMLAHead``).
+    Any head fits that makes logits of feature maps and nothing else. Its logits are upsampled
+    bilinearly to the size of the image. Refused are heads that refine another one's logits
+    (``OCRHead``), those of queries (``Mask2FormerHead``), those whose loss reads more than logits
+    and labels (``EncHead``, ``PIDHead``), and those that read maps of one size (``DPTHead``,
+    ``SETRMLAHead``).
 
-    Names in ``decode_head`` are mmseg's, with the prefix ``mmseg.`` or
-    without, and so are those inside of it. (Elsewhere in our configs a bare
-    ``CrossEntropyLoss`` is mmdet's, which counts classes otherwise.)
+    Names in ``decode_head`` are mmseg's, with the prefix ``mmseg.`` or without, and so are those
+    inside of it. (Elsewhere in our configs a bare ``CrossEntropyLoss`` is mmdet's, which counts
+    classes otherwise.)
 
     Args:
-        decode_head: Config of the head, as mmseg has it: ``type``,
-            ``in_channels``, ``in_index``, ``channels``, ... ; the class count
-            is handed down.
+        decode_head: Config of the head, as mmseg has it: ``type``, ``in_channels``, ``in_index``,
+            ``channels``, ... ; the class count is handed down.
         num_classes: Number of classes, void not counted.
-        loss: Config of the loss, called with logits (B, C, H, W) and labels
-            (B, H, W). None keeps the head's own ``loss_decode`` and
-            ``sampler``.
+        loss: Config of the loss, called with logits (B, C, H, W) and labels (B, H, W). None keeps
+            the head's own ``loss_decode`` and ``sampler``.
 
     Raises:
-        InputError: mmseg is not installed, the head does not fit, or it
-            states another class count or another label for void than 255.
+        InputError: mmseg is not installed, the head does not fit, or it states another class count
+            or another label for void than 255.
     """
 
     def __init__(
@@ -61,8 +58,8 @@ class MMSegHead(BaseModule):
         """Predict the logits.
 
         Args:
-            feats: Maps of the neck (or the backbone), finest first; the head's
-                ``in_index`` says which it reads.
+            feats: Maps of the neck (or the backbone), finest first; the head's ``in_index`` says
+                which it reads.
             out_size: Height and width of the output, pixels.
 
         Returns:
@@ -83,8 +80,8 @@ class MMSegHead(BaseModule):
             gt_sem_seg: Labels (B, H, W), int64, 255 does not count.
 
         Returns:
-            ``loss_semantic``, or what the head's own losses are called, after
-            'semantic.', with its accuracy.
+            ``loss_semantic``, or what the head's own losses are called, after 'semantic.', with its
+            accuracy.
         """
         if not self.keeps_loss:
             return dict(loss_semantic=self.loss(logits, gt_sem_seg))

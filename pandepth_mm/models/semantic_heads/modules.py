@@ -30,18 +30,17 @@ class LSFE(Sequential):
 class DPC(BaseModule):
     """Dense prediction cell: separable 3x3 convolutions of five dilations.
 
-    The first one feeds three others in parallel, the last of which feeds a
-    fifth. All five outputs are concatenated and reduced by a 1x1
-    convolution.
+    The first one feeds three others in parallel, the last of which feeds a fifth. All five outputs
+    are concatenated and reduced by a 1x1 convolution.
 
     Args:
-        in_channels: Channels of the input (B, in_channels, H, W), and of
-            each of the five convolutions.
+        in_channels: Channels of the input (B, in_channels, H, W), and of each of the five
+            convolutions.
         out_channels: Channels of the output (B, out_channels, H, W).
         layer_cfg: ``norm_cfg`` and ``act_cfg`` of the layers.
 
-    Source: EfficientPS (IJCV 2021), semantic head; Chen et al., Searching
-    for efficient multi-scale architectures (NeurIPS 2018).
+    Source: EfficientPS (IJCV 2021), semantic head; Chen et al., Searching for efficient multi-scale
+    architectures (NeurIPS 2018).
     """
 
     first_dilation = (1, 6)
@@ -70,8 +69,8 @@ class DPC(BaseModule):
 class MC(BaseModule):
     """Mismatch correction: two separable convolutions, then upsampling.
 
-    It is upsampled bilinearly to the size of the map that the result is
-    added to, at once, so that odd sizes are not interpolated twice.
+    It is upsampled bilinearly to the size of the map that the result is added to, at once, so that
+    odd sizes are not interpolated twice.
 
     Args:
         channels: Channels of input and output.

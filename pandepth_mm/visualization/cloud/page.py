@@ -48,9 +48,9 @@ def write_cloud_page(
 ) -> None:
     """Write a page to turn a cloud, color it and hide classes, atomically.
 
-    The page holds all it needs, plotly.js too (5 MB), and makes no request.
-    It shows the scene with z up from a little behind and above the camera,
-    colored by the image, class, instance or depth. The cloud may be empty.
+    The page holds all it needs, plotly.js too (5 MB), and makes no request. It shows the scene with
+    z up from a little behind and above the camera, colored by the image, class, instance or depth.
+    The cloud may be empty.
 
     Args:
         path: The file.
@@ -58,12 +58,12 @@ def write_cloud_page(
         classes: Class names in label order.
         palette: RGB of each class.
         title: Heading of the page.
-        max_points: Of a larger cloud so many are shown, sampled evenly over
-            the image; the page says so.
+        max_points: Of a larger cloud so many are shown, sampled evenly over the image; the page
+            says so.
 
     Raises:
-        InputError: A label without a name, a palette of another length,
-            ``max_points`` < 1, or a path that cannot be written.
+        InputError: A label without a name, a palette of another length, ``max_points`` < 1, or a
+            path that cannot be written.
     """
     check_labels(cloud, classes)
     palette = as_palette(palette, classes)
@@ -119,8 +119,8 @@ def write_cloud_page(
         ),
         DATA=_json(data),
     )
-    # The script must wait for the plot. So plotly gets it, and puts it behind
-    # the plot, which takes its place.
+    # The script must wait for the plot. So plotly gets it, and puts it behind the plot, which takes
+    # its place.
     before, script, after = re.split('</?script>', page)
     plot = figure.to_html(
         full_html=False,
@@ -139,8 +139,8 @@ def _sample(pixels: np.ndarray, max_points: int) -> np.ndarray:
     """Indices of the points to show, ascending, spread evenly."""
     if len(pixels) <= max_points:
         return np.arange(len(pixels))
-    # The lattice of Roberts' R2 sequence: any share of it lies evenly, where
-    # every k-th pixel would show stripes and random ones holes.
+    # The lattice of Roberts' R2 sequence: any share of it lies evenly, where every k-th pixel would
+    # show stripes and random ones holes.
     order = pixels @ np.array([0.5698402909980532, 0.7548776662466927]) % 1
     return np.sort(np.argsort(order, kind='stable')[:max_points])
 
@@ -188,8 +188,7 @@ def _bounds(xyz: np.ndarray) -> np.ndarray:
 def _camera(xyz: np.ndarray, bounds: np.ndarray) -> dict[str, Any]:
     """First view: from behind and above the camera, looking ahead.
 
-    plotly counts in units of the box: its middle is 0, and its sides have
-    a geometric mean of 1.
+    plotly counts in units of the box: its middle is 0, and its sides have a geometric mean of 1.
     """
     ahead = float(np.median(xyz[:, 1])) if len(xyz) else 1.0
     eye = np.array([0, -0.35, 0.22]) * ahead

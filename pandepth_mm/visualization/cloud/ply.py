@@ -23,10 +23,10 @@ _VERTEX = [
 def write_ply(path: PathLike, cloud: PanopticCloud, classes: Sequence[str]) -> None:
     """Write a cloud as binary little-endian PLY, atomically.
 
-    One vertex per point: ``x y z`` float, metres, camera frame (x right,
-    y down, z forward); ``red green blue`` uchar; ``class`` and ``instance``
-    int, as in `PanopticCloud`. Comments in the header name the classes, one
-    per line: ``class 1 Car``; the last is void. The cloud may be empty.
+    One vertex per point: ``x y z`` float, metres, camera frame (x right, y down, z forward); ``red
+    green blue`` uchar; ``class`` and ``instance`` int, as in `PanopticCloud`. Comments in the
+    header name the classes, one per line: ``class 1 Car``; the last is void. The cloud may be
+    empty.
 
     Args:
         path: The file.

@@ -14,9 +14,9 @@ def draw_confusion(confusion: Mapping, path: PathLike) -> None:
     """Draw where the pixels of each class of the ground truth went, in percent of the row.
 
     Args:
-        confusion: ``rows`` and ``columns``, the names of the classes of the
-            ground truth and of the predicted ones, and ``counts``, pixels,
-            (rows, columns); what ``details['confusion']`` of a metric holds.
+        confusion: ``rows`` and ``columns``, the names of the classes of the ground truth and of the
+            predicted ones, and ``counts``, pixels, (rows, columns); what ``details['confusion']``
+            of a metric holds.
         path: Picture to write, atomically.
 
     Raises:

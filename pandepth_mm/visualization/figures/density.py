@@ -20,9 +20,8 @@ def draw_density_curves(results: Mapping[str, Mapping], title: str, path: PathLi
     """Draw RMSE against the density of the network's input, one panel per kind of input.
 
     Args:
-        results: One per setting; each with ``kind`` ('random' or 'lines'),
-            ``value`` (density or number of lines) and ``metrics`` (RMSE in
-            mm, None where there is none).
+        results: One per setting; each with ``kind`` ('random' or 'lines'), ``value`` (density or
+            number of lines) and ``metrics`` (RMSE in mm, None where there is none).
         title: Title.
         path: Picture to write, atomically.
 

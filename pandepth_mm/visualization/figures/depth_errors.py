@@ -18,8 +18,7 @@ _TITLES = {
     'edge': 'at depth edges',
     'class': 'by class',
 }
-# Groups of this share of the pixels or less are left out: a handful of
-# pixels says nothing.
+# Groups of this share of the pixels or less are left out: a handful of pixels says nothing.
 _MIN_SHARE = 1e-5
 
 
@@ -27,10 +26,9 @@ def draw_depth_errors(details: Mapping, path: PathLike) -> None:
     """Draw the breakdown of the depth errors, one panel per family.
 
     Args:
-        details: What the JSON of ``tools/test.py`` has under
-            ``details.depth``. Its ``breakdown`` has
-            'range', 'input_distance', 'edge', 'class' and 'instance', of
-            which those that are there are drawn.
+        details: What the JSON of ``tools/test.py`` has under ``details.depth``. Its ``breakdown``
+            has 'range', 'input_distance', 'edge', 'class' and 'instance', of which those that are
+            there are drawn.
         path: Picture to write, atomically.
 
     Raises:

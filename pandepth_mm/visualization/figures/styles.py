@@ -24,9 +24,9 @@ class Style(NamedTuple):
     hatch: str
 
 
-# Of the colors of Okabe and Ito and grays, those four that are farthest apart
-# for readers with any kind of color vision, also from the white page. The rest
-# tells the methods apart in print without colors.
+# Of the colors of Okabe and Ito and grays, those four that are farthest apart for readers with any
+# kind of color vision, also from the white page. The rest tells the methods apart in print without
+# colors.
 STYLES = dict(
     model=Style('#0072B2', 'o', '-', ''),
     nearest_fill=Style('#D55E00', 's', '--', '//'),

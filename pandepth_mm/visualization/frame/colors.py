@@ -1,8 +1,7 @@
 """Label and depth maps to RGB, as pure functions on numpy arrays.
 
-A class has one color in every picture. Depth uses a color map that is
-perceptually uniform and works for color-blind readers (viridis, near is
-bright).
+A class has one color in every picture. Depth uses a color map that is perceptually uniform and
+works for color-blind readers (viridis, near is bright).
 """
 
 from collections import Counter
@@ -21,8 +20,8 @@ NO_DEPTH_COLOR = (0, 0, 0)
 # A boundary inside a smaller segment would hide the segment.
 MIN_BOUNDARY_AREA = 64
 _FAR_PERCENTILE = 98.0  # of the measured depths: the end of the colors
-# Lightness of an instance relative to its class color (0: the color
-# itself, -1: black, 1: white); neighbors in the list differ most.
+# Lightness of an instance relative to its class color (0: the color itself, -1: black, 1: white);
+# neighbors in the list differ most.
 _SHADES = (0.0, -0.4, 0.4, -0.2, 0.2, -0.5, 0.55, -0.3, 0.3, -0.1, 0.1)
 
 
@@ -39,8 +38,7 @@ def as_palette(
         uint8 (num_classes, 3), RGB.
 
     Raises:
-        InputError: Not a list of RGB triples from 0 to 255, or another number
-            of them than classes.
+        InputError: Not a list of RGB triples from 0 to 255, or another number of them than classes.
     """
     array = np.asarray(palette)
     if array.ndim != 2 or array.shape[1] != 3 or array.min() < 0 or array.max() > 255:
@@ -58,8 +56,8 @@ def void_hatch(height: int, width: int, period: int = 6) -> np.ndarray:
     """Draw the diagonal stripes that stand for void.
 
     Returns:
-        uint8 (height, width, 3), stripes of ``period`` pixels in
-        ``VOID_COLORS``; pixel (0, 0) has the first color.
+        uint8 (height, width, 3), stripes of ``period`` pixels in ``VOID_COLORS``; pixel (0, 0) has
+        the first color.
     """
     stripe = (np.add.outer(np.arange(height), np.arange(width)) // period) % 2
     return np.array(VOID_COLORS, dtype=np.uint8)[stripe]
@@ -94,8 +92,8 @@ def instance_shade(color: Sequence[int], index: int) -> tuple[int, int, int]:
 
     Args:
         color: RGB of the class.
-        index: Number of the instance within its class, from 0; the first
-            has the class color itself. Shades repeat after eleven.
+        index: Number of the instance within its class, from 0; the first has the class color
+            itself. Shades repeat after eleven.
 
     Returns:
         RGB, 0 to 255.
@@ -136,17 +134,16 @@ def instance_shades(labels: Sequence[int], palette: Sequence[Sequence[int]]) -> 
 def color_panoptic(ids: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
     """Color a panoptic map.
 
-    A line of one pixel runs along the inner edge of every instance, also
-    where it is cut in two.
+    A line of one pixel runs along the inner edge of every instance, also where it is cut in two.
 
     Args:
-        ids: int (H, W), ``label + 1000 * instance`` as mmdet has it; stuff
-            has instance 0; a label outside 0..num_classes-1 is void.
+        ids: int (H, W), ``label + 1000 * instance`` as mmdet has it; stuff has instance 0; a label
+            outside 0..num_classes-1 is void.
         palette: RGB of each class.
 
     Returns:
-        uint8 (H, W, 3), RGB: stuff in its class color, instances in shades
-        of theirs, by ascending id; void hatched.
+        uint8 (H, W, 3), RGB: stuff in its class color, instances in shades of theirs, by ascending
+        id; void hatched.
     """
     palette = as_palette(palette)
     ids = np.asarray(ids).astype(np.int64)
@@ -190,8 +187,7 @@ def color_depth(depth: np.ndarray, vmin: float, vmax: float, cmap: str = DEPTH_C
     """Color a depth map.
 
     Args:
-        depth: float (H, W), metres; 0, negative and not finite values are
-            "no measurement".
+        depth: float (H, W), metres; 0, negative and not finite values are "no measurement".
         vmin: Depth of the first color, metres; smaller ones get it too.
         vmax: Depth of the last color, metres; larger ones get it too.
         cmap: Name of a matplotlib color map.
@@ -213,9 +209,9 @@ def color_depth(depth: np.ndarray, vmin: float, vmax: float, cmap: str = DEPTH_C
 def splat_depth(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Bring a depth map to the size of a picture so that points are seen.
 
-    A sparse map becomes dots about as wide as two thirds of the points'
-    mean distance; of overlapping dots the nearest point wins. A map whose
-    measured pixels are mostly neighbors is resized to the nearest pixel.
+    A sparse map becomes dots about as wide as two thirds of the points' mean distance; of
+    overlapping dots the nearest point wins. A map whose measured pixels are mostly neighbors is
+    resized to the nearest pixel.
 
     Args:
         depth: float (h, w), metres; 0 = no measurement.
@@ -259,9 +255,9 @@ def depth_range(
 
     Args:
         depths: float arrays, metres; 0 = no measurement.
-        max_depth: Upper end, metres, if it is to be fixed. Otherwise it is a
-            high percentile of all measurements, rounded up to a tick, so that
-            a few far points do not take all of the colors.
+        max_depth: Upper end, metres, if it is to be fixed. Otherwise it is a high percentile of all
+            measurements, rounded up to a tick, so that a few far points do not take all of the
+            colors.
 
     Returns:
         (0, upper end), metres.

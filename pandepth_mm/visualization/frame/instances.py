@@ -52,15 +52,14 @@ def draw_instances(
         bboxes: float (n, 4), x1 y1 x2 y2 in pixels of ``image``.
         labels: int (n,), 0..num_classes-1.
         scores: float (n,) or None (ground truth: all are drawn, no number).
-        masks: bool (n, h, w) or None; another size than the image's is
-            resized (nearest).
+        masks: bool (n, h, w) or None; another size than the image's is resized (nearest).
         classes: Class names.
         palette: RGB of each class.
         score_thr: Instances with a lower score are left out.
 
     Returns:
-        uint8 (H, W, 3), RGB. The best scored instances lie on top and get
-        their text first; a text that finds no free place is left out.
+        uint8 (H, W, 3), RGB. The best scored instances lie on top and get their text first; a text
+        that finds no free place is left out.
     """
     height, width = image.shape[:2]
     canvas = dim_image(image)

@@ -70,8 +70,8 @@ def text_width(text: str, font: ImageFont.FreeTypeFont) -> int:
 def panel_scale(width: int) -> float:
     """Factor that brings an image of a width in pixels to that of a panel.
 
-    Narrow images are enlarged by a whole number, so that pixels stay square
-    and text is readable; wide ones are shrunk.
+    Narrow images are enlarged by a whole number, so that pixels stay square and text is readable;
+    wide ones are shrunk.
     """
     if width < MIN_WIDTH:
         return float(math.ceil(MIN_WIDTH / width))
@@ -95,8 +95,8 @@ def arrange(panels: Sequence[Panel]) -> Grid:
 def arrange_pairs(pairs: Sequence[tuple[Panel, Panel | None]]) -> Grid:
     """Put pairs (prediction, ground truth) side by side, one pair per row.
 
-    Images that are not wide get the pairs one above the other instead, one
-    pair per column, where that comes nearer to ``TARGET_ASPECT``.
+    Images that are not wide get the pairs one above the other instead, one pair per column, where
+    that comes nearer to ``TARGET_ASPECT``.
     """
     height, width = pairs[0][0].image.shape[:2]
     aspect = width / height
@@ -111,8 +111,7 @@ def compose_panels(grid: Grid, legend: Sequence[LegendEntry] = ()) -> np.ndarray
     """Compose panels to one picture.
 
     Args:
-        grid: Rows of panels, all images of one size; None leaves a cell
-            empty.
+        grid: Rows of panels, all images of one size; None leaves a cell empty.
         legend: Classes to list below the panels.
 
     Returns:
@@ -161,8 +160,7 @@ def tick_labels(bar: ColorBar) -> list[tuple[float, str]]:
     """Ticks of a color bar.
 
     Returns:
-        Depth in metres and its text; the last has the unit, and '>' where
-        depths lie beyond it.
+        Depth in metres and its text; the last has the unit, and '>' where depths lie beyond it.
     """
     ticks = depth_ticks(bar.vmin, bar.vmax)
     labels = [f'{tick:g}' for tick in ticks]
@@ -196,8 +194,8 @@ def _draw_colorbar(
     picture.paste(Image.fromarray(np.repeat(ramp[None], bar_height, axis=0)), (left, y))
     draw = ImageDraw.Draw(picture)
     middle = (y + bar_height + top + head) / 2
-    # from the last, which has the unit; a number that would run into the
-    # one right of it is left out
+    # from the last, which has the unit; a number that would run into the one right of it is left
+    # out
     free = math.inf
     for tick, text in reversed(ticks):
         share = (tick - bar.vmin) / (bar.vmax - bar.vmin)

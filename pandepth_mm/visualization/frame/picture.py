@@ -59,30 +59,29 @@ def frame_picture(
 ) -> np.ndarray:
     """Draw image, sparse input, semantic, instance, panoptic and depth.
 
-    As the paper's Figure 5, rows (a) to (e), and beside each prediction its
-    ground truth where there is one. Only the panels that exist are drawn.
+    As the paper's Figure 5, rows (a) to (e), and beside each prediction its ground truth where
+    there is one. Only the panels that exist are drawn.
 
     Args:
         image: (H, W, 3), RGB, 0 to 255.
         pred: Predictions at the image's size; ``FrameMaps()``: none.
-        gt: Ground truth at the image's size. Beside predictions, the
-            ground truth of a field that they lack is left out.
+        gt: Ground truth at the image's size. Beside predictions, the ground truth of a field that
+            they lack is left out.
         sparse_depth: float (h, w), at any size, metres; 0 = no measurement.
         classes: Class names in label order.
         palette: RGB of each class.
-        max_depth: Upper end of the depth colors, metres. None: a high
-            percentile of the measured depths, or of the predicted ones
-            where nothing was measured. One range holds for all panels.
+        max_depth: Upper end of the depth colors, metres. None: a high percentile of the measured
+            depths, or of the predicted ones where nothing was measured. One range holds for all
+            panels.
         depth_cmap: Matplotlib color map of depth.
-        score_thr: Instances with a lower score are left out of the instance
-            panel.
+        score_thr: Instances with a lower score are left out of the instance panel.
 
     Returns:
         uint8 RGB picture.
 
     Raises:
-        InputError: An image of another shape, a map of another size than
-            the image, or another number of colors than classes.
+        InputError: An image of another shape, a map of another size than the image, or another
+            number of colors than classes.
     """
     image = as_image(image)
     size = image.shape[:2]
@@ -180,8 +179,7 @@ def _draw_maps(maps: FrameMaps, scale: float, style: _Style, is_gt: bool = False
         maps: Predictions or ground truth.
         scale: From the image to the panel.
         style: Shared by the panels.
-        is_gt: Say so in the titles, and draw depth as dots where it is
-            sparse.
+        is_gt: Say so in the titles, and draw depth as dots where it is sparse.
 
     Returns:
         A panel for each field of ``maps`` that is not None.

@@ -20,24 +20,22 @@ MAX_GIF_WIDTH = 800  # pixels; gifs pack photographs badly
 def write_video(path: str | Path, pictures: Iterable[np.ndarray], fps: float = 10.0) -> int:
     """Write pictures as a video, atomically.
 
-    The pictures are taken one by one. Those of an mp4 are written at once;
-    those of a gif are kept with 256 colors, at most ``MAX_GIF_WIDTH`` pixels
-    wide. The sides of an mp4 are even: a last row or column is repeated
-    where they are not.
+    The pictures are taken one by one. Those of an mp4 are written at once; those of a gif are kept
+    with 256 colors, at most ``MAX_GIF_WIDTH`` pixels wide. The sides of an mp4 are even: a last row
+    or column is repeated where they are not.
 
     Args:
         path: File to write, .mp4 or .gif.
         pictures: uint8 (H, W, 3), RGB, all of one size; a generator, say.
-        fps: Pictures per second. A gif stores hundredths of a second, so
-            there it is rounded, and at most 50.
+        fps: Pictures per second. A gif stores hundredths of a second, so there it is rounded, and
+            at most 50.
 
     Returns:
         Number of pictures in the video.
 
     Raises:
-        InputError: Another suffix or a wrong ``fps``, before any picture is
-            taken; no picture; a picture of another type or size than the
-            first's.
+        InputError: Another suffix or a wrong ``fps``, before any picture is taken; no picture; a
+            picture of another type or size than the first's.
         OSError: The video cannot be written.
     """
     suffix = check_video_path(path)
@@ -76,8 +74,8 @@ def read_pictures(paths: Sequence[str | Path]) -> Iterator[np.ndarray]:
         uint8 (H, W, 3), RGB, all of one size.
 
     Raises:
-        InputError: A file that is no picture, or has another width than the
-            first; before the first picture is read whole.
+        InputError: A file that is no picture, or has another width than the first; before the first
+            picture is read whole.
     """
     sizes = []
     for path in paths:
@@ -158,8 +156,8 @@ def _write_gif(path: str, frames: Iterator[np.ndarray], fps: float) -> int:
         if image.width > MAX_GIF_WIDTH:
             height = round(image.height * MAX_GIF_WIDTH / image.width)
             image = image.resize((MAX_GIF_WIDTH, max(1, height)), Image.Resampling.LANCZOS)
-        # median cut, the default, would turn the colors of small classes
-        # into others; without dithering areas of one color stay so
+        # median cut, the default, would turn the colors of small classes into others; without
+        # dithering areas of one color stay so
         images.append(
             image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         )

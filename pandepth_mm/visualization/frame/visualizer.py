@@ -21,19 +21,17 @@ from pandepth_mm.visualization.frame.picture import as_image, frame_picture
 class PanDepthVisualizer(Visualizer):
     """Draws image, sparse input, semantic, instance, panoptic and depth.
 
-    See :func:`frame_picture`. Only the panels that exist are drawn, so that
-    single-task models need no other settings. Class names and colors come
-    from ``dataset_meta`` (``classes``, ``palette``); without a palette it is
-    :func:`default_palette`, without classes those of Virtual KITTI 2.
+    See :func:`frame_picture`. Only the panels that exist are drawn, so that single-task models need
+    no other settings. Class names and colors come from ``dataset_meta`` (``classes``, ``palette``);
+    without a palette it is :func:`default_palette`, without classes those of Virtual KITTI 2.
 
     Args:
         name: Name of the instance.
         image: Image to start with, RGB.
         vis_backends: Visual backend configs.
         save_dir: Folder of the backends.
-        max_depth: Upper end of the depth colors, metres. None: a high
-            percentile of the frame's measured depths. One range holds for
-            all depth panels of a frame.
+        max_depth: Upper end of the depth colors, metres. None: a high percentile of the frame's
+            measured depths. One range holds for all depth panels of a frame.
         depth_cmap: Matplotlib color map of depth.
     """
 
@@ -52,8 +50,8 @@ class PanDepthVisualizer(Visualizer):
         self.max_depth = max_depth
         self.depth_cmap = depth_cmap
 
-    # mmengine's property is None on all but the first process, which cannot
-    # draw then; here each process draws the frames that it tests.
+    # mmengine's property is None on all but the first process, which cannot draw then; here each
+    # process draws the frames that it tests.
     @property
     def dataset_meta(self) -> dict | None:
         """Meta information of the data set: classes and palette."""
@@ -84,12 +82,10 @@ class PanDepthVisualizer(Visualizer):
 
         Args:
             image: uint8 (H, W, 3), RGB.
-            data_sample: Predictions and ground truth at the image's size,
-                sparse depth at any size.
+            data_sample: Predictions and ground truth at the image's size, sparse depth at any size.
             draw_gt: Draw the ground truth that the sample has.
             draw_pred: Draw the predictions that the sample has.
-            pred_score_thr: Instances with a lower score are left out of the
-                instance panel.
+            pred_score_thr: Instances with a lower score are left out of the instance panel.
 
         Returns:
             uint8 RGB picture.
@@ -134,8 +130,8 @@ class PanDepthVisualizer(Visualizer):
     ) -> None:
         """Draw a frame and show it, write it, or send it to the backends.
 
-        With ``out_file`` every process of a distributed run writes; windows
-        and backends belong to the first process.
+        With ``out_file`` every process of a distributed run writes; windows and backends belong to
+        the first process.
 
         Args:
             name: Title of the window, or tag in the backends.

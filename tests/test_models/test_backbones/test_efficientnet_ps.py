@@ -145,8 +145,7 @@ def test_from_scratch(log):
     model = small()
     model.init_weights()
     assert 'WARNING' in log() and 'starts from scratch' in log()
-    # the variance stays through a block's convolutions, as few channels as
-    # a depthwise one may see
+    # the variance stays through a block's convolutions, as few channels as a depthwise one may see
     conv = model.layers[5][1].depthwise_conv.conv
     assert conv.groups == conv.out_channels > 1
     x = torch.randn(4, conv.in_channels, 20, 20)
@@ -197,9 +196,8 @@ def test_pretrained(source, tmp_path, log, out_indices):
 def test_pretrained_of_every_arch(arch, layout, tmp_path, log, monkeypatch):
     """A number of its own in each tensor of the source comes across.
 
-    mmpretrain's backbone has the names and shapes of mmdet's, and a linear
-    classifier ``head.fc`` beside it; a detector of mmdet's has its own
-    parts there.
+    mmpretrain's backbone has the names and shapes of mmdet's, and a linear classifier ``head.fc``
+    beside it; a detector of mmdet's has its own parts there.
     """
     for cls, method in ((ConvModule, 'init_weights'), (torch.nn.Conv2d, 'reset_parameters')):
         monkeypatch.setattr(cls, method, lambda self: None)

@@ -1,8 +1,8 @@
 """The whole way of the points through the depth head (paper, section 3.5).
 
-Sparse depth -> points -> neighbours -> gathered features -> fuse blocks. The
-authors' code pairs features with the coordinates of other points: its
-neighbours are 338 px away on average, where 3.6 px are meant.
+Sparse depth -> points -> neighbours -> gathered features -> fuse blocks. The authors' code pairs
+features with the coordinates of other points: its neighbours are 338 px away on average, where 3.6
+px are meant.
 """
 
 import copy
@@ -122,8 +122,8 @@ def test_equals_recomposition():
 class Spy:
     """Feeds each fuse block with codes and records what its points get.
 
-    The first three channels of the map become image, row and column of each
-    cell, so that a gathered feature says where it was gathered.
+    The first three channels of the map become image, row and column of each cell, so that a
+    gathered feature says where it was gathered.
     """
 
     def __init__(self, head):

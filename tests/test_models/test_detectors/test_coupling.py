@@ -1,7 +1,7 @@
 """How semantics and depth feed each other, and the options for it.
 
-What gradients do decides: which loss reaches which head is measured, and the
-refusals are compared with that.
+What gradients do decides: which loss reaches which head is measured, and the refusals are compared
+with that.
 """
 
 from itertools import product

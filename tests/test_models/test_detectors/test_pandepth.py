@@ -43,8 +43,8 @@ def total(losses, names):
 def trained_step():
     """The model and the losses of one batch, its graph kept."""
     model = build()
-    # a correction of the nearest measurement starts as zero, which lets no
-    # gradient through before the first step
+    # a correction of the nearest measurement starts as zero, which lets no gradient through before
+    # the first step
     torch.nn.init.normal_(model.depth_head.predict_depth.weight, std=0.01)
     data = model.data_preprocessor(random_batch(), training=True)
     return model, model(**data, mode='loss')

@@ -40,8 +40,8 @@ def slow_fusion(
 ):
     """The whole fusion on lists, pixel by pixel.
 
-    Returns the map, and how many instances were kept, were kept although
-    they overlap, and were pruned as they overlap.
+    Returns the map, and how many instances were kept, were kept although they overlap, and were
+    pruned as they overlap.
     """
     sem, boxes, scores = sem.tolist(), boxes.tolist(), scores.tolist()
     labels, masks = labels.tolist(), masks.tolist()
@@ -339,8 +339,8 @@ def test_overlap_pruning():
 def over_columns(*spans):
     """Instances over all rows of these columns, by falling score.
 
-    The lower the score the higher the mask's logits, so that each one shows
-    where it is kept at all.
+    The lower the score the higher the mask's logits, so that each one shows where it is kept at
+    all.
     """
     return [
         one([x0, 0.0, x1, 10.0], label=i, score=0.9 - i / 10, value=3.0 + 3 * i)

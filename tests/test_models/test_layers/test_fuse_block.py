@@ -65,8 +65,8 @@ def test_gathered_neighbors_are_those_of_3d_space():
 
 def test_hand_placed_neighbor():
     """One point's change is seen at the points beside it in space only."""
-    # pixel neighbours (2, 3) and (2, 4) are 40 m apart, the point at
-    # (2, 20) is near to the latter in depth, and nearest to it in space
+    # pixel neighbours (2, 3) and (2, 4) are 40 m apart, the point at (2, 20) is near to the latter
+    # in depth, and nearest to it in space
     depth = torch.zeros(1, 1, 15, 31)
     depth[0, 0, 2, 3] = 50.0
     depth[0, 0, 2, 4] = 10.0

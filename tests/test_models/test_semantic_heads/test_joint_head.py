@@ -42,8 +42,7 @@ def test_size_is_kept(size):
 
 
 def test_nothing_shifts():
-    # what one input pixel changes is centred on that pixel, near the
-    # border too
+    # what one input pixel changes is centred on that pixel, near the border too
     head = head_of().eval()
     logits, depth = random_inputs((21, 25))
     for row, col in ((10, 12), (4, 20)):
@@ -88,8 +87,8 @@ def test_loss_weight():
 
 
 def test_number_of_parameters():
-    # Table 2: 1.2 M with a last 1x1, biases before the norms, and a norm of
-    # 2 * 15 parameters on the logits
+    # Table 2: 1.2 M with a last 1x1, biases before the norms, and a norm of 2 * 15 parameters on
+    # the logits
     head = JointHead(15, 80.0)
     found = sum(p.numel() for p in head.parameters())
     assert found == 1222701 - 30 - 3 * 256 + 8 * 256 * 15

@@ -43,8 +43,7 @@ def test_panoptic_colors():
     assert tuple(picture[5, 5]) == PALETTE[1]
     assert tuple(picture[5, 25]) == colors.instance_shade(PALETTE[1], 1)
     assert (picture[12:14, :4] == PALETTE[0]).all()
-    # the line lies inside the instance, not on its neighbour, not at the
-    # edge of the picture
+    # the line lies inside the instance, not on its neighbour, not at the edge of the picture
     assert tuple(picture[5, 9]) == colors.BOUNDARY_COLOR
     assert tuple(picture[5, 10]) == PALETTE[2]
     assert tuple(picture[9, 3]) == colors.BOUNDARY_COLOR
