@@ -58,7 +58,7 @@ def model(cfg):
 
 @pytest.mark.parametrize('path, eps, momentum', [(PAPER, 1e-3, 0.01), (MINI, 1e-5, 0.1)])
 def test_norms_are_those_of_the_weights(path, eps, momentum):
-    """EfficientNet's: 1e-3 on the variance (mmpretrain), a decay of 0.99.
+    """EfficientNet's: 1e-3 on the variance (as mmdet has it), a decay of 0.99.
 
     The demo trains from scratch and shortly, with PyTorch's defaults.
     """
@@ -166,7 +166,7 @@ def assigned(assigner, boxes, objects):
 
 
 def test_anchors_of_an_object_overlap_it_by_0_7(model):
-    """Faster R-CNN, section 3.1.2: over 0.7 or the best; under 0.3 background."""
+    """Faster R-CNN: over 0.7 or the best; under 0.3 background."""
     assigner, one = model.rpn_head.assigner, candidates(1.0)
     assert assigned(assigner, candidates(0.29, 0.31, 0.69, 0.71, 0.9), one) == [0, -1, -1, 1, 1]
     # the best anchor of an object, if it overlaps by 0.3 at all
@@ -175,7 +175,7 @@ def test_anchors_of_an_object_overlap_it_by_0_7(model):
 
 
 def test_rois_of_an_object_overlap_it_by_a_half(model):
-    """Fast R-CNN, section 2.3, with everything below as background."""
+    """Fast R-CNN, with everything below as background."""
     assigner, one = model.roi_head.bbox_assigner, candidates(1.0)
     assert assigned(assigner, candidates(0.05, 0.49, 0.51, 0.9), one) == [0, 0, 1, 1]
     assert assigned(assigner, candidates(0.05, 0.49), one) == [0, 0]
@@ -186,9 +186,9 @@ def test_rois_of_an_object_overlap_it_by_a_half(model):
 @pytest.mark.parametrize(
     'name, objects, expected',
     [
-        ('rpn', 1000, (128, 128)),  # Faster R-CNN, section 3.1.3: 256, up to 1:1
+        ('rpn', 1000, (128, 128)),  # Faster R-CNN: 256, up to 1:1
         ('rpn', 10, (10, 246)),
-        ('rcnn', 1000, (128, 384)),  # Fast R-CNN, section 2.3: a quarter; FPN: 512
+        ('rcnn', 1000, (128, 384)),  # Fast R-CNN: a quarter; FPN: 512
         ('rcnn', 10, (11, 501)),  # the object itself is one of the RoIs
     ],
 )
@@ -321,7 +321,7 @@ def fused(head, spans, scores, stuff=0):
 
 @pytest.mark.parametrize('built', ['config', 'PanopticFusion', 'HeuristicFusion'])
 def test_fusion_has_the_thresholds_of_efficientps(model, built):
-    """EfficientPS, section 4.2: score 0.5, overlap 0.5, stuff of 2048 px.
+    """EfficientPS: score 0.5, overlap 0.5, stuff of 2048 px.
 
     The last one is of 1024 x 2048 px, here the same share of 375 x 1242. The
     classes' defaults are the same.
@@ -427,7 +427,7 @@ def test_splits(cfg):
 
 
 def test_depth_is_judged_within_the_range_of_the_model(cfg):
-    """DPQ by the three relative errors of ViP-DeepLab (section 3.4)."""
+    """DPQ by the three relative errors of ViP-DeepLab."""
     (metric,) = (m for m in cfg.test_evaluator if 'Panoptic' in m.type)
     assert metric.max_depth == cfg.model.max_depth == 80
     assert metric.depth_lambdas == (0.1, 0.25, 0.5)
