@@ -58,7 +58,7 @@ def model(cfg):
 
 @pytest.mark.parametrize('path, eps, momentum', [(PAPER, 1e-3, 0.01), (MINI, 1e-5, 0.1)])
 def test_norms_are_those_of_the_weights(path, eps, momentum):
-    """EfficientNet's: 1e-3 on the variance (mmpretrain), a decay of 0.99.
+    """EfficientNet's: 1e-3 on the variance (as mmdet has it), a decay of 0.99.
 
     The demo trains from scratch and shortly, with PyTorch's defaults.
     """
@@ -92,6 +92,28 @@ def test_input_is_normalized_as_for_imagenet_and_not_padded(model):
     found = model.data_preprocessor(dict(inputs=inputs))['inputs']['img']
     expected = torch.tensor([1.0, 2.0, 3.0])[:, None, None].expand(1, 3, *INPUT)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_losses_are_summed_without_weights(model):
+    """Paper, equations 1 to 5, each on errors whose loss is known."""
+    logits, labels = torch.zeros(1, model.num_classes, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long)
+    logits[:, 0, 1:] = 30.0  # no loss but on the worst quarter
+    (semantic,) = model.semantic_head.loss_by_feat(logits, labels).values()
+    (joint,) = model.joint_head.loss_by_feat(logits, labels).values()
+    assert semantic.item() == joint.item() == pytest.approx(math.log(model.num_classes))
+    metres = torch.full((1, 1, 4, 4), 10.0)
+    (depth,) = model.depth_head.loss_by_feat(metres + 3, metres).values()
+    assert depth.item() == pytest.approx(9)
+    box_head, mask_head = model.roi_head.bbox_head, model.roi_head.mask_head
+    zeros = torch.zeros(1, 4)  # three things and background; a box
+    assert box_head.loss_cls(zeros, torch.tensor([3])).item() == pytest.approx(math.log(4))
+    for head in (model.rpn_head, box_head):
+        assert head.loss_bbox(zeros, zeros + 0.5).item() == pytest.approx(0.5)  # L1
+    loss_mask = mask_head.loss_mask(
+        torch.zeros(1, 3, 28, 28), torch.ones(1, 28, 28), labels[0, 0, :1]
+    )
+    assert loss_mask.item() == pytest.approx(math.log(2))
+    # the RPN's first loss: test_anchors_across_the_border_are_trained
 
 
 # ---- the instance branch
@@ -144,7 +166,7 @@ def assigned(assigner, boxes, objects):
 
 
 def test_anchors_of_an_object_overlap_it_by_0_7(model):
-    """Faster R-CNN, section 3.1.2: over 0.7 or the best; under 0.3 background."""
+    """Faster R-CNN: over 0.7 or the best; under 0.3 background."""
     assigner, one = model.rpn_head.assigner, candidates(1.0)
     assert assigned(assigner, candidates(0.29, 0.31, 0.69, 0.71, 0.9), one) == [0, -1, -1, 1, 1]
     # the best anchor of an object, if it overlaps by 0.3 at all
@@ -153,7 +175,7 @@ def test_anchors_of_an_object_overlap_it_by_0_7(model):
 
 
 def test_rois_of_an_object_overlap_it_by_a_half(model):
-    """Fast R-CNN, section 2.3, with everything below as background."""
+    """Fast R-CNN, with everything below as background."""
     assigner, one = model.roi_head.bbox_assigner, candidates(1.0)
     assert assigned(assigner, candidates(0.05, 0.49, 0.51, 0.9), one) == [0, 0, 1, 1]
     assert assigned(assigner, candidates(0.05, 0.49), one) == [0, 0]
@@ -164,9 +186,9 @@ def test_rois_of_an_object_overlap_it_by_a_half(model):
 @pytest.mark.parametrize(
     'name, objects, expected',
     [
-        ('rpn', 1000, (128, 128)),  # Faster R-CNN, section 3.1.3: 256, up to 1:1
+        ('rpn', 1000, (128, 128)),  # Faster R-CNN: 256, up to 1:1
         ('rpn', 10, (10, 246)),
-        ('rcnn', 1000, (128, 384)),  # Fast R-CNN, section 2.3: a quarter; FPN: 512
+        ('rcnn', 1000, (128, 384)),  # Fast R-CNN: a quarter; FPN: 512
         ('rcnn', 10, (11, 501)),  # the object itself is one of the RoIs
     ],
 )
@@ -280,40 +302,47 @@ def test_masks_are_those_of_the_fusion(model, logit, area):
 # ---- the fusion
 
 
-def fused(model, spans, scores, stuff=None):
-    """Fuse instances that cover columns of 200 rows, on a map of stuff."""
-    logits = torch.zeros(model.num_classes, *INPUT)
-    logits[model.num_things :] = 1.0
+def fused(head, spans, scores, stuff=0):
+    """Fuse instances over these columns, on a map with some px of class 3."""
+    logits = torch.ones(head.num_classes, *INPUT)
     logits[-1] = 2.0
-    if stuff is not None:
-        logits[-2].flatten()[:stuff] = 3.0
-    boxes = torch.tensor([[x0, 0.0, x1, 200.0] for x0, x1 in spans]).reshape(-1, 4)
+    logits[3].flatten()[:stuff] = 3.0
     instances = InstanceData(
-        bboxes=boxes,
+        bboxes=torch.tensor([[x0, 0.0, x1, 200.0] for x0, x1 in spans]).reshape(-1, 4),
         scores=torch.tensor(scores),
-        labels=torch.zeros(len(boxes), dtype=torch.long),
-        mask_logits=torch.full((len(boxes), 28, 28), 5.0),
+        labels=torch.zeros(len(spans), dtype=torch.long),
+        mask_logits=torch.full((len(spans), 28, 28), 5.0),
+        masks=torch.zeros(len(spans), *INPUT, dtype=torch.bool),
     )
-    return model.panoptic_fusion.predict(logits, instances)
+    for mask, (x0, x1) in zip(instances.masks, spans, strict=True):
+        mask[:, int(x0) : int(x1)] = True
+    return head.predict(logits, instances)
 
 
-def test_fusion_has_the_thresholds_of_efficientps(model):
-    """EfficientPS, section 4.2: score 0.5, overlap 0.5, stuff of 2048 px.
+@pytest.mark.parametrize('built', ['config', 'PanopticFusion', 'HeuristicFusion'])
+def test_fusion_has_the_thresholds_of_efficientps(model, built):
+    """EfficientPS: score 0.5, overlap 0.5, stuff of 2048 px.
 
-    The last one is of 1024 x 2048 px, here the same share of 375 x 1242.
+    The last one is of 1024 x 2048 px, here the same share of 375 x 1242. The
+    classes' defaults are the same.
     """
+    head = model.panoptic_fusion
+    if built != 'config':
+        head = MODELS.build(dict(type=built, num_things=3, num_stuff=11))
     for score, shown in ((0.51, True), (0.49, False)):
-        assert (fused(model, [(0.0, 100.0)], [score]) >= 1000).any() == shown
+        assert (fused(head, [(0.0, 100.0)], [score]) >= 1000).any() == shown
     for start, number in ((51.0, 2), (49.0, 1)):  # 49 and 51 of 100 columns
-        panoptic = fused(model, [(0.0, 100.0), (start, start + 100)], [0.9, 0.8])
+        panoptic = fused(head, [(0.0, 100.0), (start, start + 100)], [0.9, 0.8])
         assert len(panoptic[panoptic >= 1000].unique()) == number
     least = round(2048 * (375 * 1242) / (1024 * 2048))
     for area, shown in ((least, True), (least - 1, False)):
-        panoptic = fused(model, [], [], stuff=area)
-        assert (panoptic == model.num_classes - 2).any() == shown
+        assert (fused(head, [], [], stuff=area) == 3).any() == shown
 
 
 # ---- the data
+
+
+METRES = dict(sparse_depth=10, gt_depth_map=20, dense_depth=30)
 
 
 def record(folder, instances, size=INPUT):
@@ -323,15 +352,16 @@ def record(folder, instances, size=INPUT):
         mask = np.asarray(mask, dtype=bool)
         ids[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = 100 + i
     write_panoptic_png(folder / 'panoptic.png', ids)
-    write_depth_png(folder / 'depth.png', np.full(size, 10, np.float32), 256)
+    depth = {}
+    for key, metres in METRES.items():
+        write_depth_png(folder / f'{key}.png', np.full(size, metres, np.float32), 256)
+        depth.update({f'{key}_path': str(folder / f'{key}.png'), f'{key}_scale': 256.0})
     cv2.imwrite(str(folder / 'image.png'), np.zeros((*size, 3), np.uint8))
     segments = [dict(id=1, category=8, isthing=False, iscrowd=0, area=int((ids == 1).sum()))]
     segments += [
         dict(id=100 + i, category=1, isthing=True, iscrowd=0, area=int((ids == 100 + i).sum()))
         for i in range(len(instances))
     ]
-    depth = {f'{key}_path': str(folder / 'depth.png') for key in ('sparse_depth', 'gt_depth_map')}
-    scales = dict(sparse_depth_scale=256.0, gt_depth_map_scale=256.0)
     return dict(
         img_path=str(folder / 'image.png'),
         seg_map_path=str(folder / 'panoptic.png'),
@@ -343,7 +373,6 @@ def record(folder, instances, size=INPUT):
         img_scale=INPUT[::-1],
         cam2img=np.diag([700.0, 700.0, 1.0]),
         **depth,
-        **scales,
     )
 
 
@@ -371,7 +400,6 @@ def test_a_frame_that_loses_its_instances_is_trained(cfg, tmp_path):
     sample = item['data_samples']
     assert len(sample.gt_instances.bboxes) == 0
     assert (sample.gt_sem_seg.sem_seg == 1).sum() == 4
-    assert (sample.gt_depth_map.data == 10).all()
 
 
 @pytest.mark.parametrize('split, at_input_size', [('train', True), ('val', False), ('test', False)])
@@ -382,6 +410,8 @@ def test_ground_truth_is_compared_at_its_own_size(cfg, tmp_path, split, at_input
     sample = item['data_samples']
     assert item['inputs']['img'].shape[1:] == INPUT
     assert item['inputs']['sparse_depth'].shape[1:] == INPUT
+    assert (item['inputs']['sparse_depth'] == METRES['sparse_depth']).all()
+    assert (sample.gt_depth_map.data == METRES['gt_depth_map']).all()
     size = INPUT if at_input_size else original
     assert sample.gt_depth_map.data.shape[1:] == size
     assert sample.gt_sem_seg.sem_seg.shape[1:] == size
@@ -398,7 +428,7 @@ def test_splits(cfg):
 
 
 def test_depth_is_judged_within_the_range_of_the_model(cfg):
-    """DPQ by the three relative errors of ViP-DeepLab (section 3.4)."""
+    """DPQ by the three relative errors of ViP-DeepLab."""
     (metric,) = (m for m in cfg.test_evaluator if 'Panoptic' in m.type)
     assert metric.max_depth == cfg.model.max_depth == 80
     assert metric.depth_lambdas == (0.1, 0.25, 0.5)
@@ -423,8 +453,9 @@ class PlannedMetric(BaseMetric):
 @pytest.mark.parametrize('row', ['', 'depth-only', 'semantic-only', 'instance-only'])
 def test_the_best_checkpoint_is_the_best(tmp_path, row):
     """Of errors the least, of all other metrics the largest."""
-    hook = Config.fromfile(CONFIGS / 'table1' / f'{row}.py' if row else PAPER).default_hooks
-    metric = hook.checkpoint.save_best
+    cfg = Config.fromfile(CONFIGS / 'table1' / f'{row}.py' if row else PAPER)
+    hook = cfg.default_hooks.checkpoint
+    metric = hook.save_best
     loader = dict(batch_size=2, num_workers=0, dataset=dict(type='ToyDataset', length=2))
     Runner(
         model=ToyModel(),
@@ -432,10 +463,10 @@ def test_the_best_checkpoint_is_the_best(tmp_path, row):
         train_dataloader=dict(loader, sampler=dict(type='DefaultSampler')),
         val_dataloader=dict(loader, sampler=dict(type='DefaultSampler', shuffle=False)),
         val_evaluator=dict(type='PlannedMetric', name=metric, values=[0.3, 0.5, 0.1, 0.4]),
-        train_cfg=dict(by_epoch=True, max_epochs=4, val_interval=1),
+        train_cfg=dict(cfg.train_cfg, max_epochs=4),
         val_cfg=dict(),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
-        default_hooks=dict(checkpoint=hook.checkpoint, logger=None, timer=None),
+        default_hooks=dict(checkpoint=hook, logger=None, timer=None),
         default_scope='pandepth_mm',
         experiment_name=tmp_path.name,
         log_level='ERROR',

@@ -24,9 +24,15 @@ def demo_model(**changes):
     return model
 
 
-@pytest.mark.parametrize('ori_size', [(75, 120), (31, 47)])
-def test_labels_and_depth_come_from_maps_interpolated_bilinearly(ori_size):
-    """Larger or smaller than the network's input, its padding cut off first."""
+@pytest.mark.parametrize(
+    'ori_size, dtype',
+    [((75, 120), torch.float32), ((31, 47), torch.float32), ((75, 120), torch.bfloat16)],
+)
+def test_labels_and_depth_come_from_maps_interpolated_bilinearly(ori_size, dtype, monkeypatch):
+    """Larger or smaller than the network's input, its padding cut off first.
+
+    In full precision, also where the branches give less (autocast).
+    """
     size = (40, 80)
     model = demo_model(
         **{'data_preprocessor.pad_size_divisor': 32, 'panoptic_fusion.stuff_area_limit': 0}
@@ -38,6 +44,8 @@ def test_labels_and_depth_come_from_maps_interpolated_bilinearly(ori_size):
     data = model.data_preprocessor(batch)
     with torch.no_grad():
         out = model.forward_dense(data['inputs'])
+        out = out._replace(refined=out.refined.to(dtype), depth=out.depth.to(dtype))
+        monkeypatch.setattr(model, 'forward_dense', lambda inputs: out)
         (sample,) = model(**data, mode='predict')
     assert out.refined.shape[-2:] == (64, 96)
     logits, depth = (x[0, :, : size[0], : size[1]].double() for x in (out.refined, out.depth))

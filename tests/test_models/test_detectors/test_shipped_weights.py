@@ -1,10 +1,11 @@
 """What the shipped weights predict on the demo's frame, in a few numbers.
 
 The weights were trained with one channel order, one mean and std, one
-normalization of depth and one geometry of the interpolations. Nothing but a
-prediction shows that these are still the ones in use. The tolerances are
-several times what noise of one gray level on the image does (JPEG decoders and
-image libraries differ by less), and smaller than what the wrong ones do.
+geometry of the interpolations. Nothing but a prediction shows that these are
+still the ones in use. The tolerances are some ten times what noise of 1e-4 on
+every weight does, more than what one gray level on every pixel does, and less
+than what a wrong channel order, a mean 3 off, a std 10 % off or another last
+interpolation do.
 """
 
 from pathlib import Path
@@ -85,14 +86,14 @@ def test_instances(sample):
     instances = instances[instances.bboxes[:, 0].argsort()]
     boxes = torch.tensor([box for box, _ in CARS])
     assert instances.labels.tolist() == [CLASSES.index('Car')] * len(CARS)
-    torch.testing.assert_close(instances.bboxes, boxes, rtol=0, atol=1.5)
+    torch.testing.assert_close(instances.bboxes, boxes, rtol=0, atol=4)
     panoptic = sample.pred_panoptic_seg.sem_seg[0]
     ids, areas = panoptic[panoptic >= 1000].unique(return_counts=True)
     assert (ids % 1000 == CLASSES.index('Car')).all()
-    assert sorted(areas.tolist()) == pytest.approx(sorted(a for _, a in CARS), rel=0.01)
+    assert sorted(areas.tolist()) == pytest.approx(sorted(a for _, a in CARS), rel=0.02)
 
 
 def test_depth(sample):
     depth = sample.pred_depth_map.data[0]
     found = {(t, b, x, y): depth[t:b, x:y].median().item() for t, b, x, y in DEPTHS}
-    assert found == pytest.approx(DEPTHS, rel=0.004)
+    assert found == pytest.approx(DEPTHS, rel=0.006)
