@@ -1,7 +1,7 @@
 """The values of configs/_base_ that decide results, shown by what they do.
 
-Where no other source is named, the value is that of mmdet's Mask R-CNN with an
-FPN (mask-rcnn_r50_fpn), whose parts are used here.
+Where no other source is named, the value is that of mmdet's Mask R-CNN with an FPN
+(mask-rcnn_r50_fpn), whose parts are used here.
 """
 
 import math
@@ -28,9 +28,9 @@ PAPER = CONFIGS / 'pandepth_effb5_vkitti2.py'
 MINI = CONFIGS / 'pandepth_effb0_minivkitti.py'
 INPUT = (200, 1000)  # height and width of the paper's input
 STRIDES = (4, 8, 16, 32)
-# Side in pixels of the square anchor of each level: 8 strides, as in the paper
-# on FPN. Real instances are often smaller than the first and are then missed:
-# other scales in the config are to be written here, and nowhere else.
+# Side in pixels of the square anchor of each level: 8 strides, as in the paper on FPN. Real
+# instances are often smaller than the first and are then missed: other scales in the config are to
+# be written here, and nowhere else.
 ANCHOR_SIDES = (32, 64, 128, 256)
 
 
@@ -142,8 +142,8 @@ def test_anchors(model):
 def test_rois_are_read_at_the_strides_of_the_features(model, name, bins, cells):
     """7 x 7 bins (paper, section 3.4), 14 x 14 for masks of 28 (Mask R-CNN).
 
-    Each bin is the mean of the cells in it (``sampling_ratio=0``), of the
-    level that FPN's equation 1 gives: 224 px belong to stride 16.
+    Each bin is the mean of the cells in it (``sampling_ratio=0``), of the level that FPN's equation
+    1 gives: 224 px belong to stride 16.
     """
     extractor = getattr(model.roi_head, f'{name}_roi_extractor')
     feats = [torch.randn(1, 256, 64, 64) for _ in STRIDES]
@@ -323,8 +323,8 @@ def fused(head, spans, scores, stuff=0):
 def test_fusion_has_the_thresholds_of_efficientps(model, built):
     """EfficientPS: score 0.5, overlap 0.5, stuff of 2048 px.
 
-    The last one is of 1024 x 2048 px, here the same share of 375 x 1242. The
-    classes' defaults are the same.
+    The last one is of 1024 x 2048 px, here the same share of 375 x 1242. The classes' defaults are
+    the same.
     """
     head = model.panoptic_fusion
     if built != 'config':

@@ -83,8 +83,8 @@ def test_proposals_of_the_training_follow_its_own_config(monkeypatch):
 def test_an_object_of_any_class_is_an_object_to_the_rpn():
     """With logits of 4 everywhere, the loss tells the share of objects.
 
-    An object costs log(1 + exp(-4)), background 4 more. The RPN has one
-    class, 0; any other label would be background to it.
+    An object costs log(1 + exp(-4)), background 4 more. The RPN has one class, 0; any other label
+    would be background to it.
     """
     model = demo_model()
     torch.nn.init.zeros_(model.rpn_head.rpn_cls.weight)

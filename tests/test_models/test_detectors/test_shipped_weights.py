@@ -1,10 +1,9 @@
 """What the shipped weights predict on the demo's frame, in a few numbers.
 
-The weights were trained with one channel order, one mean and std, one
-geometry of the interpolations. Nothing but a prediction shows that these are
-still the ones in use. The tolerances are some ten times what noise of 1e-4 on
-every weight does, more than what one gray level on every pixel does, and less
-than what a wrong channel order, a mean 3 off, a std 10 % off or another last
+The weights were trained with one channel order, one mean and std, one geometry of the
+interpolations. Nothing but a prediction shows that these are still the ones in use. The tolerances
+are some ten times what noise of 1e-4 on every weight does, more than what one gray level on every
+pixel does, and less than what a wrong channel order, a mean 3 off, a std 10 % off or another last
 interpolation do.
 """
 
