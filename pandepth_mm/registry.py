@@ -6,9 +6,12 @@ node that mmdet has stands here too, since mmengine warns about a scope that lac
 
 import datetime
 
+from pandepth_mm import mmcv_ops
 from pandepth_mm.version import check_stack
 
-check_stack()  # before the first import of mmdet, to say what is missing
+# before the first import of mmdet: say what is missing, and do without a compiler
+check_stack()
+mmcv_ops.install()
 
 from mmdet import registry as mmdet_registry  # noqa: E402
 from mmengine import DefaultScope  # noqa: E402

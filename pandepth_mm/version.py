@@ -3,25 +3,24 @@
 import importlib.metadata
 import importlib.util
 import re
-from pathlib import Path
 
 __version__ = '0.1.0'
 
-# import name -> (distribution, first version, first version too new)
-Stack = dict[str, tuple[str, str, str]]
+# import name -> (distributions, any of them; first version, first version too new)
+Stack = dict[str, tuple[tuple[str, ...], str, str]]
 STACKS: dict[str, Stack] = {
     'onedl': {
-        'mmcv': ('onedl-mmcv', '2.3.6', '2.4'),
-        'mmengine': ('onedl-mmengine', '0.10.12', '0.11'),
-        'mmdet': ('onedl-mmdetection', '3.5.1', '3.6'),
+        'mmcv': (('onedl-mmcv',), '2.3.6', '2.4'),
+        'mmengine': (('onedl-mmengine',), '0.10.12', '0.11'),
+        'mmdet': (('onedl-mmdetection',), '3.5.1', '3.6'),
     },
     'openmmlab': {
-        'mmcv': ('mmcv', '2.1.0', '2.2.0'),
-        'mmengine': ('mmengine', '0.10.7', '0.11'),
-        'mmdet': ('mmdet', '3.3.0', '3.4.0'),
+        'mmcv': (('mmcv', 'mmcv-lite'), '2.1.0', '2.2.0'),
+        'mmengine': (('mmengine',), '0.10.7', '0.11'),
+        'mmdet': (('mmdet',), '3.3.0', '3.4.0'),
     },
 }
-_SETUP = 'run `bash tools/setup_env.sh`'
+_SETUP = 'install "pandepth_mm[onedl]", or run `bash tools/setup_env.sh`'
 
 
 def _installed(distribution: str) -> str | None:
@@ -55,28 +54,13 @@ def installed_stacks() -> dict[str, dict[str, str]]:
     for name, stack in STACKS.items():
         found = {
             dist: version
-            for dist, _, _ in stack.values()
+            for dists, _, _ in stack.values()
+            for dist in dists
             if (version := _installed(dist)) is not None
         }
         if found:
             stacks[name] = found
     return stacks
-
-
-def _has_compiled_ops() -> bool:
-    """Tell whether mmcv carries compiled ops, without importing it.
-
-    ``find_spec('mmcv._ext')`` would import mmcv, which takes seconds.
-    """
-    spec = importlib.util.find_spec('mmcv')
-    if spec is None or not spec.submodule_search_locations:
-        return False
-    suffixes = ('.so', '.pyd')
-    return any(
-        file.suffix in suffixes
-        for folder in spec.submodule_search_locations
-        for file in Path(folder).glob('_ext.*')
-    )
 
 
 def check_stack() -> str:
@@ -86,8 +70,7 @@ def check_stack() -> str:
         Name of the stack, a key of :data:`STACKS`.
 
     Raises:
-        ImportError: No stack, a part of one, both at once, a version that was not tried, or an mmcv
-            without compiled ops.
+        ImportError: No stack, a part of one, both at once, or a version that was not tried.
     """
     stacks = installed_stacks()
     if not stacks:
@@ -102,18 +85,15 @@ def check_stack() -> str:
             f'one, {_SETUP}'
         )
     name, found = next(iter(stacks.items()))
-    for dist, first, limit in STACKS[name].values():
-        if dist not in found:
-            raise ImportError(f'pandepth_mm needs {dist}: {_SETUP}')
-        if not _release(first) <= _release(found[dist]) < _release(limit):
-            raise ImportError(
-                f'pandepth_mm needs {dist} >={first},<{limit}, found {found[dist]}: {_SETUP}'
-            )
-    if not _has_compiled_ops():
-        raise ImportError(
-            'mmcv is installed without its compiled ops (mmcv._ext), '
-            f'because torch was not visible when it was built: {_SETUP}'
-        )
+    for dists, first, limit in STACKS[name].values():
+        present = [dist for dist in dists if dist in found]
+        if not present:
+            raise ImportError(f'pandepth_mm needs {" or ".join(dists)}: {_SETUP}')
+        for dist in present:
+            if not _release(first) <= _release(found[dist]) < _release(limit):
+                raise ImportError(
+                    f'pandepth_mm needs {dist} >={first},<{limit}, found {found[dist]}: {_SETUP}'
+                )
     return name
 
 

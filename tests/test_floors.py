@@ -5,7 +5,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / 'pandepth_mm'
 FLOORS = (
-    ('errors', 'version'),
+    ('errors', 'version', 'mmcv_ops'),
     ('fileio', 'registry'),
     ('geometry',),
     ('structures',),

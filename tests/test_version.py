@@ -15,16 +15,20 @@ ORIGINAL = {'mmcv': '2.1.0', 'mmengine': '0.10.7', 'mmdet': '3.3.0'}
 def installed(monkeypatch):
     """Pretend that exactly these distributions are installed."""
 
-    def pretend(distributions, ops=True):
+    def pretend(distributions):
         monkeypatch.setattr(version, '_installed', distributions.get)
-        monkeypatch.setattr(version, '_has_compiled_ops', lambda: ops)
 
     return pretend
 
 
 @pytest.mark.parametrize(
     'distributions, name',
-    [(ONEDL, 'onedl'), (ORIGINAL, 'openmmlab'), ({**ORIGINAL, 'mmcv': '2.1'}, 'openmmlab')],
+    [
+        (ONEDL, 'onedl'),
+        (ORIGINAL, 'openmmlab'),
+        ({**ORIGINAL, 'mmcv': '2.1'}, 'openmmlab'),
+        ({'mmcv-lite': '2.1.0', 'mmengine': '0.10.7', 'mmdet': '3.3.0'}, 'openmmlab'),
+    ],
 )
 def test_good_stacks(installed, distributions, name):
     installed(distributions)
@@ -32,19 +36,20 @@ def test_good_stacks(installed, distributions, name):
 
 
 @pytest.mark.parametrize(
-    'distributions, ops, message',
+    'distributions, message',
     [
-        ({}, True, 'none is installed'),
-        ({**ONEDL, **ORIGINAL}, True, 'two OpenMMLab stacks'),
-        ({**ONEDL, 'mmdet': '3.3.0'}, True, 'two OpenMMLab stacks'),
-        ({'mmcv': '2.1.0'}, True, 'needs mmengine'),
-        ({**ORIGINAL, 'mmcv': '2.2.0'}, True, 'mmcv >=2.1.0,<2.2.0, found 2.2.0'),
-        ({**ORIGINAL, 'mmcv': '2.0.1'}, True, 'found 2.0.1'),
-        (ONEDL, False, 'compiled ops'),
+        ({}, 'none is installed'),
+        ({**ONEDL, **ORIGINAL}, 'two OpenMMLab stacks'),
+        ({**ONEDL, 'mmdet': '3.3.0'}, 'two OpenMMLab stacks'),
+        ({'mmcv': '2.1.0'}, 'needs mmengine'),
+        ({**ORIGINAL, 'mmcv': '2.2.0'}, 'mmcv >=2.1.0,<2.2.0, found 2.2.0'),
+        ({**ORIGINAL, 'mmcv': '2.0.1'}, 'found 2.0.1'),
+        ({**ORIGINAL, 'mmcv-lite': '2.0.0'}, 'mmcv-lite >=2.1.0,<2.2.0, found 2.0.0'),
+        ({'mmengine': '0.10.7', 'mmdet': '3.3.0'}, 'needs mmcv or mmcv-lite'),
     ],
 )
-def test_bad_stacks(installed, distributions, ops, message):
-    installed(distributions, ops)
+def test_bad_stacks(installed, distributions, message):
+    installed(distributions)
     with pytest.raises(ImportError, match=message) as error:
         version.check_stack()
     assert 'tools/setup_env.sh' in str(error.value)
@@ -53,7 +58,6 @@ def test_bad_stacks(installed, distributions, ops, message):
 
 def test_this_environment():
     assert version.check_stack() in version.STACKS
-    assert version._has_compiled_ops()
     assert f'pandepth_mm {version.__version__}' in version.stack_summary()
 
 

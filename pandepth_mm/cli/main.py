@@ -21,6 +21,7 @@ COMMANDS = dict(
     export_onnx='export_onnx',
     publish='publish',
     video='video',
+    env='env',
 )
 # as the files in tools/ are named
 ALIASES = dict(make_video='video', publish_model='publish')
@@ -36,7 +37,7 @@ def run(name: str, argv: Sequence[str] | None = None) -> int | None:
     Returns:
         The exit code; None is 0.
     """
-    if name != 'convert':  # which does without the OpenMMLab packages
+    if name not in ('convert', 'env'):  # which do without the OpenMMLab packages
         try:
             importlib.import_module('pandepth_mm.registry')
         except ImportError as e:

@@ -20,6 +20,7 @@ from pandepth_mm.engine.checkpoint import (
 from pandepth_mm.engine.model_zoo import read_config
 from pandepth_mm.errors import InputError, require_file
 from pandepth_mm.evaluation.prediction_files import DATASET_KEYS, METRICS
+from pandepth_mm.mmcv_ops import ops_in_use
 from pandepth_mm.registry import type_name
 from pandepth_mm.version import stack_summary
 
@@ -337,5 +338,5 @@ def build_runner(cfg: Config, trust_checkpoint: bool) -> Runner:
     if cfg.launcher != 'none' and get_device() == 'cpu':
         _prepare_cpu_processes(cfg)
     runner = Runner.from_cfg(cfg)
-    runner.logger.info(stack_summary())
+    runner.logger.info(f"{stack_summary()}; mmcv's ops: {ops_in_use()}")
     return runner

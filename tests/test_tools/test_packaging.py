@@ -14,7 +14,6 @@ import yaml
 from mmengine.config import Config
 from test_converters.vkitti2_frames import make_root
 
-from pandepth_mm.cli import main
 from pandepth_mm.cli.main import ALIASES, COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -157,7 +156,7 @@ def test_console_scripts(installed, command):
     for name, target in scripts.items():
         module, function = target.split(':')
         code = f'from {module} import {function}; {function}()'
-        assert command('-c', code, '--help').startswith(f'usage: {name} ')
+        assert f'usage: {name} ' in command('-c', code, '--help')
     printed = command('-c', 'from pandepth_mm.cli.main import main; main()', 'convert', '--help')
     assert printed.startswith('usage: pandepth convert NAME ')
     assert '  vkitti2      Convert Virtual KITTI 2\n' in printed
@@ -182,17 +181,18 @@ def test_the_package_as_a_program(tmp_path, args, code, message):
 
 def test_every_command_has_an_entry_point():
     tools = {path.stem for path in (ROOT / 'tools').glob('*.py')}
-    assert {ALIASES.get(name, name) for name in tools} | {'convert'} == set(COMMANDS)
+    assert {ALIASES.get(name, name) for name in tools} | {'convert', 'env'} == set(COMMANDS)
 
 
-def test_a_missing_stack_is_one_clear_line(monkeypatch):
-    def missing():
-        raise ImportError('pandepth_mm needs mmcv, run setup_env.sh')
-
-    monkeypatch.setattr(main, 'check_stack', missing)
-    with pytest.raises(SystemExit) as error:
-        main.run('infer')
-    assert error.value.code == 'error: pandepth_mm needs mmcv, run setup_env.sh'
+def test_a_missing_stack_is_one_clear_line():
+    code = (
+        'from pandepth_mm import version; version._installed = {}.get; '
+        "from pandepth_mm.cli.main import run; run('infer', [])"
+    )
+    result = run(sys.executable, '-c', code)
+    assert result.returncode == 1
+    assert result.stderr.startswith('error: pandepth_mm needs mmcv, mmengine and mmdet, and none')
+    assert result.stderr.count('\n') == 1
 
 
 def test_commands_of_the_dockerfile_are_shell():
@@ -200,17 +200,13 @@ def test_commands_of_the_dockerfile_are_shell():
     text = (ROOT / 'docker' / 'Dockerfile').read_text()
     lines = re.sub(r'\\\n', '', text).splitlines()
     commands = [x[4:] for x in lines if x.startswith('RUN ')]
-    assert len(commands) == 5
+    assert len(commands) == 4
     for command in commands:
         result = run('sh', '-n', '-c', command)
         assert result.returncode == 0, f'{command}: {result.stderr}'
     known = {'FROM', 'ARG', 'RUN', 'ENV', 'WORKDIR', 'COPY', 'ENTRYPOINT'}
     rest = [x for x in lines if x and not x.startswith('#')]
     assert {x.split()[0] for x in rest} == known
-    # what is built there is what the package asks for
-    pyproject = (ROOT / 'pyproject.toml').read_text()
-    version = re.search(r'ARG MMCV=onedl-mmcv==(\S+)', text)[1]
-    assert f'"onedl-mmcv>={version},' in pyproject
 
 
 def test_extras_never_mix_stacks():
@@ -238,7 +234,7 @@ def test_setup_python_by_stack(tmp_path):
         (dict(STACK='mmcls'), "STACK is 'mmcls'; expected onedl or openmmlab"),
         (
             dict(PYTHON='/nowhere/python', VENV='{tmp}/venv'),
-            'no python 3.10 to 3.12 among /nowhere/python',
+            'no python 3.10 to 3.13 among /nowhere/python',
         ),
         (dict(PYTHON='{tmp}/python', VENV='{tmp}/venv'), 'python3-venv'),
     ],
@@ -255,36 +251,6 @@ def test_setup_says_what_is_missing(tmp_path, env, message):
     assert len(errors) == 1 and errors[0].startswith('error: setup_env: ')
     assert message in errors[0]
     assert not (tmp_path / 'venv').exists()
-
-
-@pytest.mark.parametrize(
-    'broken, message', [('compiler', 'no C++ compiler'), ('headers', 'no headers of Python')]
-)
-def test_setup_looks_for_compiler_and_headers(tmp_path, broken, message):
-    """The functions of the script alone, with one thing missing."""
-    text = SETUP.read_text()
-    start = text.index('fail() {')
-    fail = text[start : text.index('\n}\n', start) + 3]
-    start = text.index('build_tools() {')
-    function = text[start : text.index('\n}\n', start) + 3]
-    python = sys.executable
-    path = os.environ['PATH']
-    if broken == 'compiler':
-        path = str(tmp_path)
-    else:
-        fake = tmp_path / 'python'
-        fake.write_text('#!/bin/sh\necho /nowhere/include\n')
-        fake.chmod(0o755)
-        python = fake
-    script = (
-        f'set -euo pipefail\n{fail}{function}\n'
-        f'py={python} log={tmp_path}/log device=cpu\n'
-        f'PATH={path}\nunset CXX\nbuild_tools\necho done\n'
-    )
-    result = run('/bin/bash', '-c', script)
-    assert result.returncode == 1
-    assert message in result.stderr and 'apt install' in result.stderr
-    assert 'done' not in result.stdout
 
 
 def test_make_demo_runs_every_step():

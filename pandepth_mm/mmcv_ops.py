@@ -1,0 +1,297 @@
+"""mmcv's ops without a compiler: NMS and RoIAlign in plain torch.
+
+mmcv looks for its compiled ops in the module ``mmcv._ext``. :func:`install` puts a stand-in there,
+which has the three functions that Mask R-CNN needs; any other op exists, as mmcv wants when it is
+imported, and says what it needs when it is called.
+"""
+
+import importlib
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_NAME = 'mmcv._ext'
+_BLOCK = 256  # boxes that NMS compares at once with all that were kept
+_MISSING = "{} needs mmcv's compiled ops, and mmcv was installed without them"
+
+
+def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
+    """Greedy non-maximum suppression.
+
+    Args:
+        bboxes: (N, 4), x1, y1, x2, y2.
+        scores: (N,).
+        iou_threshold: A box goes if its IoU with one that was kept is above this.
+        offset: Added to widths and heights, 0 or 1.
+
+    Returns:
+        long (M,), positions of the boxes that stay, by falling score.
+    """
+    order = scores.float().argsort(descending=True, stable=True)
+    boxes = bboxes.float()[order].cpu()
+    kept_boxes, kept = boxes[:0], []
+    for start in range(0, len(boxes), _BLOCK):
+        block = boxes[start : start + _BLOCK]
+        stays = ~(_iou(block, kept_boxes, offset) > iou_threshold).any(dim=1)
+        covers = (_iou(block, block, offset) > iou_threshold).numpy()
+        stays = stays.numpy()
+        for i in range(len(block)):
+            if stays[i]:
+                stays[i + 1 :] &= ~covers[i, i + 1 :]
+        chosen = torch.from_numpy(stays.nonzero()[0])
+        kept.append(chosen + start)
+        kept_boxes = torch.cat([kept_boxes, block[chosen]])
+    return order[torch.cat(kept).to(order.device)] if kept else order
+
+
+def _iou(a: Tensor, b: Tensor, offset: int) -> Tensor:
+    """IoU of each box of ``a`` (N, 4) with each of ``b`` (M, 4): (N, M)."""
+    low = torch.maximum(a[:, None, :2], b[None, :, :2])
+    high = torch.minimum(a[:, None, 2:], b[None, :, 2:])
+    inter = (high - low + offset).clamp(min=0).prod(dim=2)
+    areas = [(x[:, 2:] - x[:, :2] + offset).prod(dim=1) for x in (a, b)]
+    return inter / (areas[0][:, None] + areas[1][None] - inter)
+
+
+def roi_align_forward(
+    input: Tensor,
+    rois: Tensor,
+    output: Tensor,
+    argmax_y: Tensor,
+    argmax_x: Tensor,
+    aligned_height: int,
+    aligned_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    pool_mode: int,
+    aligned: bool,
+) -> None:
+    """RoIAlign (He et al., Mask R-CNN, section 3) with averages, in float32 or float64.
+
+    Args:
+        input: Features (B, C, H, W).
+        rois: (R, 5): image, x1, y1, x2, y2 in pixels of the image.
+        output: (R, C, aligned_height, aligned_width), is filled.
+        argmax_y: Not used; of mmcv's maximum.
+        argmax_x: Not used.
+        aligned_height: Bins along y.
+        aligned_width: Bins along x.
+        spatial_scale: Cells of the features per pixel.
+        sampling_ratio: Samples per bin and axis; 0 for as many as the bin has cells.
+        pool_mode: 1, the average.
+        aligned: Whether coordinates are shifted by half a cell, so that pixel centers match.
+    """
+    matrix = _sampling(
+        input.shape,
+        rois,
+        aligned_height,
+        aligned_width,
+        spatial_scale,
+        sampling_ratio,
+        pool_mode,
+        aligned,
+        input.dtype,
+    )
+    cells = input.to(matrix.dtype).permute(0, 2, 3, 1).reshape(-1, input.shape[1])
+    with torch.autocast(input.device.type, enabled=False):
+        pooled = matrix @ cells
+    output.copy_(pooled.view(output.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2))
+
+
+def roi_align_backward(
+    grad_output: Tensor,
+    rois: Tensor,
+    argmax_y: Tensor,
+    argmax_x: Tensor,
+    grad_input: Tensor,
+    aligned_height: int,
+    aligned_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    pool_mode: int,
+    aligned: bool,
+) -> None:
+    """Gradient of :func:`roi_align_forward`: the transposed matrix.
+
+    Args as there; ``grad_input`` (B, C, H, W) is filled.
+    """
+    matrix = _sampling(
+        grad_input.shape,
+        rois,
+        aligned_height,
+        aligned_width,
+        spatial_scale,
+        sampling_ratio,
+        pool_mode,
+        aligned,
+        grad_output.dtype,
+        transposed=True,
+    )
+    pooled = grad_output.to(matrix.dtype).permute(0, 2, 3, 1).reshape(-1, grad_input.shape[1])
+    with torch.autocast(grad_output.device.type, enabled=False):
+        cells = matrix @ pooled
+    grad_input.copy_(cells.view(grad_input.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2))
+
+
+def _sampling(
+    shape: torch.Size,
+    rois: Tensor,
+    bins_y: int,
+    bins_x: int,
+    scale: float,
+    ratio: int,
+    pool_mode: int,
+    aligned: bool,
+    dtype: torch.dtype,
+    transposed: bool = False,
+) -> Tensor:
+    """Weight of each cell (columns: image, y, x) in each bin (rows: roi, y, x), sparse.
+
+    The samples of a bin form a grid, and a sample weighs its four cells by the product of a weight
+    along y and one along x. So the weights of a bin are products too.
+    """
+    if pool_mode != 1:
+        raise NotImplementedError(_MISSING.format("RoIAlign's maximum"))
+    batch, _, height, width = shape
+    dtype = torch.float64 if dtype == torch.float64 else torch.float32
+    rois = rois.to(dtype)
+    image = rois[:, 0].long()
+    shift = 0.5 if aligned else 0.0
+    along = []
+    for low, high, bins, size in ((2, 4, bins_y, height), (1, 3, bins_x, width)):
+        start = rois[:, low] * scale - shift
+        length = rois[:, high] * scale - shift - start
+        if not aligned:
+            length = length.clamp(min=1.0)
+        along.append(_axis_weights(start, length, bins, size, ratio))
+    # an entry of y and an entry of x of the same roi make one of the matrix
+    (bin_y, cell_y, weight_y, first_y, count_y), (bin_x, cell_x, weight_x, first_x, count_x) = along
+    pairs = count_y * count_x
+    roi = torch.arange(len(rois), device=rois.device).repeat_interleave(pairs)
+    first = pairs.cumsum(0) - pairs
+    number = torch.arange(len(roi), device=rois.device) - first[roi]
+    y = first_y[roi] + torch.div(number, count_x[roi], rounding_mode='floor')
+    x = first_x[roi] + number % count_x[roi]
+    rows = (roi * bins_y + bin_y[y]) * bins_x + bin_x[x]
+    columns = (image[roi] * height + cell_y[y]) * width + cell_x[x]
+    places, sizes = [rows, columns], [len(rois) * bins_y * bins_x, batch * height * width]
+    if transposed:
+        places.reverse()
+        sizes.reverse()
+    matrix = torch.sparse_coo_tensor(
+        torch.stack(places), weight_y[y] * weight_x[x], sizes, check_invariants=False
+    ).coalesce()
+    with warnings.catch_warnings():  # this layout is 'in beta state', once per process
+        warnings.simplefilter('ignore', UserWarning)
+        return matrix.to_sparse_csr()
+
+
+def _axis_weights(
+    start: Tensor, length: Tensor, bins: int, size: int, ratio: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Weights of the cells in the bins of each roi along one axis.
+
+    Args:
+        start: (R,), where the roi begins, cells.
+        length: (R,), cells.
+        bins: Bins per roi.
+        size: Cells of the axis.
+        ratio: Samples per bin; 0 for as many as it has cells.
+
+    Returns:
+        Bin, cell and weight of each entry (E,), sorted by roi; and first entry and number of
+        entries of each roi (R,).
+    """
+    step = length / bins
+    if ratio > 0:
+        samples = torch.full_like(start, ratio, dtype=torch.long)
+    else:
+        samples = step.ceil().long().clamp(min=0)
+    count = samples * bins
+    roi = torch.arange(len(start), device=start.device).repeat_interleave(count)
+    number = torch.arange(len(roi), device=start.device) - (count.cumsum(0) - count)[roi]
+    place = torch.div(number, samples[roi], rounding_mode='floor')
+    inner = ((number % samples[roi]).to(start.dtype) + 0.5) / samples[roi]
+    at = start[roi] + (place + inner) * step[roi]
+    inside = (at >= -1) & (at <= size)  # beyond, a sample is 0
+    at = at.clamp(min=0, max=size - 1)
+    cell = at.floor().long()
+    part = at - cell
+    weight = inside / samples[roi].to(at.dtype)
+    # each sample weighs the cell below and the cell above it
+    entries = torch.stack([cell, (cell + 1).clamp(max=size - 1)], dim=1).flatten()
+    weights = torch.stack([weight * (1 - part), weight * part], dim=1).flatten()
+    # samples share cells: add up what is of one bin and one cell
+    key = ((roi * bins + place) * size).repeat_interleave(2) + entries
+    key, inverse = key.unique(return_inverse=True)
+    summed = weights.new_zeros(len(key)).index_add_(0, inverse, weights)
+    owner = torch.div(key, bins * size, rounding_mode='floor')
+    per_roi = torch.bincount(owner, minlength=len(start))
+    return (
+        torch.div(key, size, rounding_mode='floor') % bins,
+        key % size,
+        summed,
+        per_roi.cumsum(0) - per_roi,
+        per_roi,
+    )
+
+
+_OPS = dict(
+    nms=nms,
+    roi_align_forward=roi_align_forward,
+    roi_align_backward=roi_align_backward,
+    get_compiler_version=lambda: 'none',
+    get_compiling_cuda_version=lambda: 'none',
+)
+
+
+class _Ops(types.ModuleType):
+    """Stand-in for ``mmcv._ext``."""
+
+    def __getattr__(self, name: str) -> Callable:
+        """Any other op: it exists, and cannot be called."""
+        if name.startswith('__'):
+            raise AttributeError(name)
+
+        def missing(*args: Any, **kwargs: Any) -> None:
+            raise NotImplementedError(_MISSING.format(name))
+
+        return missing
+
+
+def compiled_ops_work() -> bool:
+    """Whether mmcv has compiled ops that run on the device that torch sees."""
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    box = torch.tensor([[0.0, 0.0, 4.0, 4.0]], device=device)
+    try:
+        ops = importlib.import_module(_NAME)
+        ops.nms(box, box[:, 2], iou_threshold=0.5, offset=0)
+    except (
+        ImportError,
+        RuntimeError,
+        AttributeError,
+    ):  # none, of another torch, for another device
+        return False
+    return True
+
+
+def install() -> None:
+    """Let mmcv use the ops of this module where its compiled ones are absent or do not run.
+
+    To be called before mmcv.ops is imported.
+    """
+    if not isinstance(sys.modules.get(_NAME), _Ops) and not compiled_ops_work():
+        ops = _Ops(_NAME)
+        ops.__dict__.update(_OPS)
+        sys.modules[_NAME] = importlib.import_module('mmcv')._ext = ops
+
+
+def ops_in_use() -> str:
+    """Which ops mmcv uses, for logs."""
+    plain = isinstance(sys.modules.get(_NAME), _Ops)
+    return 'plain torch' if plain else 'compiled'
