@@ -1,10 +1,9 @@
 """What the shipped weights predict on the demo's frame, in a few numbers.
 
-The weights were trained with one channel order, one mean and std, one
-normalization of depth and one geometry of the interpolations. Nothing but a
-prediction shows that these are still the ones in use. The tolerances are
-several times what noise of one gray level on the image does (JPEG decoders and
-image libraries differ by less), and smaller than what the wrong ones do.
+The weights were trained with one channel order, one mean and std, one normalization of depth and
+one geometry of the interpolations. Nothing but a prediction shows that these are still the ones in
+use. The tolerances are several times what noise of one gray level on the image does (JPEG decoders
+and image libraries differ by less), and smaller than what the wrong ones do.
 """
 
 from pathlib import Path
@@ -34,7 +33,7 @@ CARS = [
     ((207.3, 171.4, 389.9, 253.3), 11211),
     ((776.7, 146.0, 1132.1, 355.1), 54967),
 ]
-# median depth of windows (top, bottom, left, right), metres
+# median depth of windows (top, bottom, left, right), meters
 DEPTHS = {
     (300, 360, 500, 700): 7.594,
     (150, 250, 0, 150): 8.793,
