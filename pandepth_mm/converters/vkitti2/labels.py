@@ -81,10 +81,9 @@ def panoptic_ids(
             pixels stay what their class says).
 
     Returns:
-        - int32 (H, W), segment ids, 0 = void.
-        - Counts of what was odd: ``orphan_pixels`` (thing class without a track, made void),
-          ``mixed_tracks`` (several thing classes), ``stuff_pixels_in_tracks``,
-          ``classless_tracks``.
+        Segment ids, int32 (H, W), 0 = void; and counts of what was odd: ``orphan_pixels`` (thing
+        class without a track, made void), ``mixed_tracks`` (several thing classes),
+        ``stuff_pixels_in_tracks``, ``classless_tracks``.
 
     Raises:
         InputError: A track without a thing-class pixel (``classless`` is 'error').
