@@ -3,7 +3,7 @@ STACK ?= onedl
 ARGS ?=
 export STACK
 
-# the demo: frames a scene, each in six variations, and size of the pictures
+# the demo: frames per scene, each in six variations, and size of the pictures
 FRAMES ?= 60
 SIZE ?= 416x128
 RAW = data/minivkitti_raw

@@ -4,9 +4,9 @@ r"""Make ``demo/frame``: one rendered frame with a LiDAR and a calibration.
         --size 1242x375 --seed 0 --scenes Scene02 --variations clone
     python demo/make_frame.py data/demo_raw demo/frame
 
-A scene that the demo's model never saw. The LiDAR has 64 beams from -22.5 to 22.5 degrees, 2045
-directions a turn, and sees what the camera sees; its frame is x forward, y left, z up, its origin
-0.27 m behind and 0.08 m above the camera.
+The scene is one that the demo's model never saw. The LiDAR has 64 beams from -22.5 to 22.5 degrees,
+2045 directions per turn, and sees what the camera sees; its frame is x forward, y left, z up, its
+origin 0.27 m behind and 0.08 m above the camera.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pandepth_mm.geometry.camera import back_project
 from pandepth_mm.geometry.lidar import beam_elevations, scan_line_mask
 from pandepth_mm.structures.vkitti2_meta import CX, CY, DEPTH_INVALID, DEPTH_SCALE, FOCAL
 
-MAX_DEPTH = 80.0  # metres
+MAX_DEPTH = 80.0  # meters
 LIDAR2CAM = np.array([[0, -1, 0, 0], [0, 0, -1, -0.08], [1, 0, 0, -0.27], [0, 0, 0, 1.0]])
 
 

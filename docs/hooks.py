@@ -70,15 +70,9 @@ def on_config(config):
 
 def on_files(files, config):
     """Add the first page, the reference, and the files that are linked."""
-    readme = (ROOT / 'README.md').read_text()
-    # as from docs/: its pages are beside it, all else is above
-    page = LINK.sub(
-        lambda m: m[0] if ':' in m[2] else f'{m[1]}({posixpath.relpath(m[2], "docs")}{m[3] or ""})',
-        readme.replace('](docs/images/', '](images/'),
-    )
-    files.append(
-        File.generated(config, 'index.md', content=page.replace('(../images/', '(images/'))
-    )
+    readme = (ROOT / 'README.md').read_text().replace('](docs/images/', '](images/')
+    page = LINK.sub(from_docs, readme)
+    files.append(File.generated(config, 'index.md', content=page))
     for room, title in ROOMS.items():
         lines = [f'# {title}'] + [f'::: {module}' for module in modules(room)]
         files.append(
@@ -91,6 +85,16 @@ def on_files(files, config):
             if path and files.get_file_from_path(path) is None:
                 files.append(File.generated(config, path, content=source_page(name)))
     return files
+
+
+def from_docs(match):
+    """A link of the README as from docs/; of a file that the site cannot show, its text."""
+    target = match[2]
+    if ':' in target or target.startswith('images/'):
+        return match[0]
+    if not target.startswith('docs/') and Path(target).suffix not in LANGUAGES:
+        return match[1][1:-1]
+    return f'{match[1]}({posixpath.relpath(target, "docs")}{match[3] or ""})'
 
 
 def source_page(name):

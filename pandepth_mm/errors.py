@@ -120,5 +120,5 @@ def require_size(found: Sequence[int], expected: Sequence[int], source: Any, wha
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is a real number; True and False are none."""
+    """Whether it is a real number; True and False are not."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)

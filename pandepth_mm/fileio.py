@@ -1,6 +1,6 @@
 """Reading and writing the files of the data contract.
 
-Depth maps are 16-bit PNG with a scale (units per metre): 256 for KITTI depth completion (0 = no
+Depth maps are 16-bit PNG with a scale (units per meter): 256 for KITTI depth completion (0 = no
 measurement), 100 for Virtual KITTI 2 (65535 = sky or out of range). Panoptic maps are RGB PNG, id =
 R + 256 G + 65536 B, 0 = void.
 """
@@ -117,19 +117,19 @@ def read_depth_png(
 
     Args:
         path: The PNG.
-        scale: Units per metre (256 KITTI, 100 Virtual KITTI 2).
+        scale: Units per meter (256 KITTI, 100 Virtual KITTI 2).
         shape: Expected (height, width), if known.
         invalid: Raw value that means "no measurement" beside 0 (65535 in Virtual KITTI 2).
 
     Returns:
-        Depth along the camera's z axis, float32 (H, W), metres; 0 = no measurement.
+        Depth along the camera's z axis, float32 (H, W), meters; 0 = no measurement.
 
     Raises:
         InputError: Missing, undecodable, not 16-bit single channel, of another size, or a scale
             that is not positive.
     """
     if not scale > 0:
-        raise InputError(path, f'depth scale {scale}', 'a scale > 0', 'scale (units per metre)')
+        raise InputError(path, f'depth scale {scale}', 'a scale > 0', 'scale (units per meter)')
     raw = _read_png(path, cv2.IMREAD_UNCHANGED, 'a 16-bit depth PNG')
     if raw.dtype != np.uint16 or raw.ndim != 2:
         channels = 1 if raw.ndim == 2 else raw.shape[2]
@@ -151,8 +151,8 @@ def write_depth_png(path: PathLike, depth: np.ndarray, scale: float = KITTI_DEPT
 
     Args:
         path: The PNG to write.
-        depth: float (H, W), metres; 0 = no measurement.
-        scale: Units per metre.
+        depth: float (H, W), meters; 0 = no measurement.
+        scale: Units per meter.
 
     Raises:
         InputError: A depth that is negative, not finite or beyond the range of 16 bits.
@@ -172,15 +172,15 @@ def write_depth_png(path: PathLike, depth: np.ndarray, scale: float = KITTI_DEPT
 
 
 def read_depth_map(path: PathLike, scale: float, shape: tuple[int, int]) -> np.ndarray:
-    """Read a depth map from a 16-bit PNG, or in metres from a .npy file.
+    """Read a depth map from a 16-bit PNG, or in meters from a .npy file.
 
     Args:
         path: The file; its suffix decides.
-        scale: Units per metre of a PNG.
+        scale: Units per meter of a PNG.
         shape: Expected (height, width).
 
     Returns:
-        float32 (H, W), metres; 0 = no measurement.
+        float32 (H, W), meters; 0 = no measurement.
 
     Raises:
         InputError: Another suffix, or what :func:`read_depth_png` and :func:`check_depth_map`
@@ -190,7 +190,7 @@ def read_depth_map(path: PathLike, scale: float, shape: tuple[int, int]) -> np.n
     if suffix.lower() == '.png':
         return read_depth_png(path, scale, shape)
     if suffix.lower() != '.npy':
-        raise InputError(path, f'suffix {suffix!r}', '.png (16 bits) or .npy (metres)')
+        raise InputError(path, f'suffix {suffix!r}', '.png (16 bits) or .npy (meters)')
     return check_depth_map(read_npy(path), path, shape)
 
 
@@ -203,16 +203,16 @@ def check_depth_map(depth: np.ndarray, source: PathLike, shape: tuple[int, int])
         shape: Expected (height, width).
 
     Returns:
-        float32 (H, W), metres; 0 = no measurement.
+        float32 (H, W), meters; 0 = no measurement.
 
     Raises:
         InputError: Not floats, of another shape, negative or not finite.
     """
     if depth.dtype.kind != 'f':
-        raise InputError(source, f'{depth.dtype}', 'float metres (divide by the units per metre)')
+        raise InputError(source, f'{depth.dtype}', 'float meters (divide by the units per meter)')
     require_size(depth.shape, shape, source, 'the image')
     if not np.isfinite(depth).all() or depth.min() < 0:
-        raise InputError(source, 'negative or not finite values', 'metres, 0 = no measurement')
+        raise InputError(source, 'negative or not finite values', 'meters, 0 = no measurement')
     return depth.astype(np.float32)
 
 
@@ -220,12 +220,12 @@ def fit_depth_png(depth: np.ndarray, scale: float = KITTI_DEPTH_SCALE) -> tuple[
     """Bring a predicted depth map into what a 16-bit PNG holds.
 
     Args:
-        depth: float (H, W), metres.
-        scale: Units per metre.
+        depth: float (H, W), meters.
+        scale: Units per meter.
 
     Returns:
         tuple: the map for :func:`write_depth_png`, 0 where a prediction is not finite or below one
-        unit, cut off at the largest depth; and how many pixels were cut off.
+        unit, cut off at the largest depth that fits; and how many pixels were cut off.
     """
     depth = np.where(np.isfinite(depth) & (depth >= 1 / scale), depth, 0)
     limit = DEPTH_PNG_MAX / scale
@@ -245,7 +245,7 @@ def check_points_file(path: PathLike) -> None:
         raise InputError(path, f'suffix {path.suffix!r}', ' or '.join(POINT_SUFFIXES))
     if suffix == '.bin' and path.stat().st_size % 16:
         raise InputError(
-            path, f'{path.stat().st_size} bytes', 'float32 x, y, z, reflectance: 16 bytes a point'
+            path, f'{path.stat().st_size} bytes', 'float32 x, y, z, reflectance: 16 bytes per point'
         )
 
 
@@ -253,11 +253,11 @@ def read_points(path: PathLike) -> np.ndarray:
     """Read a point cloud.
 
     Args:
-        path: ``.bin``: float32, four numbers a point (x, y, z, reflectance), as KITTI has it; or
+        path: ``.bin``: float32, four numbers per point (x, y, z, reflectance), as in KITTI; or
             ``.npy``: (N, 3) or more columns, the first three x, y, z.
 
     Returns:
-        float32 (N, 3), metres, in the sensor's frame.
+        float32 (N, 3), meters, in the sensor's frame.
 
     Raises:
         InputError: Missing, another suffix, or another content.
@@ -287,7 +287,7 @@ def check_points(points: np.ndarray, source: PathLike) -> np.ndarray:
         raise InputError(
             source,
             f'{points.dtype} of shape {points.shape}',
-            'numbers (N, 3) or wider: x, y, z in metres',
+            'numbers (N, 3) or wider: x, y, z in meters',
         )
     points = points[:, :3].astype(np.float32)
     bad = ~np.isfinite(points).all(axis=1)
@@ -296,7 +296,7 @@ def check_points(points: np.ndarray, source: PathLike) -> np.ndarray:
             source,
             f'{bad.sum()} of {len(points)} points that are not finite, '
             f'the first in row {bad.argmax()}',
-            'finite metres',
+            'finite meters',
         )
     return points
 

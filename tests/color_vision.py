@@ -27,7 +27,7 @@ TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 
 
 
 def to_lab(rgb, vision='normal'):
-    """CIELAB (n, 3) of sRGB colours (n, 3), 0 to 255, as a reader sees."""
+    """CIELAB (n, 3) of sRGB colors (n, 3), 0 to 255, as a reader sees."""
     c = np.asarray(rgb, dtype=float) / 255
     linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
     linear = np.clip(linear @ np.transpose(VISION[vision]), 0, 1)
@@ -38,7 +38,7 @@ def to_lab(rgb, vision='normal'):
 
 
 def smallest_distance(colors, vision='normal', beside=()):
-    """Smallest CIE76 distance of a colour to any other or to ``beside``."""
+    """Smallest CIE76 distance of a color to any other or to ``beside``."""
     lab, other = to_lab(colors, vision), to_lab([*colors, *beside], vision)
     distance = np.linalg.norm(lab[:, None] - other[None], axis=-1)
     distance[np.diag_indices(len(lab))] = np.inf

@@ -10,7 +10,7 @@ OBJECT = DATA / 'kitti_object_000000'
 MMDET3D = DATA / 'kitti_mmdet3d_000008'
 needs_kitti = pytest.mark.skipif(
     not (OBJECT.is_dir() and MMDET3D.is_dir()),
-    reason='no genuine KITTI frames beside the project (their licence does not allow to ship them)',
+    reason='no genuine KITTI frames beside the project (their license does not allow to ship them)',
 )
 
 

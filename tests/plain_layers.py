@@ -30,14 +30,14 @@ def separable(module, x):
 
 
 def nearest(x, size):
-    """Nearest neighbour resize: source pixel floor(i * old / new)."""
+    """Nearest neighbor resize: source pixel floor(i * old / new)."""
     rows = torch.arange(size[0]) * x.shape[-2] // size[0]
     cols = torch.arange(size[1]) * x.shape[-1] // size[1]
     return x[..., rows, :][..., cols]
 
 
 def bilinear(x, size):
-    """Bilinear resize, pixel centres at integer + 0.5, edges repeated."""
+    """Bilinear resize, pixel centers at integer + 0.5, edges repeated."""
     for dim, new in ((-2, size[0]), (-1, size[1])):
         old = x.shape[dim]
         at = (torch.arange(new, dtype=x.dtype) + 0.5) * old / new - 0.5

@@ -12,7 +12,7 @@ from pandepth_mm.registry import DATASETS
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 FRAMES, SHAPE, SCALE = 3, (48, 96), [64, 32]
-STEP = 1 / 256  # metres, of the depth PNG
+STEP = 1 / 256  # meters, of the depth PNG
 PIPELINE = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadDepthMap', key='sparse_depth'),
@@ -47,7 +47,7 @@ def plane(array, key='sem_seg'):
 
 
 def predict(sample, rng):
-    """Put predictions into a sample: the truth with mistakes."""
+    """Put predictions into a sample: the ground truth with mistakes."""
     labels = sample.gt_sem_seg.sem_seg[0].numpy().copy()
     labels[rng.random(SHAPE) < 0.1] = rng.integers(len(CLASSES))
     labels[:2, :5] = len(CLASSES)  # no class

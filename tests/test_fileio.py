@@ -34,7 +34,7 @@ def test_points_of_both_formats(tmp_path):
 @pytest.mark.parametrize(
     'name, content, message',
     [
-        ('scan.bin', b'\0' * 20, 'found 20 bytes; expected .*16 bytes a point'),
+        ('scan.bin', b'\0' * 20, 'found 20 bytes; expected .*16 bytes per point'),
         ('scan.pcd', b'\0' * 16, r"found suffix '\.pcd'; expected \.bin or \.npy"),
         ('scan.npy', b'\0' * 16, 'found a file that cannot be read'),
         ('missing.bin', None, 'found no such file'),

@@ -148,7 +148,7 @@ def test_rows_take_a_training_and_a_test_step(row, data):
     assert cfg.default_hooks.checkpoint.save_best in metrics
 
 
-def test_depth_alone_needs_no_other_truth(data):
+def test_depth_alone_needs_no_other_gt(data):
     cfg = load('depth-only')
     cfg.model.depth_head.num_blocks = 1
     dataset_cfg = cfg.train_dataloader.dataset
@@ -175,7 +175,7 @@ def on_the_demo(row, folder):
 
 @pytest.fixture(scope='module')
 def rendered(tmp_path_factory):
-    """Road scenes of our own, two frames a scene."""
+    """Road scenes of our own, two frames per scene."""
     root = tmp_path_factory.mktemp('rendered')
     variations = ('clone', 'fog')
     synthesize(root / 'raw', 1, (96, 48), 0, variations=variations, progress=False)

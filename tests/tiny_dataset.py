@@ -1,7 +1,7 @@
 """A tiny data set of the package's data contract, for tests.
 
 A street seen by a camera 1.5 m above flat ground: sky, road, and upright rectangles as things at
-known distances. Depth is exact, in metres along z.
+known distances. Depth is exact, in meters along z.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def make_tiny_dataset(
 ) -> Path:
     """Write a data set: annotations, pictures, depth, panoptic PNGs.
 
-    The originals (RGB, dense depth in centimetres, 65535 = sky) lie in ``root/source``, which
+    The originals (RGB, dense depth in centimeters, 65535 = sky) lie in ``root/source``, which
     ``info.data_root`` names.
 
     Args:
@@ -53,7 +53,7 @@ def make_tiny_dataset(
         thing_classes: Names.
         stuff_classes: At least two names; 'Sky' and 'Road' are drawn, or the first two where there
             are none of these.
-        depth_scale: Units per metre of the sparse and ground truth depth PNGs.
+        depth_scale: Units per meter of the sparse and ground truth depth PNGs.
         write_scales: Whether the records carry the scales of these two.
         seed: The same seed gives the same files.
 
@@ -164,9 +164,9 @@ def _write_files(
     for folder, fraction in (('sparse_depth', SPARSE_FRACTION), ('gt_depth_map', GT_FRACTION)):
         valid = np.flatnonzero(depth > 0)
         number = min(round(fraction * depth.size), len(valid))
-        drawn = rng.choice(valid, number, replace=False)
+        sampled = rng.choice(valid, number, replace=False)
         sparse = np.zeros_like(depth)
-        sparse.flat[drawn] = depth.flat[drawn]
+        sparse.flat[sampled] = depth.flat[sampled]
         write_depth_png(root / folder / f'{stem}.png', sparse, scale)
     write_panoptic_png(root / f'panoptic/{stem}.png', ids)
     return dict(

@@ -19,13 +19,13 @@ def make_image(height=128, width=416, seed=0):
     return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def make_sample(height=128, width=416, keep=None, truth=True, **meta):
+def make_sample(height=128, width=416, keep=None, gt=True, **meta):
     """Sky over road with two cars; the prediction lacks the second.
 
     Args:
         height, width: Size, pixels.
         keep: Prediction fields to keep, all by default.
-        truth: With ground truth.
+        gt: With ground truth.
         meta: Metainfo.
     """
     labels = np.full((height, width), SKY)
@@ -60,7 +60,7 @@ def make_sample(height=128, width=416, keep=None, truth=True, **meta):
     for field in PREDICTIONS:
         if keep is not None and field not in keep:
             delattr(sample, field)
-    if truth:
+    if gt:
         labels = labels.copy()
         labels[masks.any(0)] = CAR
         labels[-4:, -4:] = 255

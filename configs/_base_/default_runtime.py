@@ -19,7 +19,7 @@ env_cfg = dict(
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),
 )
-# batch norms are synchronised over the GPUs of a distributed run
+# batch norms are synchronized over the GPUs of a distributed run
 sync_bn = 'torch'
 randomness = dict(seed=0)
 

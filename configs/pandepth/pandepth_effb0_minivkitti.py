@@ -10,7 +10,7 @@ semantic_loss = dict(fraction=0.5)
 model = dict(
     backbone=dict(
         arch='b0', out_indices=(2, 3, 4, 5), drop_path_rate=0.0, norm_cfg=norm_cfg, init_cfg=None
-    ),  # the demo has no network to fetch weights from
+    ),  # the demo fetches no weights
     neck=dict(in_channels=[24, 40, 112, 320], out_channels=64, norm_cfg=norm_cfg),
     semantic_head=dict(in_channels=64, channels=48, norm_cfg=norm_cfg, loss=semantic_loss),
     rpn_head=dict(
@@ -29,7 +29,7 @@ model = dict(
         image_channels=12,
         residual='nearest',
         norm_cfg=norm_cfg,
-        # squared metres: keeps the loss from drowning the others
+        # squared meters: keeps the loss from drowning the others
         loss=dict(loss_weight=0.02),
     ),
     joint_head=dict(channels=16, norm_cfg=norm_cfg, loss=semantic_loss),

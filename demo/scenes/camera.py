@@ -11,11 +11,11 @@ from scenes.road import ROUTE
 # Our world (x east, y north, z up) to the one in the files (x, y down, z), a rotation; there the
 # ground is the x-z plane, as in Virtual KITTI.
 WORLD_TO_FILE = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
-HEIGHT = 1.6  # metres above the road
+HEIGHT = 1.6  # meters above the road
 
 
 class Intrinsics(NamedTuple):
-    """Pinhole camera; integer coordinates are pixel centres."""
+    """Pinhole camera; integer coordinates are pixel centers."""
 
     width: int
     height: int
@@ -32,7 +32,7 @@ def intrinsics(width: int, height: int) -> Intrinsics:
 
 
 class Pose(NamedTuple):
-    """Rotation (3, 3) world to camera, and centre (3,) in the world."""
+    """Rotation (3, 3) world to camera, and center (3,) in the world."""
 
     rotation: np.ndarray
     center: np.ndarray
@@ -50,7 +50,7 @@ class Pose(NamedTuple):
 
 
 def camera_place(frame: int, frames: int) -> float:
-    """Metres along the route at a frame."""
+    """Meters along the route at a frame."""
     return ROUTE * frame / frames
 
 
@@ -81,7 +81,7 @@ def rays(k: Intrinsics, pose: Pose, u=None, v=None) -> np.ndarray:
     Args:
         k: Intrinsics.
         pose: Pose.
-        u: Columns (N,); every pixel centre in raster order by default.
+        u: Columns (N,); every pixel center in raster order by default.
         v: Rows (N,).
     """
     if u is None:

@@ -10,7 +10,7 @@ from scenes.zones import ZONE
 
 
 def build_ground(site: Site, zones: str) -> None:
-    """Road and ground beside it, one material a zone."""
+    """Road and ground beside it, one material per zone."""
     road, rng = site.road, site.rng
     half, walk = road.half, road.half + road.verge
     side = [

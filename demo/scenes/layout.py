@@ -83,8 +83,8 @@ class Scene:
         name: Scene name, a key of ``STYLES``.
         seed: The set's seed.
 
-    Everything is drawn from the seed and the name, so that a scene is the same whatever the number
-    and size of the frames.
+    Everything is sampled by the seed and the name, so a scene is the same for any number and size
+    of the frames.
     """
 
     def __init__(self, name: str, seed: int):
@@ -139,7 +139,7 @@ class Scene:
     def placed(self, t: Track, camera_s: float) -> Mesh:
         """Mesh of a vehicle where it is when the camera is at ``s``."""
         position, yaw = self.track_pose(t, camera_s)
-        # stand on the slope: height one metre ahead and behind
+        # stand on the slope: height one meter ahead and behind
         s = t.s + t.speed * camera_s
         ds, dl = np.cos(t.yaw), np.sin(t.yaw)
         slope = (

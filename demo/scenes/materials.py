@@ -1,4 +1,4 @@
-"""Materials: a texture kind with its colours and numbers."""
+"""Materials: a texture kind with its colors and numbers."""
 
 from typing import NamedTuple
 
@@ -31,8 +31,8 @@ class Material(NamedTuple):
 
     Args:
         kind: One of ``KINDS``.
-        a: First colour, linear RGB in 0..1.
-        b: Second colour (grout, windows, glyph ...).
+        a: First color, linear RGB in 0..1.
+        b: Second color (grout, windows, glyph ...).
         p: Number whose meaning depends on the kind (lane width, brick size, sign pattern ...).
         q: Second such number.
         gloss: Share of mirrored light at grazing view, 0..1.
@@ -47,17 +47,17 @@ class Material(NamedTuple):
 
 
 def pick_color(rng, hue=(0.0, 1.0), saturation=(0.0, 1.0), value=(0.0, 1.0)) -> Color:
-    """Random colour from ranges of hue, saturation and value."""
+    """Random color from ranges of hue, saturation and value."""
     h = rng.uniform(*hue) * 6
     s, v = rng.uniform(*saturation), rng.uniform(*value)
     k = (np.array([5.0, 3.0, 1.0]) + h) % 6
     return tuple(v - v * s * np.clip(np.minimum(k, 4 - k), 0, 1))
 
 
-# One pool for man-made surfaces and one for earth and plants; classes share them, so that a colour
+# One pool for man-made surfaces and one for earth and plants; classes share them, so that a color
 # alone does not tell a class.
 def manmade_color(rng) -> Color:
-    """Greys, browns, whites and now and then something vivid."""
+    """Grays, browns, whites and now and then something vivid."""
     u = rng.uniform()
     if u < 0.55:
         return pick_color(rng, (0.05, 0.6), (0, 0.12), (0.06, 0.75))
@@ -80,5 +80,5 @@ def earth_color(rng) -> Color:
 
 
 def scaled(color: Color, factor: float) -> Color:
-    """A colour made darker or brighter."""
+    """A color made darker or brighter."""
     return tuple(factor * np.array(color))

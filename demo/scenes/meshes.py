@@ -1,8 +1,8 @@
 """Triangle meshes with normals and texture coordinates, and their makers.
 
-Every maker returns a :class:`Mesh` in its own local frame (x forward, y left, z up, metres) with
-one *part name* a face; :class:`SceneMesh` collects placed meshes and resolves part names to rows of
-the material table.
+Every maker returns a :class:`Mesh` in its own local frame (x forward, y left, z up, meters) with
+one *part name* per face; :class:`SceneMesh` collects placed meshes and resolves part names to rows
+of the material table.
 """
 
 import functools
@@ -17,9 +17,9 @@ class Mesh(NamedTuple):
     """Triangles whose corners are not shared.
 
     Args:
-        v: Corners, float (F, 3, 3), metres.
+        v: Corners, float (F, 3, 3), meters.
         n: Unit normals of the corners, float (F, 3, 3).
-        tex: Texture coordinates of the corners, float (F, 3, 3); metres unless a texture says
+        tex: Texture coordinates of the corners, float (F, 3, 3); meters unless a texture says
             otherwise.
         part: Index into ``names`` of each face, int (F,).
         names: Part names.
@@ -188,13 +188,13 @@ def blob(radii, part: str, rng, roughness=0.15, subdivisions=2, center=(0, 0, 0)
 
 
 def cards(centers, normals, sizes, part: str, rng) -> Mesh:
-    """Leaf cards: one small randomly turned triangle per centre.
+    """Leaf cards: one small randomly turned triangle per center.
 
     Args:
         centers: float (N, 3).
         normals: Shading normals, float (N, 3), e.g. away from the crown's middle, so that a crown
             is lit as one round body.
-        sizes: float (N,), metres.
+        sizes: float (N,), meters.
         part: Part name.
         rng: Source of the turns.
     """
@@ -220,7 +220,7 @@ def grid_surface(points: np.ndarray, part: str, tex: np.ndarray, keep=None) -> M
         keep: bool (R - 1, C - 1), cells to build; all by default.
 
     Returns:
-        Mesh with two triangles a cell; normals averaged over the grid.
+        Mesh with two triangles per cell; normals averaged over the grid.
     """
     du = np.gradient(points, axis=0)
     dv = np.gradient(points, axis=1)

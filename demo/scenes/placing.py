@@ -20,9 +20,9 @@ class Track(NamedTuple):
     Args:
         track: Track id.
         vehicle: The vehicle.
-        s: Place along the road when the camera is at 0, metres.
-        lat: Metres to the left of the axis.
-        speed: Metres driven a metre of the camera's; negative: oncoming.
+        s: Place along the road when the camera is at 0, meters.
+        lat: Meters to the left of the axis.
+        speed: Meters driven per meter of the camera's; negative: oncoming.
         yaw: Turn against the road's heading, radians.
     """
 
@@ -43,7 +43,7 @@ class Faces(NamedTuple):
     """Placed triangles with the tables they point into.
 
     Args:
-        v: float32 (F, 3, 3), world, metres.
+        v: float32 (F, 3, 3), world, meters.
         n: float32 (F, 3, 3).
         tex: float32 (F, 3, 3).
         material: int32 (F,).
@@ -149,7 +149,7 @@ class Site:
             rng, scale = self.rng, self.rng.uniform(0.8, 1.2)
             if maker != 'hedge':
                 turn = rng.uniform(0, 2 * np.pi)
-            self.put(self._plants.draw(rng, maker), s, lat, turn, scale)
+            self.put(self._plants.sample(rng, maker), s, lat, turn, scale)
         else:
             self.put(maker(self.rng, **kw), s, lat, turn)
         return True

@@ -1,7 +1,7 @@
 """Trees, bushes, hedges and tall grass, from a small stock of shapes.
 
-A shape costs more to make than to place, so that a set makes a stock of each kind once and draws
-from it; turn, size and colours differ at each place. Local frame: x along the road, y left, z up,
+A shape costs more to make than to place, so a set makes a stock of each kind once and samples from
+it; turn, size and colors differ at each place. Local frame: x along the road, y left, z up,
 standing on the origin.
 """
 
@@ -178,7 +178,7 @@ def hedge(rng) -> Pieces:
 
 
 def tall_grass(rng) -> Pieces:
-    """Patch of reeds and weeds, up to about a metre."""
+    """Patch of reeds and weeds, up to about a meter."""
     n, r = 150, rng.uniform(0.9, 2.2)
     c = np.concatenate([rng.uniform(-r, r, (n, 2)), np.zeros((n, 1))], 1)
     h = rng.uniform(0.35, 1.1, n)
@@ -220,8 +220,8 @@ class Plants:
     def __init__(self, seed: int):
         self._made = _stock(seed)
 
-    def draw(self, rng, name: str) -> Pieces:
-        """A plant of a kind, or of any tree's kind for 'tree'."""
+    def sample(self, rng, name: str) -> Pieces:
+        """Sample a plant of a kind, or of any tree's kind for 'tree'."""
         if name == 'tree':
             name = _TREES[rng.integers(len(_TREES))]
         made = self._made[name]

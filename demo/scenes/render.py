@@ -15,7 +15,7 @@ from scenes.textures import Hits, Surface, surface
 from scenes.weather import Weather, develop, fog, rain_streaks, sky
 
 SKY = CLASSES.index('Sky')
-MAX_DEPTH = 655.34  # metres; what centimetres in 16 bits can hold
+MAX_DEPTH = 655.34  # meters; what centimeters in 16 bits can hold
 _LEAF, _ASPHALT = KINDS.index('leaf'), KINDS.index('asphalt')
 # Extra samples of pixels on edges, for the picture only
 _OFFSETS = ((-0.25, -0.32), (0.32, -0.14), (-0.08, 0.34))
@@ -63,7 +63,7 @@ class Samples(NamedTuple):
 
     Args:
         d: Directions with camera z 1, float64 (N, 3).
-        depth: Distance along the camera's z axis, metres, float64 (N,); inf where nothing is hit
+        depth: Distance along the camera's z axis, meters, float64 (N,); inf where nothing is hit
             within ``MAX_DEPTH``.
         label: uint8 (N,), index into CLASSES.
         track: int16 (N,), -1 without.
@@ -91,7 +91,7 @@ def trace(solids: list[Solid], kinds: np.ndarray, origin: np.ndarray, d: np.ndar
     Args:
         solids: What can be hit.
         kinds: Texture kind of each material, int (M,).
-        origin: Camera centre, float64 (3,).
+        origin: Camera center, float64 (3,).
         d: Directions with camera z 1, float64 (N, 3).
     """
     n = len(d)
@@ -111,7 +111,7 @@ def trace(solids: list[Solid], kinds: np.ndarray, origin: np.ndarray, d: np.ndar
             continue
         f, f_ = face[at], solid.faces
         # Distance in double precision from the triangle's plane; embree's own is single and loses
-        # centimetres at grazing view.
+        # centimeters at grazing view.
         v = f_.v[f].astype(np.float64)
         g = np.cross(v[:, 1] - v[:, 0], v[:, 2] - v[:, 0])
         slope = (d[at] * g).sum(1)
@@ -148,7 +148,7 @@ class Frame:
     Args:
         scene: The scene.
         static: The scene's still part, built once.
-        camera_s: Metres along the route.
+        camera_s: Meters along the route.
         k: Intrinsics.
         pose: Camera pose.
     """
@@ -163,7 +163,7 @@ class Frame:
         self.track = self._hits.track.reshape(self.shape)
 
     def _soften(self) -> tuple[Samples, np.ndarray]:
-        """Centre rays and, on edges, more; and the pixel of each."""
+        """Center rays and, on edges, more; and the pixel of each."""
         h, w = self.shape
         obj = self._hits.material.reshape(h, w).astype(np.int64)
         obj = np.where(np.isfinite(self.depth), obj, -1)

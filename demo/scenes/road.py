@@ -1,18 +1,18 @@
 """The road as a curve, and the height of the ground about it.
 
-Road coordinates: s along the road (metres from the first frame), lat to the left of its axis.
+Road coordinates: s along the road (meters from the first frame), lat to the left of its axis.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-ROUTE = 240.0  # metres the camera drives in a scene
+ROUTE = 240.0  # meters the camera drives in a scene
 START, END = -40.0, 500.0  # the road that exists
 
 
 class Crossing(NamedTuple):
-    """Side road at ``s``; width in metres."""
+    """Side road at ``s``; width in meters."""
 
     s: float
     width: float
@@ -23,12 +23,12 @@ class Road:
 
     Args:
         rng: Source of the curve.
-        half: Half the width of the carriageway, metres.
+        half: Half the width of the carriageway, meters.
         bend: Largest turn of the heading, radians.
-        climb: Amplitude of the elevation, metres.
-        verge: Width of the flat strip (pavement) beside the road, metres.
+        climb: Amplitude of the elevation, meters.
+        verge: Width of the flat strip (pavement) beside the road, meters.
         banks: Slope of the ground beyond, per zone and side, float (Z, 2) (right, left).
-        zone_length: Metres.
+        zone_length: Meters.
         crossings: Side roads.
     """
 
@@ -87,7 +87,7 @@ class Road:
         return w
 
     def height(self, s, lat):
-        """Height of the ground above the world's zero, metres."""
+        """Height of the ground above the world's zero, meters."""
         s, lat = np.broadcast_arrays(np.asarray(s, float), np.asarray(lat, float))
         edge = self.half + 0.01
         out = np.clip(np.abs(lat) - edge - self.verge, 0, None)
@@ -109,9 +109,9 @@ class Road:
         """World points (..., 3); on the ground where z is not given.
 
         Args:
-            s: Metres along the road.
-            lat: Metres to the left.
-            z: World height, metres.
+            s: Meters along the road.
+            lat: Meters to the left.
+            z: World height, meters.
         """
         s, lat = np.broadcast_arrays(np.asarray(s, float), np.asarray(lat, float))
         x, y, h, _ = self.frame(s)

@@ -19,13 +19,13 @@ class Hits(NamedTuple):
 
     Args:
         tex: Texture coordinates, float32 (N, 3).
-        a: First colour, float32 (N, 3).
-        b: Second colour, float32 (N, 3).
+        a: First color, float32 (N, 3).
+        b: Second color, float32 (N, 3).
         p: First number of the material, float32 (N,).
         q: Second number, float32 (N,).
         seed: Random number in 0..1 of the object part, float32 (N,).
         up: z of the unit normal, float32 (N,).
-        footprint: Size of a pixel on the surface, metres, float32 (N,).
+        footprint: Size of a pixel on the surface, meters, float32 (N,).
     """
 
     tex: np.ndarray
@@ -75,9 +75,9 @@ def noise(u, v, wavelength: float, footprint=None, octaves=3, gain=0.55) -> np.n
     """Fractal noise, float32 (N,), about -1..1.
 
     Args:
-        u: First coordinate, metres.
-        v: Second coordinate, metres.
-        wavelength: Of the coarsest octave, metres.
+        u: First coordinate, meters.
+        v: Second coordinate, meters.
+        wavelength: Of the coarsest octave, meters.
         footprint: Pixel sizes; finer octaves fade out. None: no fading.
         octaves: Number of octaves.
         gain: Amplitude ratio of an octave to the one before.
@@ -96,7 +96,7 @@ def noise(u, v, wavelength: float, footprint=None, octaves=3, gain=0.55) -> np.n
 
 
 def _fade(footprint, size) -> np.ndarray:
-    """1 where a detail of ``size`` metres is seen, 0 where it is too fine."""
+    """1 where a detail of ``size`` meters is seen, 0 where it is too fine."""
     return np.clip(1.5 - 1.3 * footprint / size, 0, 1)
 
 

@@ -9,15 +9,15 @@ from scenes.meshes import Mesh, box, cylinder, from_triangles, grid_surface, mer
 
 
 class Vehicle(NamedTuple):
-    """A vehicle in its own frame: x forward, on the ground, centred.
+    """A vehicle in its own frame: x forward, on the ground, centered.
 
     Args:
         label: 'Car', 'Van' or 'Truck'.
         model: Body style.
-        color: Name of the body colour.
+        color: Name of the body color.
         mesh: The mesh.
         materials: Material of each part name.
-        size: (length, width, height), metres.
+        size: (length, width, height), meters.
     """
 
     label: str
@@ -186,7 +186,7 @@ def _common(rng, body) -> dict[str, Material]:
 
 
 def color_name(c) -> str:
-    """Word for a colour, for info.txt."""
+    """Word for a color, for info.txt."""
     r, g, b = c
     if max(c) - min(c) < 0.08:
         return ('Black', 'Grey', 'White')[int(max(c) > 0.1) + int(max(c) > 0.4)]

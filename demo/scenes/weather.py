@@ -95,7 +95,7 @@ WEATHERS = dict(
 
 
 def sky(w: Weather, d: np.ndarray, drift: float) -> np.ndarray:
-    """Colour of the sky.
+    """Color of the sky.
 
     Args:
         w: Weather.
@@ -127,7 +127,7 @@ def sky(w: Weather, d: np.ndarray, drift: float) -> np.ndarray:
 
 
 def fog(w: Weather, color, distance, d) -> np.ndarray:
-    """Colour seen through ``distance`` metres of air."""
+    """Color seen through ``distance`` meters of air."""
     through = np.exp(-w.haze * distance)[:, None]
     air = np.float32(w.horizon)
     if max(w.sun) > 0:

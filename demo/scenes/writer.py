@@ -36,7 +36,7 @@ class FrameRows(NamedTuple):
 
 
 def _palette() -> list[int]:
-    """Black and 255 colours that differ from their neighbours."""
+    """Black and 255 colors that differ from their neighbors."""
     out = [0, 0, 0]
     for i in range(255):
         rgb = colorsys.hsv_to_rgb(i * 0.61803 % 1, 1 - 0.35 * (i % 3 == 1), 1 - 0.3 * (i % 4 == 2))
@@ -51,7 +51,7 @@ def _imwrite(path: Path, image: np.ndarray, options=()) -> None:
 
 
 def encode_depth(depth: np.ndarray) -> np.ndarray:
-    """Metres (inf: nothing) to Virtual KITTI's centimetres, uint16."""
+    """Meters (inf: nothing) to Virtual KITTI's centimeters, uint16."""
     hit = np.isfinite(depth)
     cm = np.rint(np.where(hit, depth, 0) * DEPTH_SCALE)
     return np.where(hit, np.clip(cm, 1, DEPTH_INVALID - 1), DEPTH_INVALID).astype(np.uint16)
@@ -65,7 +65,7 @@ def write_labels(
     Args:
         folder: ``OUT/SceneXX/variation``.
         frame: Number of the frame.
-        depth: Metres along z, (H, W); inf for sky.
+        depth: Meters along z, (H, W); inf for sky.
         label: Index into CLASSES, (H, W).
         track: Track id, (H, W); -1 without. The PNG holds id + 1.
     """
@@ -120,7 +120,7 @@ def frame_rows(
     Args:
         scene: The scene.
         frame: Number of the frame.
-        camera_s: Metres along the route.
+        camera_s: Meters along the route.
         k: Intrinsics.
         pose: Camera pose.
         track: Track ids, int (H, W), -1 without.

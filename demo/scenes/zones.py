@@ -6,7 +6,7 @@ from scenes import roadside as rs
 from scenes.placing import Site
 from scenes.road import Crossing
 
-ZONE = 40.0  # metres
+ZONE = 40.0  # meters
 
 
 def _front(side) -> float:

@@ -24,13 +24,12 @@ def init_model(
     numbers and text only.
 
     Args:
-        config: Config file, name of a config that comes along, or a Config. By default the config
-            that belongs to the weights: the one that comes along for them, or the one that is
-            stored in them, as far as it is made of the parts that the package's configs use. A
-            stored one is read as data, not run.
+        config: Config file, name of a shipped config, or a Config. By default the config of the
+            weights: the shipped one, or the one stored in them, if it uses only the types that the
+            package's configs use. A stored config is read as data, not run.
         weights: Checkpoint (.pth or .safetensors), a file or an http(s) address; without a config
-            also the name of a model that comes along. By default the weights that come along for
-            the config; with neither, those of the demo's model.
+            also the name of a shipped model. By default the weights shipped for the config; with
+            neither, those of the demo's model.
         trust_checkpoint: Let the checkpoint run code while it is loaded.
 
     Returns:
@@ -45,7 +44,7 @@ def init_model(
     weights = None if weights is None else str(weights)
     if isinstance(config, (Config, ConfigDict)):
         if weights is None:
-            raise InputError('weights', 'None', 'a checkpoint, since the config is no name')
+            raise InputError('weights', 'None', 'a checkpoint, since the config is not a name')
         source = 'config'
     else:
         config, weights = find_model(None if config is None else str(config), weights)
@@ -64,7 +63,7 @@ def init_model(
 
 
 def _dataset_meta(cfg: Config, checkpoint: dict, num_classes: int) -> dict:
-    """Class names of the weights, else of the config, else numbers; colours."""
+    """Class names of the weights, else of the config, else numbers; colors."""
     info = dataset_of_test(cfg).get('metainfo') or {}
     named = (*info.get('thing_classes', ()), *info.get('stuff_classes', ()))
     stored = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
@@ -77,6 +76,6 @@ def _dataset_meta(cfg: Config, checkpoint: dict, num_classes: int) -> dict:
             'meta.dataset_meta.classes',
         )
     palette = info.get('palette')
-    if palette is None or named != classes:  # the config's colours are of its own classes
+    if palette is None or named != classes:  # the config's colors are of its own classes
         palette = default_palette(classes)
     return dict(classes=classes, palette=as_palette(palette))

@@ -26,21 +26,20 @@ from pandepth_mm.registry import TRANSFORMS, set_default_scope, type_name
 from pandepth_mm.structures.frame_maps import predicted_maps
 
 PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
-# of a test pipeline: what reads files, which the frame comes with already
+# transforms of a test pipeline that read files; a Frame holds what they would load
 _LOADERS = ('LoadImageFromFile', 'LoadDepthMap', 'LoadPanopticMap', 'ResampleSparseDepth')
 
 
 class PanDepthInferencer:
     """Panoptic segmentation and dense depth of your own images.
 
-    Needs no annotation file, no data set and no ground truth. It is called with inputs, and returns
-    :class:`PanDepthResult` objects.
-
-    It takes a model that is built; :meth:`from_pretrained` and :meth:`from_config` build one.
+    Needs no annotation file, no data set and no ground truth. Call it with inputs; it returns
+    :class:`PanDepthResult` objects. It takes a built model; :meth:`from_pretrained` and
+    :meth:`from_config` build one.
 
     Args:
         model: A model of :func:`pandepth_mm.apis.init_model`, or what :meth:`from_pretrained`
-            takes. By default the demo's model, with the weights that come along.
+            takes. By default the demo's model, with the shipped weights.
         device: 'cpu', 'cuda', 'cuda:1', ... By default the GPU where there is one. The model is
             moved there.
         precision: 'fp32', or 'bf16' or 'fp16' for the dense branches on a GPU ('bf16' also on a
@@ -57,7 +56,7 @@ class PanDepthInferencer:
         palette: RGB of each class, uint8 (num_classes, 3).
 
     Raises:
-        InputError: No such device or precision, or something else than a model of ``init_model``.
+        InputError: No such device or precision, or not a model of ``init_model``.
 
     Examples:
         >>> inferencer = PanDepthInferencer()
@@ -97,10 +96,9 @@ class PanDepthInferencer:
         """Build the model from weights alone.
 
         Args:
-            weights: Name of a model that comes along, a file (.pth or .safetensors), or an http(s)
-                address, of which a copy is kept in torch's cache. A file or address must hold its
-                config, as the checkpoint of a training does and what ``tools/publish_model.py``
-                writes.
+            weights: Name of a shipped model, a file (.pth or .safetensors), or an http(s) address;
+                a copy is kept in torch's cache. A file or address must hold its config, as training
+                checkpoints and the files of ``tools/publish_model.py`` do.
             trust_checkpoint: Let the checkpoint run code while it is loaded.
             **options: ``device``, ``precision``, ``depth_resize`` and ``show_progress``, as the
                 class has them.
@@ -121,9 +119,8 @@ class PanDepthInferencer:
         """Build the model from a config, which is run, and weights.
 
         Args:
-            config: Config file, name of a config that comes along, or a Config.
-            weights: A file or an http(s) address. By default the weights that come along for the
-                config.
+            config: Config file, name of a shipped config, or a Config.
+            weights: A file or an http(s) address. By default the weights shipped for the config.
             trust_checkpoint: Let the checkpoint run code while it is loaded.
             **options: As in :meth:`from_pretrained`.
 
@@ -150,17 +147,17 @@ class PanDepthInferencer:
             inputs: Image, list of images, or a folder of them. An image is a path or a uint8 array
                 (H, W, 3), BGR as mmcv and OpenCV read it.
             sparse_depth: Depth map at the image's size: a 16-bit PNG, a .npy or a float array (H,
-                W) in metres, 0 = no measurement. For several images a list, or a folder of files of
+                W) in meters, 0 = no measurement. For several images a list, or a folder of files of
                 the same stems.
-            points: LiDAR points: a .bin as KITTI has it, a .npy or an array (N, 3) or wider, x, y,
-                z in metres. Lists and folders as above.
-            calib: A calibration text as KITTI's object data set has it (P2, R0_rect,
-                Tr_velo_to_cam); a dict of ``cam2img`` (3, 3), or a projection (3, 4) or (4, 4), and
-                ``lidar2cam`` (4, 4); a matrix ``cam2img``; or a :class:`Calibration`. One for all,
-                or a list or folder as above. Without one there is no cloud, and the network assumes
-                Virtual KITTI 2's field of view.
-            depth_scale: Units per metre of depth PNGs: 256 for KITTI, 100 for Virtual KITTI 2, 1000
-                for millimetres.
+            points: LiDAR points: a .bin as in KITTI, a .npy or an array (N, 3) or wider, x, y, z in
+                meters. Lists and folders as above.
+            calib: A calibration text as in KITTI's object data set (P2, R0_rect, Tr_velo_to_cam); a
+                dict of ``cam2img`` (3, 3), or a projection (3, 4) or (4, 4), and ``lidar2cam`` (4,
+                4); a matrix ``cam2img``; or a :class:`Calibration`. One for all, or a list or
+                folder as above. Without one there is no cloud, and the network assumes Virtual
+                KITTI 2's field of view.
+            depth_scale: Units per meter of depth PNGs: 256 for KITTI, 100 for Virtual KITTI 2, 1000
+                for millimeters.
             batch_size: Images at a time.
 
         Returns:
@@ -186,18 +183,18 @@ class PanDepthInferencer:
         """Predict batch by batch, so that not all results are in memory.
 
         Args:
-            sources: Of :func:`pandepth_mm.apis.inputs.list_frames`.
-            depth_scale: Units per metre of depth PNGs.
+            sources: From :func:`pandepth_mm.apis.inputs.list_frames`.
+            depth_scale: Units per meter of depth PNGs.
             batch_size: Images at a time.
 
         Returns:
             Iterator over the results, in the order of the sources.
 
         Raises:
-            InputError: At once for the numbers; for a frame when its turn comes.
+            InputError: A wrong number, at once; a bad frame, when its turn comes.
         """
         require_count(batch_size, 'batch_size')
-        require_positive(depth_scale, 'depth_scale', unit='of units per metre')
+        require_positive(depth_scale, 'depth_scale', unit='(units per meter)')
         return self._stream(sources, depth_scale, batch_size)
 
     def _stream(

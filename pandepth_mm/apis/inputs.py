@@ -34,8 +34,8 @@ class FrameSource(NamedTuple):
     Attributes:
         name: For files and messages.
         image: Path, or uint8 (H, W, 3) BGR.
-        sparse_depth: Path, or float (H, W) in metres.
-        points: Path, or (N, 3) or wider in metres, LiDAR frame.
+        sparse_depth: Path, or float (H, W) in meters.
+        points: Path, or (N, 3) or wider in meters, LiDAR frame.
         calib: Path, matrix, dict of matrices, or :class:`Calibration`.
     """
 
@@ -52,11 +52,11 @@ class Frame(NamedTuple):
     Attributes:
         name: For files and messages.
         image: uint8 (H, W, 3), BGR.
-        sparse_depth: float32 (H, W), metres, 0 = no measurement.
-        points: The LiDAR points, float64 (N, 3), metres, camera frame, more than the pixels of
-            ``sparse_depth``; None where a map was given.
+        sparse_depth: float32 (H, W), meters, 0 = no measurement.
+        points: The LiDAR points, float64 (N, 3), meters, camera frame, also those that
+            ``sparse_depth`` does not show; None where a map was given.
         cam2img: Intrinsics, float64 (3, 3), pixels of the image.
-        calibrated: Whether they were given, or else assumed.
+        calibrated: Whether the intrinsics were given; else they are assumed.
     """
 
     name: str
@@ -74,7 +74,7 @@ def list_frames(
 
     An image, a list of images, or a folder. The others are one per frame: a single one for a single
     image, a list as long as that of the images, or a folder whose files have the stems of the
-    images. One calibration that is no folder and no list holds for all frames.
+    images. A single calibration holds for all frames.
 
     Args:
         image: Path, array, sequence of those, or folder.
@@ -126,8 +126,8 @@ def list_frames(
 def check_sources(sources: Sequence[FrameSource]) -> None:
     """Look into the files of all frames, without reading them whole.
 
-    A long run then stops at a bad file before its first frame: images that are none, calibrations,
-    and point clouds of a wrong size.
+    A long run then stops at a bad file before its first frame: files that are no image,
+    calibrations, and point clouds of a wrong size.
 
     Args:
         sources: The frames.
@@ -153,9 +153,9 @@ def load_frame(source: FrameSource, depth_scale: float, max_depth: float) -> Fra
 
     Args:
         source: The frame.
-        depth_scale: Units per metre of depth PNGs.
-        max_depth: Depth range of the model, metres; measurements that lie beyond it for the most
-            part are in another unit.
+        depth_scale: Units per meter of depth PNGs.
+        max_depth: Depth range of the model, meters; if most measurements lie beyond it, they are in
+            another unit.
 
     Raises:
         InputError: What is wrong, with the file or the argument.
@@ -183,7 +183,7 @@ def load_frame(source: FrameSource, depth_scale: float, max_depth: float) -> Fra
         if source.sparse_depth is not None:
             depth = _sparse_depth(source, depth_scale, size)
             _check_unit(
-                depth, max_depth, _where(source, 'sparse_depth'), 'units per metre: depth_scale'
+                depth, max_depth, _where(source, 'sparse_depth'), 'units per meter: depth_scale'
             )
     return Frame(source.name, image, depth, points, cam2img, source.calib is not None)
 
@@ -310,19 +310,19 @@ def _check_fits(calibration: Calibration, source: FrameSource, width: int, heigh
 
 
 def _check_unit(depth: np.ndarray, max_depth: float, where: str, field: str) -> None:
-    """Refuse measurements in another unit than metres."""
+    """Refuse measurements in another unit than meters."""
     measured = depth[depth > 0]
     if len(measured) and np.median(measured) > max_depth:
         raise InputError(
             where,
             f'depths of {np.median(measured):.4g} m in the median',
-            f'metres, within the {max_depth:g} m of the model for the most part',
+            f'meters, within the {max_depth:g} m of the model for the most part',
             field,
         )
 
 
 def _sparse_depth(source: FrameSource, scale: float, size: tuple[int, int]) -> np.ndarray:
-    """A frame's depth map, float32 (H, W), metres."""
+    """A frame's depth map, float32 (H, W), meters."""
     if is_path(source.sparse_depth):
         return read_depth_map(source.sparse_depth, scale, size)
     _require_array(source.sparse_depth, 'sparse_depth')
@@ -330,7 +330,7 @@ def _sparse_depth(source: FrameSource, scale: float, size: tuple[int, int]) -> n
 
 
 def _camera_points(source: FrameSource, calibration: Calibration) -> np.ndarray:
-    """A frame's points in the camera's frame, float64 (N, 3), metres."""
+    """A frame's points in the camera's frame, float64 (N, 3), meters."""
     if is_path(source.points):
         points = read_points(source.points)
     else:

@@ -25,24 +25,24 @@ _NOTEBOOK_WIDTH = 1200  # pixels; each picture is kept in the notebook's file
 class PanDepthResult:
     """The prediction for one image, at the image's size (H, W).
 
-    What a model has no branch for is None.
+    A field is None where the model has no branch for it.
 
     Attributes:
         name: Of the frame.
         image: uint8 (H, W, 3), RGB.
-        sparse_depth: The input, float32 (H, W), metres, 0 = no measurement.
+        sparse_depth: The input, float32 (H, W), meters, 0 = no measurement.
         cam2img: Intrinsics, float64 (3, 3), pixels; None if the call gave no calibration.
         classes: Class names, things first; a label is a position in it.
         palette: RGB of each class, uint8 (num_classes, 3).
         num_things: Number of thing classes.
-        max_depth: Depth range of the model, metres.
+        max_depth: Depth range of the model, meters.
         panoptic: Segment ids 1..n, int32 (H, W), 0 = void.
         segments_info: The n segments: ``id``, ``category_id`` (the label), ``category`` (its name),
             ``isthing``, ``instance_id`` (0 for stuff), ``area`` in pixels.
         semantic: Labels, int32 (H, W).
         instances: ``bboxes`` (n, 4) as x1, y1, x2, y2 in pixels, ``labels`` (n,), ``scores`` (n,),
-            ``masks`` bool (n, H, W); also those that the panoptic fusion did not take.
-        depth: float32 (H, W), metres along the camera's z axis.
+            ``masks`` bool (n, H, W); also those that the panoptic fusion left out.
+        depth: float32 (H, W), meters along the camera's z axis.
     """
 
     name: str
@@ -185,7 +185,7 @@ def make_result(
         classes: Class names, things first.
         palette: RGB of each class.
         num_things: Number of thing classes.
-        max_depth: Depth range of the model, metres.
+        max_depth: Depth range of the model, meters.
     """
     panoptic = segments = None
     if maps.panoptic is not None:

@@ -72,7 +72,7 @@ def write_page(result: PanDepthResult, path: Path) -> None:
 
 
 def write_summary(result: PanDepthResult, path: Path) -> None:
-    """JSON of what is no map: segments, classes, colours, intrinsics."""
+    """JSON of all that is not a map: segments, classes, colors, intrinsics."""
     height, width = result.image.shape[:2]
     summary = dict(
         name=result.name,
@@ -100,7 +100,7 @@ WRITERS: dict[str, tuple[str, Callable[[PanDepthResult, Path], None]]] = dict(
     cloud=('cloud.ply', write_cloud),
     page=('cloud.html', write_page),
 )
-# Fields of a result that a kind is made of, where not the one of its name.
+# Fields of a result that a kind is made from, unless it is the field of its name.
 _CLOUD = ('cam2img', 'depth', 'semantic')
 _MADE_OF = dict(panels=(), cloud=_CLOUD, page=_CLOUD)
 
@@ -110,7 +110,7 @@ def write_result(
 ) -> dict[str, Path]:
     """Write a result as files, and last ``result.json``.
 
-    Each file is written under a temporary name and renamed. ``result.json`` stands for a complete
+    Each file is written under a temporary name and renamed. ``result.json`` marks a complete
     result.
 
     Args:

@@ -21,7 +21,7 @@ or a module with a converter that Python finds, such as my_package.my_converter.
 
 
 def converter_names() -> list[str]:
-    """Names of the converters that come along: the modules of pandepth_mm.converters."""
+    """Names of the shipped converters: the modules of pandepth_mm.converters."""
     return [m.name for m in pkgutil.iter_modules(converters.__path__) if m.name != 'core']
 
 
@@ -29,7 +29,7 @@ def load_converter(name: str) -> ModuleType:
     """Import the module of a converter.
 
     Args:
-        name: One that comes along, or a module.
+        name: A shipped one, or a module.
 
     Raises:
         InputError: No such module, or one without ``main``.

@@ -2,7 +2,7 @@
 
 PRED is what ``tools/test.py --format-only PRED`` wrote, GT the annotation JSON of the split. The
 metrics, their options and the pipeline that loads the ground truth and the input are those of that
-test run; they are printed. So are its numbers, but for the depth, of which a file holds 1/256 m.
+test run; they are printed. So are the numbers, except that a file holds depth in steps of 1/256 m.
 """
 
 import argparse

@@ -44,7 +44,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         type=float,
         default=TOLERANCE,
         metavar='D',
-        help='largest difference to PyTorch, of a logit and of the depth in metres (%(default)s)',
+        help='largest difference to PyTorch, of a logit and of the depth in meters (%(default)s)',
     )
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='K=V', help='override config keys'

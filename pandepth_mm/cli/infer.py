@@ -4,7 +4,7 @@
     python tools/infer.py images/ --points velodyne/ --calib calib/ --out O
     python tools/infer.py image.png --sparse-depth depth.png --out O
 
-Files of one frame have one stem in their folders. Each frame gets a folder ``O/NAME``: panels,
+Files of one frame have the same stem in their folders. Each frame gets a folder ``O/NAME``: panels,
 panoptic map, semantic map, depth, instances, the 3D cloud as PLY and as an HTML page, and
 result.json. Run again, the command goes on with the frames that are missing.
 """
@@ -48,26 +48,26 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--sparse-depth',
         metavar='P',
-        help='instead of points: 16-bit PNG or .npy in metres, or a folder',
+        help='instead of points: 16-bit PNG or .npy in meters, or a folder',
     )
     parser.add_argument(
         '--depth-scale',
         type=float,
         default=KITTI_DEPTH_SCALE,
         metavar='S',
-        help='units per metre of depth PNGs (default: 256, as KITTI)',
+        help='units per meter of depth PNGs (default: 256, as KITTI)',
     )
     parser.add_argument(
         '--config',
         metavar='C',
-        help='config file, or the name of one that comes along (default: the '
+        help='config file, or the name of a shipped one (default: the '
         'one that is stored in the weights)',
     )
     parser.add_argument(
         '--weights',
         metavar='W',
         help='checkpoint, .pth or .safetensors, a file or an http(s) address '
-        '(default: what comes along for the config; without a config the demo model)',
+        '(default: those shipped for the config; without a config the demo model)',
     )
     parser.add_argument('--device', help='cpu, cuda, cuda:1, ...')
     parser.add_argument('--precision', choices=list(PRECISIONS), default='fp32')
@@ -89,7 +89,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--video', metavar='FILE', help='make a video of the panels, .mp4 or .gif')
     parser.add_argument('--fps', type=float, default=10.0, help='of the video')
     parser.add_argument(
-        '--overwrite', action='store_true', help='compute frames anew that are there already'
+        '--overwrite', action='store_true', help='recompute frames that are there already'
     )
     parser.add_argument(
         TRUST_FLAG, action='store_true', help='allow the checkpoint to run code while it is loaded'
@@ -110,7 +110,9 @@ def choose_kinds(args: argparse.Namespace, single: bool) -> list[str]:
     if args.video:
         check_video_path(args.video)
         if 'panels' not in kinds:
-            raise InputError('--video', 'no panels in --save', 'panels, of which the video is made')
+            raise InputError(
+                '--video', 'no panels in --save', 'panels, which the video is made from'
+            )
     return kinds
 
 

@@ -31,7 +31,7 @@ def run(name: str, argv: Sequence[str] | None = None) -> int | None:
     """Run a command.
 
     Args:
-        name: Of ``COMMANDS``.
+        name: A key of ``COMMANDS``.
         argv: Its arguments; None: those of this process.
 
     Returns:
@@ -59,7 +59,7 @@ def _help(prog: str) -> str:
             f'usage: {prog} COMMAND ...',
             '',
             f'The commands of pandepth_mm; `{prog} COMMAND --help` describes each.',
-            'Configs are named by a file or, where they come along, by their name.',
+            'A config is a file, or the name of a shipped config.',
             '',
             *lines,
         ]

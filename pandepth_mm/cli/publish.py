@@ -3,7 +3,7 @@
 OUT is a .safetensors file (by default IN with that suffix) or a .pth file. Optimizer, schedule,
 logs and paths are left out; names of classes and the config of the model stay, so that the file
 alone is enough to predict. ``--half`` stores the weights of convolutions and linear layers in 16
-bits; norms, with their statistics, stay in 32. Loading turns them back.
+bits; norms, with their statistics, stay in 32. Loading converts them back.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         'out', nargs='?', help='.safetensors or .pth (default: CHECKPOINT with .safetensors)'
     )
-    parser.add_argument('--half', action='store_true', help='16 bits a weight, half the size')
+    parser.add_argument('--half', action='store_true', help='16 bits per weight, half the size')
     parser.add_argument(TRUST_FLAG, action='store_true')
     args = parser.parse_args(argv)
     out = args.out or str(Path(args.checkpoint).with_suffix(SAFETENSORS))

@@ -32,10 +32,10 @@ def cli_main(main: Callable) -> Callable:
 
 
 def _end_distributed() -> None:
-    """Wait for the other processes of a run, and take leave of them.
+    """Wait for the other processes of a run, then leave their group.
 
     A process that just exits can abort in the threads of its process group, and the launcher then
-    kills the others, be it while one of them saves.
+    kills the others, even while one of them saves.
     """
     distributed = sys.modules.get('torch.distributed')  # not loaded: there is no group
     if distributed and distributed.is_available() and distributed.is_initialized():
@@ -44,7 +44,7 @@ def _end_distributed() -> None:
 
 
 def summary_of(module: str) -> str:
-    """What a module's text says first, up to a colon; it is not imported for that."""
+    """Start of a module's docstring, up to a colon, without importing it."""
     source = Path(importlib.util.find_spec(module).origin).read_text(encoding='utf-8')
     text = ast.get_docstring(ast.parse(source))
     return text.splitlines()[0].partition(':')[0].rstrip('.')

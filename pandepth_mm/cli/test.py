@@ -26,7 +26,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', metavar='FILE', help='write the metrics to a JSON file')
-    parser.add_argument('--show-dir', metavar='D', help='write one picture a frame there')
+    parser.add_argument('--show-dir', metavar='D', help='write one picture per frame there')
     parser.add_argument(
         '--figures', metavar='D', help='draw confusion matrices and depth errors there'
     )

@@ -28,7 +28,7 @@ def find_pictures(sources: list[str]) -> list[Path]:
     """Files of pictures.
 
     Args:
-        sources: Folders, of which the pictures directly inside count, and files.
+        sources: Files, and folders; in a folder only the pictures directly inside count.
 
     Raises:
         InputError: A source is missing, or a folder has no picture.

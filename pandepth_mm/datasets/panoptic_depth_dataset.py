@@ -26,7 +26,7 @@ _ORIGIN_KEYS = ('scene', 'variation', 'camera', 'frame')
 
 @DATASETS.register_module()
 class PanopticDepthDataset(BaseDataset):
-    """Data set of the package's data contract (design.md, section 1).
+    """Data set of the package's data contract (``structures/annotations.py``).
 
     One COCO panoptic JSON per split, with the depth files and the intrinsics beside each image.
     Frames without things are kept. The JSON, its categories, the presence of all files and the
@@ -34,12 +34,12 @@ class PanopticDepthDataset(BaseDataset):
 
     Args:
         ann_file: The JSON, relative to ``data_root``.
-        data_root: Root of all files that are ours.
+        data_root: Root of the converted files.
         metainfo: ``thing_classes``, ``stuff_classes`` (names, as in the JSON) and, if wanted,
             ``palette`` (RGB, things first).
-        img_scale: (width, height) of the network's input; the only place where it stands, read by
+        img_scale: (width, height) of the network's input; stated only here, and read by
             `ResizePanopticDepth`.
-        depth_scale: Units per metre of depth files whose record carries no scale.
+        depth_scale: Units per meter of depth files whose record carries no scale.
         source_root: Root of the RGB images and the dense depth; overrides the ``info.data_root`` of
             the JSON when the data has moved. With neither, ``data_root``.
         data_prefix: ``seg``: folder of the panoptic PNGs.
@@ -72,7 +72,7 @@ class PanopticDepthDataset(BaseDataset):
             for pixels in img_scale:
                 require_count(pixels, 'config', 'img_scale')
             img_scale = tuple(img_scale)
-        require_positive(depth_scale, 'config', 'depth_scale', 'units per metre')
+        require_positive(depth_scale, 'config', 'depth_scale', '(units per meter)')
         for key in filter_cfg or {}:
             require_choice(key, ('filter_empty_gt', 'min_size'), 'config', 'filter_cfg')
         data_root = data_root or ''

@@ -1,7 +1,7 @@
-"""Checkpoints: loading without running code, saving without half files.
+"""Checkpoints: loading without running code, saving without half-written files.
 
-A training writes ``.pth``, with all that it goes on from. What is handed on is weights with some
-facts about them, as ``.safetensors`` (or ``.pth``).
+A training writes ``.pth`` files with all that resuming needs. Published files hold weights with
+some facts about them, as ``.safetensors`` (or ``.pth``).
 
 mmengine leaves three holes in loading, all closed by :func:`set_checkpoint_trust`: older releases
 and the onedl fork fall back to a full unpickle; the fork's list of safe names holds the plain
@@ -51,7 +51,7 @@ class _PlainHistoryBuffer(HistoryBuffer):
     def __setstate__(self, state: dict) -> None:
         logs, counts = state['_log_history'], state['_count_history']
         if not all(type(x) is np.ndarray and x.dtype.kind in 'biuf' for x in (logs, counts)):
-            raise pickle.UnpicklingError('a HistoryBuffer holds something else than numbers')
+            raise pickle.UnpicklingError('a HistoryBuffer holds something other than numbers')
         self.__class__ = HistoryBuffer
         self.__init__(max_length=int(state['max_length']))
         self._log_history = logs
@@ -94,7 +94,7 @@ def _fetch(url: str) -> str:
     """Copy of an address in torch's cache, downloaded once.
 
     Raises:
-        InputError: It cannot be had.
+        InputError: It cannot be downloaded.
     """
     name = f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{Path(urlsplit(url).path).name}'
     path = os.path.join(torch.hub.get_dir(), 'checkpoints', name)
@@ -140,8 +140,8 @@ def read_checkpoint(path: PathLike, trust: bool = False, map_location: str = 'cp
     Unlike :func:`set_checkpoint_trust` it changes nothing for the process.
 
     Args:
-        path: A local file, .pth or .safetensors, or an http(s) address, of which a copy is kept in
-            torch's cache.
+        path: A local file, .pth or .safetensors, or an http(s) address; a copy is kept in torch's
+            cache.
         trust: Unpickle everything, which runs whatever code the file holds.
         map_location: Device for the weights of a .pth file.
 
@@ -207,7 +207,7 @@ def _refuse_store(filename: str, map_location):
     )
 
 
-# what only mmengine can read, and only by a full unpickle; prefixes as it has them
+# stores that only mmengine can read, and only by a full unpickle; its own prefixes
 _STORES = (
     (('pavi://',), checkpoint_io.load_from_pavi),
     ((r'(\S+\:)?s3://', r'(\S+\:)?petrel://'), checkpoint_io.load_from_ceph),
@@ -278,7 +278,7 @@ def check_state_dict(checkpoint: dict, model: torch.nn.Module, source: str) -> d
 def fill_model(model: torch.nn.Module, checkpoint: dict, source: str) -> None:
     """Fill a model with the weights of a checkpoint.
 
-    Names beyond the model's are fine, as in a test.
+    Names that the model lacks are ignored, as in a test.
 
     Args:
         model: Filled in place.
@@ -292,7 +292,7 @@ def fill_model(model: torch.nn.Module, checkpoint: dict, source: str) -> None:
 
 
 class AtomicLocalBackend(LocalBackend):
-    """Local files that are either the old one or the new one, never half.
+    """Local files that are either the old or the new one, never half written.
 
     A training killed while it saves must not lose the file it resumes from.
     """

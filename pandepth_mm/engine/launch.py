@@ -203,8 +203,8 @@ def apply_heuristic_fusion(cfg: Config) -> None:
 def apply_format_only(cfg: Config, out_dir: str) -> None:
     """Let the test write predictions instead of evaluating them.
 
-    The metrics and what they depend on are handed over for ``tools/eval_files.py``, the package's
-    own ones: others may read anything of the model's output.
+    The metrics and what they depend on are handed over for ``tools/eval_files.py``; only the
+    package's own, since others may read anything in the model's output.
 
     Raises:
         InputError: A test data set that is not one of this package's.
@@ -234,7 +234,7 @@ def apply_format_only(cfg: Config, out_dir: str) -> None:
 
 
 def _test_metrics(cfg: Config) -> list[dict]:
-    """The metrics of the test, of which a config may name one or a list."""
+    """The metrics of the test; a config may name one or a list."""
     metrics = cfg.get('test_evaluator') or []
     return [metrics] if isinstance(metrics, dict) else metrics
 

@@ -74,7 +74,7 @@ def find_config(config: str) -> ModelFiles:
         return ModelFiles(root() / path, _weights_of(root() / path))
     names = ', '.join(sorted(shipped_models()))
     found = 'a folder' if os.path.isdir(config) else 'no such file'
-    raise InputError(config, found, f'a config file, or the name of one that comes along: {names}')
+    raise InputError(config, found, f'a config file, or the name of a shipped one: {names}')
 
 
 def read_config(config: str) -> tuple[Config, ModelFiles]:
@@ -105,10 +105,10 @@ def find_model(config: str | None = None, weights: str | None = None) -> ModelFi
     """Complete what a user left out of config and weights.
 
     Args:
-        config: See :func:`find_config`. By default the one that comes along for the weights, else
-            the one that is stored in them.
+        config: See :func:`find_config`. By default the one shipped for the weights, else the one
+            stored in them.
         weights: File or http(s) address; without a config also the name of a shipped model. By
-            default those that come along for the config.
+            default those shipped for the config.
 
     Returns:
         Config and weights; those of ``DEFAULT_MODEL`` where neither is given.
@@ -125,7 +125,7 @@ def find_model(config: str | None = None, weights: str | None = None) -> ModelFi
     names = ', '.join(name for name, model in shipped_models().items() if model.weights)
     if found.weights is None:
         raise InputError(
-            'weights', 'none', f'a checkpoint: none comes along for {config or weights}'
+            'weights', 'none', f'a checkpoint: none is shipped for {config or weights}'
         )
     if '://' not in found.weights:
         require_file(
@@ -144,7 +144,7 @@ def dataset_of_test(cfg: dict) -> dict:
 
 
 def config_of_weights(weights: str) -> Path | None:
-    """Config of weights that come along; None of any others."""
+    """Config of shipped weights; None for any others."""
     for model in shipped_models().values():
         if (
             model.weights is not None

@@ -1,9 +1,9 @@
 """The config that a training stored in its checkpoint, read as data.
 
-mmengine stores the text of the config and runs it as Python to read it. A checkpoint of a stranger
-could so run anything. Here the text is parsed: dicts, lists and plain values only. And since a
-registry imports whatever a ``type`` names, only those types are taken that the configs of this
-package use.
+mmengine stores the text of the config and runs it as Python to read it. A stranger's checkpoint
+could run anything that way. Here the text is parsed: dicts, lists and plain values only. And since
+a registry imports whatever a ``type`` names, only types that the configs of this package use are
+accepted.
 """
 
 import ast
@@ -57,7 +57,7 @@ def read_stored_config(checkpoint: dict, source: str) -> Config:
             raise InputError(
                 source,
                 f'the type {kind!r}',
-                'types of the configs that come along; if you trust this one, give its file',
+                'types of the shipped configs; if you trust this one, give its file',
                 'stored config',
             )
     return Config(used)
@@ -144,8 +144,8 @@ def _types(value: Any) -> Iterator[Any]:
 def known_types() -> frozenset[str]:
     """The types that the configs of this package use, its own without their scope.
 
-    None of them reads or runs what its arguments name, as others may: a loss of mmseg's unpickles
-    the file of its class weights, say.
+    None of them reads or runs what its arguments name. Others may: a loss of mmseg unpickles the
+    file of its class weights.
     """
     configs = (Config.fromfile(m.config) for m in shipped_models().values())
     return frozenset(

@@ -2,7 +2,7 @@
 
 Layout of OUT; a branch that the model lacks leaves its files out:
 
-- ``info.json``: written last, so that it stands for a finished run. Versions, classes, kinds of
+- ``info.json``: written last, so that it marks a finished run. Versions, classes, kinds of
   predictions, (id, name) of every image, and the settings of the test run that an evaluation of the
   files needs.
 - ``panoptic.json`` and ``panoptic/NAME.png``: COCO panoptic, see ``fileio``; category ids are those
@@ -49,8 +49,8 @@ PANOPTIC = dict(panoptic='pred_panoptic_seg', panoptic_heuristic='pred_panoptic_
 SEMANTIC, DEPTH = 'semantic', 'depth'
 BOXES, MASKS = 'instances_bbox', 'instances_segm'
 KINDS = (*PANOPTIC, SEMANTIC, DEPTH, BOXES, MASKS)
-# What the settings may name. They come from files of others, and a registry would call whatever it
-# is told to.
+# What the settings may name. Their files may come from strangers, and a registry would call
+# whatever it is told to.
 DATASET_KEYS = ('img_scale', 'depth_scale', 'data_prefix')
 TRANSFORMS = (
     'LoadImageFromFile',
@@ -96,12 +96,12 @@ class PredictionFiles:
 
     Args:
         folder: The OUT of ``tools/test.py --format-only OUT``.
-        ann_file: Annotation JSON of the split (data contract: design.md, section 1). It must list
+        ann_file: Annotation JSON of the split (see ``structures/annotations.py``). It must list
             exactly the images of the predictions.
 
     Raises:
         InputError: A file that is missing or broken, predictions of another split or other classes,
-            an image without prediction, or an id that nothing has.
+            an image without prediction, or an unknown id.
     """
 
     def __init__(self, folder: PathLike, ann_file: PathLike) -> None:
@@ -144,7 +144,7 @@ class PredictionFiles:
             raise InputError(
                 self.folder,
                 f'{len(missing)} files missing, the first is {missing[0]}',
-                f'{len(paths)} maps, one a kind and image',
+                f'{len(paths)} maps, one per kind and image',
             )
 
     def _read_info(self) -> dict:

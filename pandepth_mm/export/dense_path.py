@@ -11,11 +11,11 @@ from pandepth_mm.models.layers.point_graph import PointGraph
 
 
 class DensePath(nn.Module):
-    """Image, sparse depth and points to logits and depth, without data flow.
+    """Image, sparse depth and points to logits and depth, by the dense branches alone.
 
     Wraps ``PanDepth.forward_dense``: what depends on the data comes from outside
     (``export_inputs``), the image is normalized inside. The model is put in evaluation mode. Its
-    instance branch is not called, so that an exported file has nothing of it.
+    instance branch is not called, so that an exported file does not contain it.
 
     Args:
         model: The model. A branch that it lacks is left out, with the inputs that only it reads.

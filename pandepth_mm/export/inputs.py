@@ -1,15 +1,15 @@
 """Inputs of an exported model, from the arrays of one frame.
 
-The part of the model that depends on the number of points and stays outside the ONNX file. This
-file needs numpy and scipy only, nothing of the package: it can be copied to a machine that runs the
-model without PyTorch.
+This is the part of the model that depends on the number of points; it stays outside the ONNX file.
+This file needs numpy and scipy only, nothing of the package: it can be copied to a machine that
+runs the model without PyTorch.
 """
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
-PAD = -1  # pixel of a row that holds no point, neighbour that is missing
+PAD = -1  # pixel of a row without a point, missing neighbor
 
 
 def export_inputs(
@@ -30,20 +30,20 @@ def export_inputs(
 
     Args:
         image: RGB, uint8 or float 0..255, (H, W, 3); H and W are the model's.
-        sparse_depth: float (H, W), metres; what is not finite or not in (0, max_depth] is no
+        sparse_depth: float (H, W), meters; what is not finite or not in (0, max_depth] is no
             measurement.
         cam2img: Intrinsics of this grid, (3, 3), pixels.
         num_points: Rows that the model takes, N.
-        k: Neighbours per point, >= 1.
-        max_depth: Depth range of the model, metres.
+        k: Neighbors per point, >= 1.
+        max_depth: Depth range of the model, meters.
         residual: 'nearest' for a model that corrects the nearest measurement, else None.
         seed: Of the sampling where there are more than N points.
 
     Returns:
-        Arrays by name: ``img`` float32 (1, 3, H, W); ``sparse_depth`` float32 (1, 1, H, W), metres;
-        ``points`` float32 (N, 3), metres, camera frame; ``pixels`` int64 (N, 2), row and column;
+        Arrays by name: ``img`` float32 (1, 3, H, W); ``sparse_depth`` float32 (1, 1, H, W), meters;
+        ``points`` float32 (N, 3), meters, camera frame; ``pixels`` int64 (N, 2), row and column;
         ``knn_indices`` int64 (N, k), nearest first, -1 for none; with a residual, ``fill`` float32
-        (1, 1, H, W), metres.
+        (1, 1, H, W), meters.
 
     Raises:
         ValueError: Shapes that do not fit together, ``num_points`` or ``k`` below 1, a range that

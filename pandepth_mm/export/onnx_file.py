@@ -36,9 +36,9 @@ def export_onnx(
     The file is compared with the model under onnxruntime, on a frame of noise with half of the
     points; one that differs is not kept.
 
-    The file's metadata hold what its inputs are made by, as text: ``input_size`` ('WxH'); with a
-    depth head ``num_points``, ``k``, ``max_depth`` and ``residual`` ('' for none); ``classes`` (a
-    JSON list), if known; ``pandepth_mm_version``.
+    The file's metadata say as text how to make its inputs: ``input_size`` ('WxH'); with a depth
+    head ``num_points``, ``k``, ``max_depth`` and ``residual`` ('' for none); ``classes`` (a JSON
+    list), if known; ``pandepth_mm_version``.
 
     Args:
         model: The model; it is put in evaluation mode.
@@ -47,7 +47,7 @@ def export_onnx(
         num_points: Rows of points that the file takes.
         opset: Version of ONNX's operators, one of :data:`OPSETS`.
         classes: Names of the classes, things first, if known.
-        tolerance: Largest absolute difference of a logit, and of the depth in metres.
+        tolerance: Largest absolute difference of a logit, and of the depth in meters.
 
     Returns:
         The largest absolute difference of each output, by name.
@@ -86,7 +86,7 @@ def export_onnx(
         onnx.checker.check_model(tmp, full_check=True)
         differences = largest_differences(model, tmp, frame, num_points)
         for name, value in differences.items():
-            if not value <= tolerance:  # NaN neither
+            if not value <= tolerance:  # nor NaN
                 raise InputError(
                     path,
                     f'a difference of {value:.2g} to PyTorch',

@@ -16,12 +16,12 @@ def random_frame(size: tuple[int, int], max_depth: float, num_points: int, seed:
 
     Args:
         size: (width, height), pixels.
-        max_depth: Depth range, metres.
+        max_depth: Depth range, meters.
         num_points: Number of measured pixels.
         seed: Of the sampling.
 
     Returns:
-        Image uint8 (H, W, 3), RGB; sparse depth float32 (H, W), metres, 0 = no measurement;
+        Image uint8 (H, W, 3), RGB; sparse depth float32 (H, W), meters, 0 = no measurement;
         intrinsics float64 (3, 3), pixels.
     """
     width, height = size
@@ -102,7 +102,7 @@ def largest_differences(
         num_points: Rows of points that the file takes, N.
 
     Returns:
-        The largest absolute difference of each output: of the logits, and of the depth in metres.
+        The largest absolute difference of each output: of the logits, and of the depth in meters.
     """
     found = run_onnx(path, frame_inputs(model, frame, num_points))
     expected = run_pytorch(model, frame)

@@ -20,8 +20,8 @@ class Calibration(NamedTuple):
 
     Attributes:
         cam2img: Intrinsics, float64 (3, 3), pixels of the image as given; integer coordinates are
-            pixel centres.
-        lidar2cam: LiDAR frame to camera frame, float64 (4, 4), metres; None where no point cloud
+            pixel centers.
+        lidar2cam: LiDAR frame to camera frame, float64 (4, 4), meters; None where no point cloud
             belongs to it.
     """
 
@@ -40,7 +40,7 @@ def make_calibration(
             :func:`pandepth_mm.geometry.camera.fold_projection`), so that points land where the
             projection puts them.
         lidar2cam: LiDAR frame to the frame that ``cam2img`` takes, a rotation and a translation in
-            metres, (4, 4) or (3, 4).
+            meters, (4, 4) or (3, 4).
         source: File or argument, for messages.
 
     Raises:
@@ -77,7 +77,7 @@ def make_calibration(
 
 
 def as_calibration(calib: PathLike | np.ndarray | Mapping[str, Any] | Calibration) -> Calibration:
-    """Make a calibration of what a user has.
+    """Make a calibration from what a user has.
 
     Args:
         calib: A text for :func:`read_kitti_calibration`, or matrices for :func:`make_calibration`:
@@ -106,7 +106,7 @@ def read_kitti_calibration(path: PathLike, camera: int = 2) -> Calibration:
     of the given camera: P's fourth column is folded into ``lidar2cam``.
 
     Args:
-        path: Lines ``NAME: numbers``. Needed is ``P2`` (12 numbers, row by row); with ``R0_rect``
+        path: Lines ``NAME: numbers``. ``P2`` (12 numbers, row by row) is needed; with ``R0_rect``
             (9) and ``Tr_velo_to_cam`` (12) points can be projected. Other lines are ignored.
         camera: Number of the camera, 0 to 3: which of P0 to P3 is taken.
 
@@ -126,7 +126,7 @@ def read_kitti_calibration(path: PathLike, camera: int = 2) -> Calibration:
 
 
 def guess_calibration(width: int, height: int) -> Calibration:
-    """Intrinsics of a camera of which nothing is known.
+    """Intrinsics to assume for an unknown camera.
 
     Those of Virtual KITTI 2's camera, a horizontal field of view of 81 degrees, scaled to the
     width. Good enough for the 3-D branch of a model trained there, wrong for a cloud.

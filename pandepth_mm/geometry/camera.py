@@ -1,8 +1,8 @@
 """Camera geometry: pure functions on arrays.
 
-Conventions (design.md, section 1): integer pixel coordinates are pixel centres, u to the right, v
-down; depth is along the camera's z axis in metres, 0 = no measurement; points are in the camera
-frame (x right, y down, z forward), metres.
+Conventions: integer pixel coordinates are pixel centers, u to the right, v down; depth is along the
+camera's z axis in meters, 0 = no measurement; points are in the camera frame (x right, y down, z
+forward), meters.
 """
 
 from typing import Any
@@ -101,14 +101,14 @@ def fold_projection(
     """Split a 3x4 projection into intrinsics and a shift of the camera.
 
     K (X + K^-1 p4) = P (X, 1): a point moved by the shift and projected by the 3x3 part lands where
-    P puts it (design.md, section 1, "Cameras").
+    P puts it.
 
     Args:
         projection: P (3, 4), as in KITTI's calibration files.
         source: File or argument that it comes from, for messages.
 
     Returns:
-        tuple: intrinsics float64 (3, 3) and shift float64 (3,) in metres, to be added to points in
+        tuple: intrinsics float64 (3, 3) and shift float64 (3,) in meters, to be added to points in
         P's frame (to the translation of the extrinsics).
 
     Raises:
@@ -134,11 +134,11 @@ def back_project(depth: np.ndarray, cam2img: np.ndarray) -> np.ndarray:
     """Points of a depth map, in raster order.
 
     Args:
-        depth: float (H, W), metres, 0 = no measurement.
+        depth: float (H, W), meters, 0 = no measurement.
         cam2img: (3, 3), pixels.
 
     Returns:
-        float32 (N, 3), metres, camera frame; N = number of depths > 0.
+        float32 (N, 3), meters, camera frame; N = number of depths > 0.
     """
     k = np.asarray(cam2img, dtype=np.float64)
     v, u = np.nonzero(depth > 0)
@@ -152,12 +152,12 @@ def project(points: np.ndarray, cam2img: np.ndarray) -> tuple[np.ndarray, np.nda
     """Project points into the image.
 
     Args:
-        points: (N, 3), metres, camera frame.
+        points: (N, 3), meters, camera frame.
         cam2img: (3, 3), pixels.
 
     Returns:
         tuple: pixel coordinates (u, v) float64 (N, 2), NaN for points that are not in front of the
-        camera, and depth float64 (N,), metres.
+        camera, and depth float64 (N,), meters.
     """
     points = np.asarray(points, dtype=np.float64)
     image = points @ np.asarray(cam2img, dtype=np.float64).T
@@ -172,11 +172,11 @@ def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
     """Bring points into another frame.
 
     Args:
-        points: (N, 3), metres.
+        points: (N, 3), meters.
         transform: Rotation and translation to the other frame, (4, 4).
 
     Returns:
-        float64 (N, 3), metres, in the other frame.
+        float64 (N, 3), meters, in the other frame.
     """
     return np.asarray(points, dtype=np.float64) @ transform[:3, :3].T + transform[:3, 3]
 
@@ -184,16 +184,16 @@ def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
 def points_to_depth(points: np.ndarray, cam2img: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Rasterize points into a sparse depth map.
 
-    A point lies in the pixel whose centre is nearest. Of several in one pixel the nearest to the
+    A point lies in the pixel whose center is nearest. Of several in one pixel the nearest to the
     camera stays.
 
     Args:
-        points: (N, 3), metres, camera frame, finite.
+        points: (N, 3), meters, camera frame, finite.
         cam2img: (3, 3), pixels.
         size: (height, width) of the map.
 
     Returns:
-        float32 (H, W), metres; 0 = no point.
+        float32 (H, W), meters; 0 = no point.
     """
     height, width = size
     uv, depth = project(points, cam2img)
@@ -208,11 +208,11 @@ def points_to_depth(points: np.ndarray, cam2img: np.ndarray, size: tuple[int, in
 
 
 def nearest_indices(source: int, target: int) -> np.ndarray:
-    """Which source pixel a nearest-neighbour resize takes.
+    """Which source pixel a nearest-neighbor resize takes.
 
-    The pixel nearest to the centre-aligned position (t + 0.5) / s - 0.5, as the intrinsics have it:
+    The pixel nearest to the center-aligned position (t + 0.5) / s - 0.5, as the intrinsics have it:
     cv2.INTER_NEAREST_EXACT, but for its rounding; cv2.INTER_NEAREST aligns the corners of the
-    pixels instead, up to half a source pixel beside it for every pixel. Ties go to the right.
+    pixels instead, and is off by up to half a source pixel everywhere. Ties go to the right.
 
     Args:
         source: Number of source pixels along the axis.
@@ -226,7 +226,7 @@ def nearest_indices(source: int, target: int) -> np.ndarray:
 
 
 def resize_nearest(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Nearest-neighbour resize, aligned with `resize_intrinsics`.
+    """Nearest-neighbor resize, aligned with `resize_intrinsics`.
 
     Keeps values and the density of sparse maps; where the map shrinks, measurements drop out.
 

@@ -1,8 +1,8 @@
 """Where the beams of a rotating LiDAR meet an image: pure functions.
 
-The sensor stands at the camera's centre, its axis is the camera's y axis, and azimuth 0 is the
+The sensor stands at the camera's center, its axis is the camera's y axis, and azimuth 0 is the
 optical axis. Then the direction of a return is that of its pixel, whatever the depth, and no beam
-sees behind an edge; a real sensor, a few decimetres beside the camera, also loses or adds returns
+sees behind an edge; a real sensor, a few decimeters beside the camera, also loses or adds returns
 there.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 from pandepth_mm.geometry.camera import project
 
 # Like a Velodyne HDL-64E, which KITTI used: a field of view of 26.8 degrees, most of it downwards,
-# and some 2000 directions a turn. No calibration stands behind these numbers, and that sensor's
+# and some 2000 directions per turn. No calibration stands behind these numbers, and that sensor's
 # beams are not evenly spaced.
 ELEVATION = (-24.8, 2.0)
 AZIMUTH_STEP = 0.18
@@ -41,7 +41,7 @@ def scan_line_mask(
     the ray, does not stand in. Rays that are closer together than pixels share them.
 
     Args:
-        depth: float (H, W), metres, 0 = no surface.
+        depth: float (H, W), meters, 0 = no surface.
         cam2img: (3, 3), pixels of the same grid.
         elevations: (N,), degrees within +-90, positive upwards.
         azimuth_step: Degrees between two measurements of a beam, > 0.
@@ -60,7 +60,7 @@ def scan_line_mask(
         ),
         axis=-1,
     ).reshape(-1, 3)
-    # the centre of pixel 7 is 7, so that its square is [6.5, 7.5)
+    # the center of pixel 7 is 7, so that its square is [6.5, 7.5)
     u, v = np.floor(project(rays, cam2img)[0] + 0.5).T
     height, width = depth.shape
     inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)

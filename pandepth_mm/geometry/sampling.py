@@ -1,6 +1,6 @@
-"""Random draws of sparse depth from denser depth: pure functions.
+"""Random samples of sparse depth from denser depth: pure functions.
 
-The converter draws its files with them, and `ResampleSparseDepth` the inputs of an evaluation. Free
+The converter makes its files with them, and `ResampleSparseDepth` the inputs of an evaluation. Free
 of heavy imports, for the converter's workers.
 """
 
@@ -18,61 +18,61 @@ def frame_seed(*parts) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')
 
 
-def draw_count(size: int, density: float) -> int:
-    """Number of pixels that a draw of a density wants, of ``size``."""
+def sample_count(size: int, density: float) -> int:
+    """Number of pixels, of ``size``, that a sample of a density has."""
     return int(density * size + 0.5)
 
 
-def draw_depth(depth: np.ndarray, density: float, seed: int) -> np.ndarray:
-    """Keep a uniform draw, without replacement, of the valid pixels.
+def sample_depth(depth: np.ndarray, density: float, seed: int) -> np.ndarray:
+    """Keep a uniform sample, without replacement, of the valid pixels.
 
-    Draws of one map with one seed are nested: the thinner one is a subset of the denser one.
+    Samples of one map with one seed are nested: the thinner one is a subset of the denser one.
 
     Args:
-        depth: float (H, W), metres, 0 = no measurement.
+        depth: float (H, W), meters, 0 = no measurement.
         density: Fraction of all the image's pixels (not of the valid ones) to keep; all valid
             pixels where there are fewer.
-        seed: Seed of this draw.
+        seed: Seed of this sample.
 
     Returns:
-        Depth map of the same shape and type, 0 where not drawn.
+        Depth map of the same shape and type, 0 where not sampled.
     """
     valid = np.flatnonzero(depth)
-    count = min(draw_count(depth.size, density), len(valid))
+    count = min(sample_count(depth.size, density), len(valid))
     if count < len(valid):
         # The raw bits of a numpy bit generator are promised to stay the same in all versions, the
         # results of Generator.choice are not.
         keys = np.random.PCG64(seed).random_raw(len(valid))
         valid = valid[np.argpartition(keys, count)[:count]]
-    drawn = np.zeros_like(depth)
-    drawn.flat[valid] = depth.flat[valid]
-    return drawn
+    sampled = np.zeros_like(depth)
+    sampled.flat[valid] = depth.flat[valid]
+    return sampled
 
 
-def draw_nested(
+def sample_nested(
     depth: np.ndarray, gt_density: float, sparse_density: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the input out of the ground truth, as the authors' code does.
+    """Sample the input from the ground truth, as the authors' code does.
 
-    Pixels of the whole image are drawn, valid or not; those that are valid are the ground truth (so
-    it is thinner than ``gt_density`` where there is sky), and the first of them the input.
+    Pixels of the whole image are sampled, valid or not; the valid ones are the ground truth (so it
+    is thinner than ``gt_density`` where there is sky), and the first of them the input.
 
     Args:
-        depth: float (H, W), metres, 0 = no measurement.
-        gt_density: Fraction of all the image's pixels to draw.
+        depth: float (H, W), meters, 0 = no measurement.
+        gt_density: Fraction of all the image's pixels to sample.
         sparse_density: Fraction of all the image's pixels to take as input; the whole ground truth
             where it has fewer.
-        seed: Seed of the draw.
+        seed: Seed of the sample.
 
     Returns:
-        Input and ground truth, of the shape and type of ``depth``, 0 where not drawn.
+        Input and ground truth, of the shape and type of ``depth``, 0 where not sampled.
     """
-    keys = np.random.PCG64(seed).random_raw(depth.size)  # see draw_depth
-    count = draw_count(depth.size, gt_density)
-    drawn = np.argsort(keys, kind='stable')[:count]
-    drawn = drawn[depth.flat[drawn] > 0]
+    keys = np.random.PCG64(seed).random_raw(depth.size)  # see sample_depth
+    count = sample_count(depth.size, gt_density)
+    sampled = np.argsort(keys, kind='stable')[:count]
+    sampled = sampled[depth.flat[sampled] > 0]
     maps = []
-    for chosen in (drawn[: draw_count(depth.size, sparse_density)], drawn):
+    for chosen in (sampled[: sample_count(depth.size, sparse_density)], sampled):
         kept = np.zeros_like(depth)
         kept.flat[chosen] = depth.flat[chosen]
         maps.append(kept)

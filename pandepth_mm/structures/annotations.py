@@ -21,7 +21,7 @@ from pandepth_mm.geometry.camera import check_intrinsics
 from pandepth_mm.structures.coco_results import encode_rle
 
 DEPTH_KINDS = ('sparse_depth', 'gt_depth_map', 'dense_depth')
-# in the order they are written in: who finds the last one has both
+# in the order in which they are written: where the last one is, both are
 ANNOTATION_KINDS = ('instances', 'panoptic')
 _IMAGE_KEYS = ('id', 'file_name', 'width', 'height', 'cam2img', 'sparse_depth_file')
 _ANNOTATION_KEYS = ('image_id', 'file_name', 'segments_info')
@@ -50,21 +50,21 @@ class FrameRecord:
         file_name: The RGB image.
         width: Of the image, pixels.
         height: Of the image, pixels.
-        cam2img: (3, 3), pixels; integer coordinates are pixel centres.
+        cam2img: (3, 3), pixels; integer coordinates are pixel centers.
         scene: Where the frame comes from, if known; likewise the next three.
         variation: Of weather or light.
         camera: Number or name.
         frame: Number of the frame in its sequence.
         sparse_depth_file: The input.
-        sparse_depth_scale: Units per metre; None: the data set's config says it.
+        sparse_depth_scale: Units per meter; None: the data set's config says it.
         gt_depth_map_file: Ground truth; None without.
         gt_depth_map_scale: As of the input.
-        dense_depth_file: Dense depth, to draw other inputs from; None without.
+        dense_depth_file: Dense depth, to sample other inputs from; None without.
         dense_depth_scale: As of the input.
         panoptic_file: COCO panoptic PNG, id = R + 256 G + 65536 B, 0 = void; None without panoptic
             ground truth.
-        segments: The segments of that PNG, as :func:`segments_of` gives them; ``track_id`` may come
-            on top.
+        segments: The segments of that PNG, as :func:`segments_of` gives them; ``track_id`` may be
+            added.
     """
 
     id: int = 0
@@ -359,13 +359,13 @@ def write_annotations(
     """Write the COCO panoptic and the COCO instances JSON of a split.
 
     The instances, which COCO's metrics for boxes and masks want, are the thing segments of the
-    panoptic maps; ``segment_id`` comes on top of COCO's keys.
+    panoptic maps; ``segment_id`` is added to COCO's keys.
 
     Args:
         root: Data root; the files go into its folder ``annotations``.
         split: 'train', 'val', ...
         frames: With panoptic ground truth; their ids are given here.
-        categories: Of :func:`coco_categories`.
+        categories: From :func:`coco_categories`.
         info: What the files say about themselves; ``data_root`` is the folder of the original data.
         first_id: Id of the first image.
     """

@@ -33,7 +33,7 @@ class FrameMaps(NamedTuple):
         semantic: int (H, W), labels; void outside 0..num_classes-1.
         instances: The instances.
         panoptic: int (H, W), ids of `panoptic_ids`.
-        depth: float (H, W), metres; 0 = none.
+        depth: float (H, W), meters; 0 = none.
     """
 
     semantic: np.ndarray | None = None
@@ -75,7 +75,7 @@ def gt_maps(sample: Any, size: tuple[int, int]) -> FrameMaps:
 
 
 def sparse_input(sample: Any) -> np.ndarray | None:
-    """The sparse depth, float (h, w), metres, at the network's size."""
+    """The sparse depth, float (h, w), meters, at the network's size."""
     return _pixel_map(sample, 'sparse_depth', 'data', None)
 
 

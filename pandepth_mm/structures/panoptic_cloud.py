@@ -20,7 +20,7 @@ class PanopticCloud(NamedTuple):
     """Points of a frame, in raster order of their pixels.
 
     Attributes:
-        xyz: float32 (N, 3), metres, camera frame.
+        xyz: float32 (N, 3), meters, camera frame.
         rgb: uint8 (N, 3), color of the image.
         labels: int32 (N,), class; num_classes = void.
         instances: int32 (N,), number of the instance within the frame; 0 = none (stuff, void).
@@ -47,22 +47,22 @@ def flying_pixels(
       ``jump``, or if the line of inverse depth through it and the pixel at twice the distance meets
       the inverse depth of the pixel within ``bend`` of it.
 
-    Inverse depth of a plane is linear over the image, so a road seen at however grazing an angle
-    carries its pixels; and as one side is enough, the last pixel of a surface stays. What is nearer
-    than both of its sides, a thin pole, stays too.
+    Inverse depth of a plane is linear over the image, so a road carries its pixels at any grazing
+    angle; and since one side is enough, the last pixel of a surface stays. What is nearer than both
+    of its sides, a thin pole, stays too.
 
     The defaults were measured on six rendered frames, 1248 x 384, up to 80 m, with depth
-    interpolated bilinearly from 416 x 128 (and 208 x 64). Of the pixels more than 10 % of their
-    depth away from every exact surface point the rule finds 98 % (89 %), of those more than 3 %
-    away 86 % (62 %). Of the others it takes 2 % (2 %), of road beyond 30 m 5 % (5 %); of exact
-    depth, that is without any smear, 0.6 %.
+    interpolated bilinearly from 416 x 128 (and 208 x 64). The rule finds 98 % (89 %) of the pixels
+    that are more than 10 % of their depth away from every exact surface point, and 86 % (62 %) of
+    those more than 3 % away. It also takes 2 % (2 %) of the others, 5 % (5 %) of the road beyond 30
+    m, and 0.6 % of exact depth, which has no smear.
 
     Args:
-        depth: float (H, W), metres; 0, negative and not finite values are "no measurement". A pixel
-            with such a one for a neighbour is not judged along that line.
+        depth: float (H, W), meters; 0, negative and not finite values are "no measurement". A pixel
+            with such a neighbor is not judged along that line.
         jump: Relative difference of depth that needs no explanation.
         bend: Relative deviation of inverse depth from a line, as of a plane.
-        reach: Widest distance of the neighbours, pixels; smears of up to about twice as many pixels
+        reach: Widest distance of the neighbors, pixels; smears of up to about twice as many pixels
             are found.
 
     Returns:
@@ -106,16 +106,16 @@ def panoptic_cloud(
     skip_labels: Sequence[int] = (),
     remove_flying: bool = True,
 ) -> PanopticCloud:
-    """Back-project the depth of a frame into a labelled cloud.
+    """Back-project the depth of a frame into a labeled cloud.
 
     Args:
-        depth: float (H, W), metres; 0, negative and not finite values are "no measurement" and give
+        depth: float (H, W), meters; 0, negative and not finite values are "no measurement" and give
             no point.
         cam2img: (3, 3), pixels of the same grid.
         image: uint8 (H, W, 3), RGB.
         panoptic: int (H, W), ids of `panoptic_ids`; a label outside 0..num_classes-1 is void.
         num_classes: Number of classes, also the label of void.
-        max_depth: Leave out what is farther, metres.
+        max_depth: Leave out what is farther, meters.
         skip_labels: Classes to leave out (the sky: its depth means nothing); ``num_classes`` leaves
             out void.
         remove_flying: Leave out `flying_pixels`.
@@ -129,7 +129,7 @@ def panoptic_cloud(
     """
     depth, panoptic = np.asarray(depth), np.asarray(panoptic)
     if depth.ndim != 2 or depth.dtype.kind != 'f':
-        raise InputError('depth', f'{depth.dtype} of shape {depth.shape}', 'floats (H, W), metres')
+        raise InputError('depth', f'{depth.dtype} of shape {depth.shape}', 'floats (H, W), meters')
     if image.shape != depth.shape + (3,) or image.dtype != np.uint8:
         raise InputError(
             'image',

@@ -45,7 +45,7 @@ SPLIT_SCENES = dict(train=('Scene01', 'Scene06', 'Scene20'), val=('Scene18',), t
 VARIATIONS = ('clone', 'fog', 'morning', 'overcast', 'rain', 'sunset')
 
 IMAGE_SIZE = (375, 1242)  # height, width
-# fx = fy, cx, cy in pixels; integer coordinates are pixel centres.
+# fx = fy, cx, cy in pixels; integer coordinates are pixel centers.
 FOCAL, CX, CY = 725.0087, 620.5, 187.0
-DEPTH_SCALE = 100.0  # centimetres
+DEPTH_SCALE = 100.0  # centimeters
 DEPTH_INVALID = 65535  # sky and out of range

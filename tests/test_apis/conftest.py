@@ -11,7 +11,7 @@ FRAME = Path(__file__).parents[2] / 'demo' / 'frame'
 
 @pytest.fixture(scope='session')
 def inferencer():
-    """The demo's model with the weights that come along."""
+    """The demo's model with the shipped weights."""
     return PanDepthInferencer(device='cpu', show_progress=False)
 
 

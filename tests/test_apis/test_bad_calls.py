@@ -66,7 +66,7 @@ CALLS = {
         r'image: found float64 of shape \(9, 9, 3\); expected '
         r'uint8 \(H, W, 3\)',
     ),
-    'image that is grey': (
+    'image that is gray': (
         lambda t: dict(inputs=np.zeros((9, 9), np.uint8)),
         r'image: found uint8 of shape \(9, 9\)',
     ),
@@ -113,9 +113,9 @@ CALLS = {
         'points: found none of 2 points in the image; expected points that .*'
         'calib.txt projects into it',
     ),
-    'points in millimetres': (
+    'points in millimeters': (
         lambda t: dict(inputs=IMAGE, calib=CALIB, points=1000 * CLOUD),
-        'points: x, y, z: found depths of .* expected metres, within the 80 m',
+        'points: x, y, z: found depths of .* expected meters, within the 80 m',
     ),
     'calibration that is missing': (
         lambda t: dict(inputs=IMAGE, points=POINTS, calib=t / 'c.txt'),
@@ -157,7 +157,7 @@ CALLS = {
     ),
     'depth of whole numbers': (
         lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(9, np.uint16)),
-        'sparse_depth: found uint16; expected float metres',
+        'sparse_depth: found uint16; expected float meters',
     ),
     'depth of 8 bits': (
         lambda t: dict(inputs=IMAGE, sparse_depth=png(t, depth_map(200, np.uint8))),
@@ -171,22 +171,22 @@ CALLS = {
         lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(np.nan)),
         'sparse_depth: found negative or not finite values',
     ),
-    'depth in millimetres': (
+    'depth in millimeters': (
         lambda t: dict(inputs=IMAGE, sparse_depth=depth_map(9000)),
-        'sparse_depth: units per metre: depth_scale: found depths of 9000 m in '
-        'the median; expected metres, within the 80 m',
+        'sparse_depth: units per meter: depth_scale: found depths of 9000 m in '
+        'the median; expected meters, within the 80 m',
     ),
     'depth PNG of another scale': (
         lambda t: dict(
             inputs=IMAGE, depth_scale=1.0, sparse_depth=png(t, depth_map(2560, np.uint16))
         ),
-        'd.png: units per metre: depth_scale: found depths of 2560 m',
+        'd.png: units per meter: depth_scale: found depths of 2560 m',
     ),
     'depth scale of zero': (
         lambda t: dict(
             inputs=IMAGE, depth_scale=0, sparse_depth=png(t, depth_map(2560, np.uint16))
         ),
-        'depth_scale: found 0; expected a number above 0 of units per metre',
+        r'depth_scale: found 0; expected a number above 0 \(units per meter\)',
     ),
     'depth that is a picture': (
         lambda t: dict(inputs=IMAGE, sparse_depth=IMAGE),
@@ -248,7 +248,7 @@ MODELS = {
     'config that is missing': (
         lambda t: dict(config='no.py'),
         'no.py: found no such file; expected a '
-        'config file, or the name of one that comes along: pandepth_effb0',
+        'config file, or the name of a shipped one: pandepth_effb0',
     ),
     'config that is broken': (
         lambda t: dict(
@@ -285,7 +285,7 @@ MODELS = {
     ),
     'weights that no metafile names': (
         lambda t: dict(config='pandepth_effb5_vkitti2'),
-        'weights: found none; expected a checkpoint: none comes along for pandepth_effb5',
+        'weights: found none; expected a checkpoint: none is shipped for pandepth_effb5',
     ),
     'weights that are missing': (
         lambda t: dict(config=DEFAULT_MODEL, weights=t / 'w.pth'),
@@ -375,7 +375,7 @@ def test_weights_of_no_name():
 
 
 def test_a_config_object_names_no_weights():
-    with pytest.raises(InputError, match='weights: found None; .*since the config is no name'):
+    with pytest.raises(InputError, match='weights: found None; .*since the config is not a name'):
         init_model(_config())
 
 

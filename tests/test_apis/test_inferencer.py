@@ -326,7 +326,7 @@ def test_genuine_frames(inferencer):
     seen = found.sparse_depth > 0
     assert 15_000 < seen.sum() < 25_000
     error = np.abs(found.depth - found.sparse_depth)[seen]
-    assert np.median(error) < 0.5  # metres
+    assert np.median(error) < 0.5  # meters
     with open(MMDET3D / '000008.pkl', 'rb') as f:
         camera = pickle.load(f)['data_list'][0]['images']['CAM2']
     found = inferencer(

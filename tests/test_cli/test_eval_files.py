@@ -68,7 +68,7 @@ def test_every_number_is_that_of_the_run(run, run_tool, tmp_path):
 def test_depth_is_off_by_half_a_step_at_most(run, run_tool, tmp_path):
     """Bounds by the triangle inequality of each error's norm."""
     gt, samples, meta = run
-    off, near, truth, close = STEP / 2, math.inf, math.inf, np.zeros(3)
+    off, near, near_gt, close = STEP / 2, math.inf, math.inf, np.zeros(3)
     for sample in samples:
         dense = sample.dense_depth.data[0].numpy().copy()
         dense[dense > 80] = 0
@@ -80,7 +80,7 @@ def test_depth_is_off_by_half_a_step_at_most(run, run_tool, tmp_path):
             depth[tight] = dense[tight]
         valid = sample.gt_depth_map.data[0].numpy()
         d, t = depth[valid > 0].astype(float), valid[valid > 0].astype(float)
-        near, truth = min(near, d.min()), min(truth, t.min())
+        near, near_gt = min(near, d.min()), min(near_gt, t.min())
         ratio = np.log(np.maximum(d / t, t / d)) / math.log(1.25)
         margin = off / (d.min() - off) / math.log(1.25)
         close += [(np.abs(ratio - k) <= margin).mean() for k in (1, 2, 3)]
@@ -99,11 +99,11 @@ def test_depth_is_off_by_half_a_step_at_most(run, run_tool, tmp_path):
         'legacy/rmse_units': off / 2.55,
         'irmse': 1e3 * inverse,
         'imae': 1e3 * inverse,
-        'absrel': off / truth,
+        'absrel': off / near_gt,
         'silog': 100 * off / (near - off),
         **{f'delta{k}': close[k - 1] / len(samples) for k in (1, 2, 3)},
     }
-    for name, norm in (('sqrel_kitti', truth), ('sqrel_eigen', truth**0.5)):
+    for name, norm in (('sqrel_kitti', near_gt), ('sqrel_eigen', near_gt**0.5)):
         root = math.sqrt(expected[f'depth/{name}'])
         bounds[name] = off / norm * (2 * root + off / norm)
     changed = 0
@@ -130,7 +130,7 @@ def test_dpq_is_that_of_the_rounded_depth(run, run_tool, tmp_path):
     gt, samples, meta = run
     cfgs = [dict(PANOPTIC, depth_lambdas=[0.25])]
     for sample in samples:
-        # dense truth in cm: 0.1 mm within the limit, rounded beyond it
+        # dense ground truth in cm: 0.1 mm within the limit, rounded beyond it
         dense = sample.dense_depth.data[0].numpy()
         sample.pred_depth_map = plane((dense * 1.25 - 1e-4).clip(1), 'data')
     write(samples, meta, tmp_path / 'pred', cfgs)
@@ -159,7 +159,7 @@ def test_depths_that_are_none(run, run_tool, tmp_path):
     expected = metrics_of(samples, meta, cfgs)
     # 0.004 m is more than 1/256 m, and rounded to it
     assert expected['depth/n_clamped'] == 5 * FRAMES
-    for sample in samples:  # no truth there: the numbers stay
+    for sample in samples:  # no ground truth there: the numbers stay
         v, u = torch.nonzero(sample.gt_depth_map.data[0] == 0)[0].tolist()
         sample.pred_depth_map.data[0, v, u] = 300
     write(samples, meta, tmp_path / 'pred', cfgs)
@@ -240,13 +240,13 @@ def test_others_can_read_the_files(run, files):
         'panopticapi.evaluation', reason='pip install --no-deps panopticapi-lite'
     )
     expected = metrics_of(samples, meta, METRICS)
-    truth, pred = read_json(gt), read_json(files / 'panoptic.json')
-    categories = {c['id']: c for c in truth['categories']}
+    gt_json, pred = read_json(gt), read_json(files / 'panoptic.json')
+    categories = {c['id']: c for c in gt_json['categories']}
     found = {a['image_id']: a for a in pred['annotations']}
     with contextlib.redirect_stdout(io.StringIO()):
         stat = evaluation.pq_compute_single_core(
             0,
-            [(a, found[a['image_id']]) for a in truth['annotations']],
+            [(a, found[a['image_id']]) for a in gt_json['annotations']],
             gt.parents[1] / 'panoptic',
             files / 'panoptic',
             categories,

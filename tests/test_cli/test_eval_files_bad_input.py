@@ -100,7 +100,7 @@ BAD = {
         f'1 files missing, the first is */{first_png("semantic")}',
     ),
     'wrong size': (resize, f'{first_png("depth")}: found size'),
-    'grey': (gray, f'{first_png("panoptic")}: found uint8'),
+    'gray': (gray, f'{first_png("panoptic")}: found uint8'),
     'version': (edit('info.json', lambda d: d.update(format='v9')), "format: found 'v9'"),
     'kind': (
         edit('info.json', lambda d: d['predictions'].append('flow')),

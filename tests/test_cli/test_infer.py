@@ -110,7 +110,7 @@ def test_folders_restart_and_video(run_tool, drive):
 
 def test_sparse_depth_and_no_depth(run_tool, tmp_path):
     depth = np.zeros((375, 1242), np.uint16)
-    depth[200::5, ::5] = 1000  # 10 m in centimetres
+    depth[200::5, ::5] = 1000  # 10 m in centimeters
     cv2.imwrite(str(tmp_path / 'd.png'), depth)
     code, text, err = run_tool(
         'infer',
@@ -164,7 +164,7 @@ def test_sparse_depth_and_no_depth(run_tool, tmp_path):
         ),
         (
             (FRAME / 'image.jpg', '--config', 'pandepth_effb5_vkitti2'),
-            'weights: found none; expected a checkpoint: none comes along',
+            'weights: found none; expected a checkpoint: none is shipped',
         ),
         ((FRAME / 'image.jpg', '--config', 'nope'), 'nope: found no such file'),
         ((FRAME / 'image.jpg', '--save', 'cloud'), '--save: found cloud without --calib'),
@@ -193,7 +193,7 @@ def test_a_bad_frame_among_many_is_found_first(run_tool, drive):
     """Nothing is computed, and nothing written, before all was looked at."""
     for bad, message in (
         ('image/002.png', 'cannot be decoded'),
-        ('points/002.bin', '16 bytes a point'),
+        ('points/002.bin', '16 bytes per point'),
         ('calib/002.txt', 'P2: found the lines'),
     ):
         good = (drive / bad).read_bytes()

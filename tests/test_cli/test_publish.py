@@ -88,7 +88,7 @@ def test_a_published_file_alone_is_enough(run_tool, tmp_path):
     assert model.cfg.model == cfg.model
     assert model.dataset_meta['classes'] == expected.dataset_meta['classes'] == CLASSES
     assert all(map(torch.equal, model.state_dict().values(), expected.state_dict().values()))
-    # of the weights that come along the config is known
+    # the config of the shipped weights is known
     code, out, _ = run_tool('publish_model', SHIPPED, tmp_path / 'shipped.safetensors', '--half')
     assert code == 0 and 'left out' not in out
     assert init_model(weights=tmp_path / 'shipped.safetensors').cfg.model == cfg.model

@@ -299,7 +299,7 @@ def test_two_processes_on_the_cpu(run_tool, toy_config, tmp_path):
     log = train.stdout + train.stderr
     assert train.returncode == 0, log[-3000:]
     assert log.count('SyncBN switched off') == 1
-    # 6 frames, 2 a process and step: 2 steps an epoch
+    # 6 frames, 2 per process and step: 2 steps per epoch
     assert torch.load(work / 'epoch_2.pth', weights_only=False)['meta']['iter'] == 4
 
     one, two = tmp_path / 'one.json', tmp_path / 'two.json'

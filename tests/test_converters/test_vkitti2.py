@@ -23,7 +23,7 @@ from vkitti2_frames import (
 from pandepth_mm.converters.vkitti2.labels import decode_classes, panoptic_ids
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
-from pandepth_mm.geometry.sampling import draw_depth, frame_seed
+from pandepth_mm.geometry.sampling import frame_seed, sample_depth
 from pandepth_mm.structures.annotations import segments_of
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 
@@ -101,21 +101,21 @@ def test_segments_equal_brute_force():
         assert all(ids[p[1], p[0]] == segment['id'] for p in pixels)
 
 
-def test_draw_counts_and_range():
+def test_sample_counts_and_range():
     depth = np.zeros((100, 120), np.float32)
     depth[10:] = np.random.default_rng(0).uniform(1, 80, (90, 120))
-    drawn = draw_depth(depth, 0.05, seed=1)
-    assert np.count_nonzero(drawn) == 600  # of the image, not of the valid
-    assert (drawn[drawn > 0] == depth[drawn > 0]).all()
-    assert np.count_nonzero(draw_depth(depth, 0.95, seed=1)) == 90 * 120
-    assert np.count_nonzero(draw_depth(depth, 0.0, seed=1)) == 0
-    assert not draw_depth(np.zeros_like(depth), 0.2, seed=1).any()
+    sampled = sample_depth(depth, 0.05, seed=1)
+    assert np.count_nonzero(sampled) == 600  # of the image, not of the valid
+    assert (sampled[sampled > 0] == depth[sampled > 0]).all()
+    assert np.count_nonzero(sample_depth(depth, 0.95, seed=1)) == 90 * 120
+    assert np.count_nonzero(sample_depth(depth, 0.0, seed=1)) == 0
+    assert not sample_depth(np.zeros_like(depth), 0.2, seed=1).any()
 
 
 def test_draws_are_uniform():
-    """Each of 200 pixels is drawn about 300 of 3000 times."""
+    """Each of 200 pixels is sampled about 300 of 3000 times."""
     depth = np.ones((10, 20), np.float32)
-    hits = sum(draw_depth(depth, 0.1, frame_seed(i)) for i in range(3000))
+    hits = sum(sample_depth(depth, 0.1, frame_seed(i)) for i in range(3000))
     assert hits.sum() == 3000 * 20
     # binomial(3000, 0.1): standard deviation 16.4
     assert abs(hits - 300).max() < 5 * 16.4
@@ -124,9 +124,9 @@ def test_draws_are_uniform():
 
 def test_seed_is_the_same_everywhere():
     assert frame_seed(0, 'Scene01') == int(hashlib.sha256(b'0/Scene01').hexdigest()[:32], 16)
-    drawn = draw_depth(np.ones((2, 8), np.float32), 0.25, seed=7)
+    sampled = sample_depth(np.ones((2, 8), np.float32), 0.25, seed=7)
     # where the four smallest of PCG64(7)'s raw numbers are, recorded once
-    assert np.flatnonzero(drawn).tolist() == [3, 6, 11, 12]
+    assert np.flatnonzero(sampled).tolist() == [3, 6, 11, 12]
 
 
 def test_outputs(tmp_path):
@@ -177,7 +177,7 @@ def test_outputs(tmp_path):
 
 
 def test_depth_files(tmp_path):
-    """Range, encoding, densities; draws independent of each other."""
+    """Range, encoding, densities; samples independent of each other."""
     raw = np.random.default_rng(0).integers(100, 8000, (60, 80)).astype(np.uint16)
     raw[0], raw[1], raw[2], raw[3], raw[4] = 65535, 0, 8001, 8000, 1
     for variation in ('clone', 'fog'):

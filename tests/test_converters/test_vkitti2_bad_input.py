@@ -62,12 +62,12 @@ def classless(root):
 
 def eight_bit_depth(root):
     save(source(root, 'depth'), np.ones((6, 8), np.uint8))
-    return ['depth_00000.png', '8-bit grey', '16-bit grey']
+    return ['depth_00000.png', '8-bit gray', '16-bit gray']
 
 
 def color_depth(root):
     save(source(root, 'depth'), np.ones((6, 8, 3), np.uint8))
-    return ['depth_00000.png', '8-bit RGB', '16-bit grey']
+    return ['depth_00000.png', '8-bit RGB', '16-bit gray']
 
 
 def depth_of_other_size(root):

@@ -95,24 +95,24 @@ def test_genuine_depth(genuine):
     ).astype(np.float64)
     (image,) = load(out)['images']
     size = 375 * 1242
-    drawn = []
+    sampled = []
     for key, count in (('sparse_depth', round(size * 0.05)), ('gt_depth_map', size // 5)):
         got = np.array(Image.open(out / image[f'{key}_file']))
         on = got > 0
         assert on.sum() == count
         assert raw[on].max() <= 8000
         assert abs(got[on] / 256 - raw[on] / 100).max() <= 0.5 / 256
-        drawn.append(on)
+        sampled.append(on)
     densities = [summary.counts[f'{name}_pixels'] / size for name in ('sparse', 'gt')]
     assert densities == pytest.approx([0.05, 0.2], abs=1e-5)
-    # 5 % of the image, of which 20 / 84.4 is in the other draw
+    # 5 % of the image, of which 20 / 84.4 is in the other sample
     valid = (raw <= 8000).sum()
-    expected = drawn[0].sum() * drawn[1].sum() / valid
-    assert abs((drawn[0] & drawn[1]).sum() - expected) < 0.03 * expected
+    expected = sampled[0].sum() * sampled[1].sum() / valid
+    assert abs((sampled[0] & sampled[1]).sum() - expected) < 0.03 * expected
 
 
 def test_genuine_by_panopticapi(genuine):
-    """The truth scored against itself: every segment is found, exactly."""
+    """The ground truth scored against itself: every segment is found, exactly."""
     evaluation = pytest.importorskip('panopticapi.evaluation', reason='needs panopticapi-lite')
     _, out, _ = genuine
     panoptic = load(out)

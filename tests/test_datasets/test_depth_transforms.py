@@ -90,7 +90,7 @@ def test_load_dense_depth_as_ground_truth(root, loaded):
         'LoadDepthMap', key='gt_depth_map', source='dense_depth', invalid=65535, max_depth=30
     )(loaded)['gt_depth_map']
     raw = cv2.imread(str(root / 'source/depth/train_00000.png'), -1)
-    near = raw <= 3000  # centimetres; the sky is 65535
+    near = raw <= 3000  # centimeters; the sky is 65535
     np.testing.assert_allclose(dense[near], raw[near] / 100)
     assert (dense[~near] == 0).all() and 0 < near.sum() < near.size
 
@@ -105,7 +105,7 @@ def test_load_real_virtual_kitti_depth():
     raw = cv2.imread(str(path), -1)
     assert (depth == 0).mean() == pytest.approx(0.139, abs=0.001)  # sky
     seen = raw < 65535
-    np.testing.assert_allclose(depth[seen], raw[seen] / 100)  # centimetres
+    np.testing.assert_allclose(depth[seen], raw[seen] / 100)  # centimeters
     assert (depth[~seen] == 0).all() and depth[seen].min() > 1
 
 
@@ -234,7 +234,7 @@ def test_resize(loaded, img_scale):
     np.testing.assert_array_equal(results['img'], mmcv.imresize(image, (w, h)))
     sx, sy = w / 96, h / 48
     assert results['scale_factor'] == (sx, sy)
-    # one and the same source pixel for all maps: the nearest to the centre
+    # one and the same source pixel for all maps: the nearest to the center
     rows = np.floor((np.arange(h) + 0.5) * 48 / h).astype(int)
     cols = np.floor((np.arange(w) + 0.5) * 96 / w).astype(int)
     for key, array in before.items():

@@ -81,13 +81,13 @@ def test_tiny_dataset_is_consistent(root):
     coco = COCO(str(root / 'annotations/instances_train.json'))
     panoptic = json.loads((root / 'annotations/panoptic_train.json').read_text())
     assert coco.getImgIds() == [i['id'] for i in panoptic['images']]
-    for image, truth in zip(panoptic['images'], panoptic['annotations'], strict=True):
-        ids = read_panoptic_png(root / 'panoptic' / truth['file_name'])
+    for image, annotation in zip(panoptic['images'], panoptic['annotations'], strict=True):
+        ids = read_panoptic_png(root / 'panoptic' / annotation['file_name'])
         values, areas = np.unique(ids, return_counts=True)
         assert dict(zip(values.tolist(), areas.tolist(), strict=True)) == {
-            s['id']: s['area'] for s in truth['segments_info']
+            s['id']: s['area'] for s in annotation['segments_info']
         }
-        things = [s for s in truth['segments_info'] if s['category_id'] <= 3]
+        things = [s for s in annotation['segments_info'] if s['category_id'] <= 3]
         records = coco.loadAnns(coco.getAnnIds(imgIds=image['id']))
         assert len(records) == len(things)
         for record, segment in zip(records, things, strict=True):
@@ -95,11 +95,11 @@ def test_tiny_dataset_is_consistent(root):
             np.testing.assert_array_equal(mask, ids == segment['id'])
             assert record['category_id'] == segment['category_id']
         sparse = read_depth_png(root / image['sparse_depth_file'], 256)
-        truth_depth = read_depth_png(root / image['gt_depth_map_file'], 256)
+        gt_depth = read_depth_png(root / image['gt_depth_map_file'], 256)
         dense = read_depth_png(root / 'source' / image['dense_depth_file'], 100, invalid=65535)
         assert (sparse > 0).mean() == pytest.approx(0.05, abs=1e-3)
-        assert (truth_depth > 0).mean() == pytest.approx(0.2, abs=1e-3)
-        for depth in (sparse, truth_depth):
+        assert (gt_depth > 0).mean() == pytest.approx(0.2, abs=1e-3)
+        for depth in (sparse, gt_depth):
             seen = depth > 0
             np.testing.assert_allclose(depth[seen], dense[seen], atol=0.01)
 
@@ -179,7 +179,7 @@ def test_subclass_with_its_own_metainfo(root):
     del cfg['type']
     assert Own(**cfg).metainfo['palette'][13] == (13, 13, 13)
     assert Own(**cfg).metainfo['classes'] == CLASSES
-    # with other classes those that it has in common keep their colours
+    # with other classes those that it has in common keep their colors
     other = dict(thing_classes=('Cow',), stuff_classes=CLASSES[3:])
     palette = Own(**cfg, metainfo=other, lazy_init=True).metainfo['palette']
     assert palette[1:] == Own.METAINFO['palette'][3:]

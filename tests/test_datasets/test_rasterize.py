@@ -80,7 +80,7 @@ def test_in_a_training_pipeline(tmp_path):
     after = back_project(depth, cam2img) * (-1, 1, 1)
     before = back_project(raw['sparse_depth'], raw['cam2img'])
     assert 0.5 * len(before) < len(after) <= len(before)
-    pixel = after[:, 2:] / cam2img[[0, 1], [0, 1]]  # metres
+    pixel = after[:, 2:] / cam2img[[0, 1], [0, 1]]  # meters
     for point, half in zip(after, pixel / 2, strict=True):
         same_depth = before[np.isclose(before[:, 2], point[2], rtol=1e-6)]
         off = np.abs(same_depth[:, :2] - point[:2])

@@ -81,7 +81,7 @@ def test_the_metrics_decode_nothing(run):
     # the sample had all that they want
     for name in ('panoptic/PQ', 'panoptic/DPQ', 'semantic/mIoU', 'instance/segm_mAP'):
         assert metrics[name] == pytest.approx(1), name
-    assert metrics['depth/rmse'] < 10  # mm: the file of the dense depth has centimetres
+    assert metrics['depth/rmse'] < 10  # mm: the file of the dense depth has centimeters
     dense = [(sample.dense_depth.data > 0).float().mean() for sample in samples]
     assert metrics['panoptic/DPQ_tested'] == pytest.approx(np.mean(dense))
     (breakdown,) = [m.details['breakdown'] for m in evaluator.metrics if 'breakdown' in m.details]

@@ -52,26 +52,26 @@ def dense(root, index=0):
     return np.rint(depth * 256) / 256  # as the sparse files hold it
 
 
-def test_random_draws(root):
-    """Exact counts and depths; thinner draws are part of denser ones."""
-    truth = dense(root)
+def test_random_samples(root):
+    """Exact counts and depths; thinner samples are part of denser ones."""
+    dense_depth = dense(root)
     maps = [sparse(build(root, density=d)) for d in (0.005, 0.05, 0.2, 1)]
     for depth, count in zip(maps, (23, 230, 922), strict=False):
         assert depth.dtype == np.float32
         assert np.count_nonzero(depth) == count  # of 4608 pixels
-        np.testing.assert_array_equal(depth[depth > 0], truth[depth > 0])
+        np.testing.assert_array_equal(depth[depth > 0], dense_depth[depth > 0])
     for thin, thick in zip(maps, maps[1:], strict=False):
         assert (thick[thin > 0] > 0).all()
-    np.testing.assert_array_equal(maps[-1], truth)  # all that there is
+    np.testing.assert_array_equal(maps[-1], dense_depth)  # all that there is
     near = sparse(build(root, density=1, max_depth=10))
-    np.testing.assert_array_equal(near, np.where(truth > 10, 0, truth))
+    np.testing.assert_array_equal(near, np.where(dense_depth > 10, 0, dense_depth))
 
 
 def test_draws_depend_on_seed_and_frame_only(root):
-    draws = build(root, density=0.05)
-    first = sparse(draws, 0)
-    sparse(draws, 1)
-    np.testing.assert_array_equal(sparse(draws, 0), first)
+    samples = build(root, density=0.05)
+    first = sparse(samples, 0)
+    sparse(samples, 1)
+    np.testing.assert_array_equal(sparse(samples, 0), first)
     np.testing.assert_array_equal(sparse(build(root, density=0.05, seed=0), 0), first)
     assert (sparse(build(root, density=0.05, seed=1), 0) != first).any()
     # two frames of one content: the name alone makes the difference
@@ -103,20 +103,20 @@ def test_the_converters_own_input(tmp_path):
     quiet(tmp_path / 'in', tmp_path / 'out', workers=1)
     arguments = dict(split='test', img_scale=(96, 72))
     given = build(tmp_path / 'out', **arguments)
-    drawn = build(tmp_path / 'out', density=0.05, seed=0, max_depth=80.0, **arguments)
+    sampled = build(tmp_path / 'out', density=0.05, seed=0, max_depth=80.0, **arguments)
     for index in range(len(given)):
         expected = sparse(given, index)
         assert np.count_nonzero(expected) == round(0.05 * 72 * 96)
-        np.testing.assert_array_equal(sparse(drawn, index), expected)
+        np.testing.assert_array_equal(sparse(sampled, index), expected)
 
 
 def test_scan_lines(root):
     arguments = dict(lines=12, azimuth_step=3.0, elevation=(-20.0, 1.0))
     depth = sparse(build(root, **arguments))
-    truth = dense(root)
+    dense_depth = dense(root)
     cam2img = build(root).get_data_info(0)['cam2img']
-    mask = scan_line_mask(truth, cam2img, beam_elevations(12, (-20, 1)), 3)
-    np.testing.assert_array_equal(depth, np.where(mask, truth, 0))
+    mask = scan_line_mask(dense_depth, cam2img, beam_elevations(12, (-20, 1)), 3)
+    np.testing.assert_array_equal(depth, np.where(mask, dense_depth, 0))
     assert 50 < np.count_nonzero(depth) < 400
 
 

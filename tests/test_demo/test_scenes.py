@@ -62,7 +62,7 @@ def read(folder: Path, kind: str, frame: int) -> np.ndarray:
 
 
 def read_labels(folder: Path, frame: int) -> np.ndarray:
-    """Label map of a class image; fails on a colour that is no class."""
+    """Label map of a class image; fails on a color that is no class."""
     rgb = read(folder, 'classes', frame).astype(int)
     out = np.full(rgb.shape[:2], -1)
     for i, name in enumerate(CLASSES):
@@ -208,7 +208,7 @@ def solid(vertices, faces, label='Misc') -> render.Solid:
 
 
 def test_depth_of_plane_and_sphere():
-    """z-depth through pixel centres, against closed forms."""
+    """z-depth through pixel centers, against closed forms."""
     k = camera.intrinsics(311, 94)
     pose = camera.Pose(np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]]), np.array([0.0, 0, 1.6]))
     d = camera.rays(k, pose).reshape(94, 311, 3)

@@ -92,7 +92,7 @@ def test_checkpoints_without_a_config(checkpoint):
 
 
 def test_weights_alone_are_enough_for_a_model(tmp_path):
-    """Of a training, and those that come along, which hold no config."""
+    """Of a training, and the shipped ones, which hold no config."""
     shipped = shipped_models()['pandepth_effb0_minivkitti_long']
     cfg = Config.fromfile(shipped.config)
     weights = MODELS.build(cfg.model).state_dict()

@@ -189,7 +189,7 @@ def test_an_image_that_cannot_be_decoded(tmp_path):
         runner.test()
 
 
-# not Virtual KITTI's colours, which are the fallback
+# not Virtual KITTI's colors, which are the fallback
 OTHER_PALETTE = [(10 * i, 7, 9) for i in range(len(META['classes']))]
 
 

@@ -40,7 +40,7 @@ def result():
 
 
 def pixels(raw):
-    """Row, column, truth and clamped prediction where there is truth."""
+    """Row, column, ground truth and clamped prediction where there is ground truth."""
     for v in range(SHAPE[0]):
         for u in range(SHAPE[1]):
             g, p = raw['gt'][v][u], raw['pred'][v][u]
@@ -49,7 +49,7 @@ def pixels(raw):
 
 
 def check_pixels(found, expected):
-    """Compare a family with {group: [(truth, prediction), ...]}."""
+    """Compare a family with {group: [(gt, prediction), ...]}."""
     for name, group in found.items():
         pairs = expected.pop(name, [])
         n = len(pairs)
@@ -311,7 +311,7 @@ def test_what_is_missing_is_named(field, parts):
 
 def test_unknown_parts_are_refused():
     with pytest.raises(InputError, match='parts'):
-        DepthBreakdownMetric(parts=('colour',))
+        DepthBreakdownMetric(parts=('color',))
 
 
 def test_parts_that_are_left_out():

@@ -28,7 +28,7 @@ def row_dict(*args, **kwargs):
 
 
 def test_worked_example():
-    # errors: +10 m at 10 m, -5 m at 10 m, 0 at 4 m; one pixel without truth
+    # errors: +10 m at 10 m, -5 m at 10 m, 0 at 4 m; one pixel without gt
     gt = np.array([[10, 10], [0, 4]], np.float32)
     pred = np.array([[20, 5], [77, 4]], np.float32)
     row = row_dict(gt, pred)
@@ -68,7 +68,7 @@ def test_delta_is_below_the_limit_on_both_sides(ratio, deltas):
 
 
 def loop_errors(pairs):
-    """Errors of (truth, prediction) pairs, one at a time."""
+    """Errors of (gt, prediction) pairs, one at a time."""
     d2 = d1 = i2 = i1 = rel = rel2 = eigen = n = 0
     logs, below, clamped = [], [0, 0, 0], 0
     for g, p in pairs:

@@ -19,7 +19,7 @@ from pandepth_mm.evaluation.functional import (
 )
 from pandepth_mm.fileio import read_depth_png
 from pandepth_mm.geometry.camera import resize_nearest
-from pandepth_mm.geometry.sampling import draw_nested, frame_seed
+from pandepth_mm.geometry.sampling import frame_seed, sample_nested
 
 GENUINE = (
     Path(__file__).resolve().parents[2]
@@ -103,10 +103,10 @@ def test_metric_equals_a_loop():
 
 
 @pytest.fixture(scope='module')
-def genuine_draws():
-    """Twenty draws as the authors make them, and what the fill gives.
+def genuine_samples():
+    """Twenty samples as the authors make them, and what the fill gives.
 
-    As data_converters/vkitti2.py --input-from-gt --max-depth 127.49 --seed 0 .. 19 draws them.
+    As data_converters/vkitti2.py --input-from-gt --max-depth 127.49 --seed 0 .. 19 makes them.
     """
     if not GENUINE.is_file():
         pytest.skip(f'{GENUINE.name} is not beside the repository')
@@ -114,7 +114,7 @@ def genuine_draws():
     depth[depth > 127.49] = 0
     values = []
     for seed in range(20):
-        sparse, gt = draw_nested(
+        sparse, gt = sample_nested(
             depth, 0.2, 0.05, frame_seed(seed, 'Scene01', 'morning', 0, 0, 'nested')
         )
         filled = nearest_fill(resize_nearest(sparse, (200, 1000)))
@@ -124,18 +124,18 @@ def genuine_draws():
     return np.array(values)
 
 
-def test_nearest_fill_scores_what_the_paper_publishes(genuine_draws):
+def test_nearest_fill_scores_what_the_paper_publishes(genuine_samples):
     """ "648" of the audit, "653" of Table 1: a fill without a network."""
-    units, density, valid, true = genuine_draws.T
+    units, density, valid, true = genuine_samples.T
     # seed 0, recorded once; raw bits of PCG64, the same on every machine
     assert units[0] == pytest.approx(0.6105, abs=5e-4)
-    # the draw decides: mean and standard deviation of 20
+    # the sample matters: mean and standard deviation of 20
     assert units.mean() == pytest.approx(0.660, abs=0.005)
     assert units.std() == pytest.approx(0.032, abs=0.005)
     for published in (0.648, 0.653):
         assert abs(published - units.mean()) < units.std()
         assert units.min() < published < units.max()
-    # the audit's 17.1 % on this frame; and what it is in truth
+    # the audit's 17.1 % on this frame; and what it is in reality
     assert density.mean() == pytest.approx(0.171, abs=0.001)
     assert valid.mean() == pytest.approx(4066, abs=30)
     assert true.mean() == pytest.approx(4182, abs=30)

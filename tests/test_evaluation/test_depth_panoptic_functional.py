@@ -24,22 +24,22 @@ LAMBDAS = (0.1, 0.25, 0.5)
 
 
 def random_depth(rng, shape):
-    """Depth with holes in the truth and all kinds of wrong predictions."""
-    truth = rng.uniform(1, 80, shape).astype(np.float32)
-    pred = truth * rng.normal(1, rng.uniform(0, 0.5), shape)
-    pred = np.where(rng.random(shape) < 0.3, truth, pred).astype(np.float32)
+    """Depth with holes in the ground truth and all kinds of wrong predictions."""
+    gt_depth = rng.uniform(1, 80, shape).astype(np.float32)
+    pred = gt_depth * rng.normal(1, rng.uniform(0, 0.5), shape)
+    pred = np.where(rng.random(shape) < 0.3, gt_depth, pred).astype(np.float32)
     bad = np.array([0, -1, np.nan, np.inf, -np.inf], np.float32)
     pred = np.where(rng.random(shape) < 0.02, rng.choice(bad, shape), pred)
     share = rng.choice([0, 0.2, 0.7, 1])
-    return np.where(rng.random(shape) < share, truth, 0), pred
+    return np.where(rng.random(shape) < share, gt_depth, 0), pred
 
 
-def void_by_hand(pred, pred_segments, truth, depth, limit):
+def void_by_hand(pred, pred_segments, gt_depth, depth, limit):
     """Set the pixels to void one by one; drop what has none left."""
     pred = pred.copy()
     for index in np.ndindex(pred.shape):
-        if truth[index] > 0:
-            error = abs(depth[index] - truth[index]) / truth[index]
+        if gt_depth[index] > 0:
+            error = abs(depth[index] - gt_depth[index]) / gt_depth[index]
             good = depth[index] > 0 and np.isfinite(depth[index]) and error <= np.float32(limit)
             if not good:
                 pred[index] = 0
@@ -47,7 +47,7 @@ def void_by_hand(pred, pred_segments, truth, depth, limit):
     return pred, [dict(s) for s in pred_segments if s['id'] in left]
 
 
-def one_pass(pair, truth, depth, lambdas=LAMBDAS):
+def one_pass(pair, gt_depth, depth, lambdas=LAMBDAS):
     gt, gt_segments, pred, pred_segments = pair
     gt_segments = list({s['id']: s for s in gt_segments}.values())
     table = overlap_table(
@@ -55,7 +55,7 @@ def one_pass(pair, truth, depth, lambdas=LAMBDAS):
         pred,
         [s['id'] for s in gt_segments],
         [s['id'] for s in pred_segments],
-        depth_error_bins(truth, depth, lambdas),
+        depth_error_bins(gt_depth, depth, lambdas),
         2 + len(lambdas),
     )
     return depth_panoptic_stats(table, gt_segments, pred_segments, NUM_CLASSES)
@@ -67,11 +67,11 @@ def test_equals_voiding_by_hand(tmp_path):
     voided = {limit: [] for limit in LAMBDAS}
     for _ in range(150):
         pair = random_pair(rng)
-        truth, depth = random_depth(rng, pair[0].shape)
-        stats = one_pass(pair, truth, depth)
+        gt_depth, depth = random_depth(rng, pair[0].shape)
+        stats = one_pass(pair, gt_depth, depth)
         np.testing.assert_array_equal(stats[0], panoptic_stats(*pair, NUM_CLASSES))
         for at_limit, limit in zip(stats[1:], LAMBDAS, strict=True):
-            pred, left = void_by_hand(*pair[2:], truth, depth, limit)
+            pred, left = void_by_hand(*pair[2:], gt_depth, depth, limit)
             voided[limit].append((*pair[:2], pred, left))
             np.testing.assert_allclose(at_limit, loop_stats(*voided[limit][-1]), atol=1e-9)
         total += stats
@@ -102,9 +102,9 @@ def test_right_labels_with_wrong_and_with_right_depth():
     wrong = right = 0
     for _ in range(20):
         pair = perfect_pair(rng)
-        truth = rng.uniform(1, 80, pair[0].shape).astype(np.float32)
-        wrong = wrong + one_pass(pair, truth, 2 * truth)
-        right = right + one_pass(pair, truth, truth)
+        gt_depth = rng.uniform(1, 80, pair[0].shape).astype(np.float32)
+        wrong = wrong + one_pass(pair, gt_depth, 2 * gt_depth)
+        right = right + one_pass(pair, gt_depth, gt_depth)
     summary = depth_panoptic_summary(wrong, IS_THING, LAMBDAS)
     assert summary['PQ'] == summary['SQ'] == 1
     for suffix in ('', '_th', '_st'):
@@ -124,17 +124,17 @@ def test_without_truth_the_prediction_stays():
 
 
 def test_bins():
-    truth = np.array([[0, 10, 10, 10, 10, 10, 10, 10, 10]], np.float32)
+    gt_depth = np.array([[0, 10, 10, 10, 10, 10, 10, 10, 10]], np.float32)
     depth = np.array([[5, 10, 11, 11.01, 7.5, 7.4, 15, 15.1, np.nan]], np.float32)
-    bins = depth_error_bins(truth, depth, LAMBDAS)
+    bins = depth_error_bins(gt_depth, depth, LAMBDAS)
     # an error of exactly lambda does not exceed it
     assert bins.tolist() == [[0, 1, 1, 2, 2, 3, 3, 4, 4]]
     bad = np.array([[0, -1, np.inf, -np.inf]], np.float32)
     # whatever the lambda, even one that 0 m for 10 m does not exceed
-    bins = depth_error_bins(truth[:, 1:5], bad, (0.1, 2.0))
+    bins = depth_error_bins(gt_depth[:, 1:5], bad, (0.1, 2.0))
     assert bins.tolist() == [[3, 3, 3, 3]]
     with pytest.raises(ValueError, match='depth ground truth of shape'):
-        depth_error_bins(truth, depth[:, 1:], LAMBDAS)
+        depth_error_bins(gt_depth, depth[:, 1:], LAMBDAS)
 
 
 def test_vanished_false_positive_counts_no_longer():
@@ -145,9 +145,9 @@ def test_vanished_false_positive_counts_no_longer():
         dict(id=2, category=1, area=2, iscrowd=0),
     ]
     pred_segments = [dict(id=1, category=0), dict(id=3, category=0)]
-    truth = np.array([[1, 1, 1, 1]], np.float32)
+    gt_depth = np.array([[1, 1, 1, 1]], np.float32)
     depth = np.array([[1, 1, 1.3, 1.3]], np.float32)
-    stats = one_pass((gt, gt_segments, pred, pred_segments), truth, depth)
+    stats = one_pass((gt, gt_segments, pred, pred_segments), gt_depth, depth)
     summary = depth_panoptic_summary(stats, IS_THING, LAMBDAS)
     assert summary['per_class']['PQ'][0] == 1 / 1.5
     assert summary['per_class']['DPQ@0.25'][0] == 1

@@ -41,35 +41,35 @@ def special_pairs():
     one, two = dict(id=1, category=0), dict(id=2, category=3)
     right_of = dict(id=2, category=0)
 
-    def truth(*segments, ids=block, **more):
+    def gt_of(*segments, ids=block, **more):
         return [dict(s, area=int(np.sum(ids == s['id'])), iscrowd=0, **more) for s in segments]
 
-    crowd = [dict(truth(two, ids=half)[0], iscrowd=1)]
+    crowd = [dict(gt_of(two, ids=half)[0], iscrowd=1)]
     return dict(
         all_void=(block * 0, [], block * 0, []),
-        nothing_predicted=(block, truth(one), block * 0, []),
-        only_void_in_truth=(block * 0, [], block, [one]),
-        perfect=(half, truth(one, two, ids=half), half, [one, two]),
-        iou_of_one_half=(half, truth(one, right_of, ids=half), block, [one]),
-        half_on_void=(void_half, truth(right_of, ids=void_half), block, [dict(one, category=3)]),
-        more_than_half_on_void=(np.eye(4, dtype=int), truth(two), block, [dict(one, category=3)]),
-        void_is_out_of_the_union=(void_half, truth(one, ids=void_half), block, [one]),
-        crowd_is_not_missed=(half, truth(one, ids=half) + crowd, void_half, [one]),
-        crowd_forgives_its_class=(half, truth(one, ids=half) + crowd, half, [one, two]),
+        nothing_predicted=(block, gt_of(one), block * 0, []),
+        only_void_in_gt=(block * 0, [], block, [one]),
+        perfect=(half, gt_of(one, two, ids=half), half, [one, two]),
+        iou_of_one_half=(half, gt_of(one, right_of, ids=half), block, [one]),
+        half_on_void=(void_half, gt_of(right_of, ids=void_half), block, [dict(one, category=3)]),
+        more_than_half_on_void=(np.eye(4, dtype=int), gt_of(two), block, [dict(one, category=3)]),
+        void_is_out_of_the_union=(void_half, gt_of(one, ids=void_half), block, [one]),
+        crowd_is_not_missed=(half, gt_of(one, ids=half) + crowd, void_half, [one]),
+        crowd_forgives_its_class=(half, gt_of(one, ids=half) + crowd, half, [one, two]),
         crowd_forgives_no_other=(
             half,
-            truth(one, ids=half) + crowd,
+            gt_of(one, ids=half) + crowd,
             half,
             [one, dict(id=2, category=1)],
         ),
         last_crowd_of_two_counts=(
             half,
-            [dict(s, iscrowd=1) for s in truth(one, right_of, ids=half)],
+            [dict(s, iscrowd=1) for s in gt_of(one, right_of, ids=half)],
             half,
             [one, right_of],
         ),
-        unlisted_truth=(half, truth(one, ids=half), half, [one, two]),
-        listed_without_a_pixel=(block, truth(one, two), block, [one]),
+        unlisted_gt=(half, gt_of(one, ids=half), half, [one, two]),
+        listed_without_a_pixel=(block, gt_of(one, two), block, [one]),
         area_of_the_annotation=(block, [dict(one, area=40, iscrowd=0)], block, [one]),
         largest_id=(
             block * (256**3 - 1),

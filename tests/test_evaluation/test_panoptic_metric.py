@@ -71,8 +71,8 @@ def test_dense_truth_is_used():
     assert metrics['panoptic/DPQ'] == pytest.approx(8 / 9)
     assert metrics['panoptic/DPQ_th'] == pytest.approx(2 / 3)
     assert metrics['panoptic/DPQ_tested'] == 32 / 48
-    truth = metric.details['depth_truth']
-    assert truth['images'] == truth['images_with_dense_truth'] == 1
+    found = metric.details['depth_truth']
+    assert found['images'] == found['images_with_dense_truth'] == 1
     tested = {c: row['depth_tested'] for c, row in metric.details['per_class'].items()}
     assert tested == dict(Car=1.0, Road=1.0, Sky=0.0)
     assert all(type(v) is float for v in metrics.values())

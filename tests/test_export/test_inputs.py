@@ -79,21 +79,21 @@ def test_depth_out_of_range_is_no_measurement():
 
 
 def test_too_many_points_are_drawn_by_the_seed():
-    every, drawn = make(300, num_points=300), make(300, num_points=120)
-    assert np.array_equal(drawn['pixels'], make(300, 120)['pixels'])
-    assert not np.array_equal(drawn['pixels'], make(300, 120, seed=1)['pixels'])
-    # a subset, each point once, in raster order, neighbours among themselves
+    every, sampled = make(300, num_points=300), make(300, num_points=120)
+    assert np.array_equal(sampled['pixels'], make(300, 120)['pixels'])
+    assert not np.array_equal(sampled['pixels'], make(300, 120, seed=1)['pixels'])
+    # a subset, each point once, in raster order, neighbors among themselves
     place = {tuple(p): i for i, p in enumerate(every['pixels'].tolist())}
-    rows = [place[tuple(p)] for p in drawn['pixels'].tolist()]
+    rows = [place[tuple(p)] for p in sampled['pixels'].tolist()]
     assert len(rows) == 120 and rows == sorted(set(rows))
     assert rows != list(range(120))
-    assert np.array_equal(drawn['points'], every['points'][rows])
-    away = np.linalg.norm(drawn['points'][:, None] - drawn['points'][None], axis=-1)
+    assert np.array_equal(sampled['points'], every['points'][rows])
+    away = np.linalg.norm(sampled['points'][:, None] - sampled['points'][None], axis=-1)
     np.fill_diagonal(away, np.inf)
-    assert np.array_equal(drawn['knn_indices'], away.argsort(axis=1)[:, :3])
+    assert np.array_equal(sampled['knn_indices'], away.argsort(axis=1)[:, :3])
     # the maps keep every measurement
     for name in ('sparse_depth', 'fill'):
-        assert np.array_equal(drawn[name], every[name])
+        assert np.array_equal(sampled[name], every[name])
 
 
 @pytest.mark.parametrize(

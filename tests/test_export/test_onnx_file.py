@@ -220,7 +220,7 @@ def test_example_of_the_page(demo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(code, names)
-    # the frame has more points than the file takes: both get the same draw
+    # the frame has more points than the file takes: both get the same sample
     inputs = {name: torch.from_numpy(array) for name, array in names['inputs'].items()}
     assert (inputs['pixels'] >= 0).all()
     with torch.no_grad():

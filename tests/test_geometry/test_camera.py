@@ -63,7 +63,7 @@ def test_points_behind_the_camera_have_no_pixel():
 def test_resized_intrinsics(points):
     scale = (1000 / 1242, 200 / 375)
     k = resize_intrinsics(VKITTI_K, scale)
-    # the centre of the image stays the centre: cx = (w - 1) / 2
+    # the center of the image stays the center: cx = (w - 1) / 2
     assert k[0, 2] == pytest.approx(499.5) and k[0, 0] == pytest.approx(725.0087 * scale[0])
     before, after = project(points, VKITTI_K)[0], project(points, k)[0]
     np.testing.assert_allclose(after, (before + 0.5) * scale - 0.5)
@@ -71,7 +71,7 @@ def test_resized_intrinsics(points):
 
 def test_flipped_intrinsics(points):
     k = VKITTI_K.copy()
-    k[:2, 2] = 600, 180  # off the centre
+    k[:2, 2] = 600, 180  # off the center
     k[0, 1] = 3  # skew
     flipped = flip_intrinsics(k, 1242)
     assert flipped[0, 0] == k[0, 0] and flipped[0, 2] == 1241 - 600
@@ -101,17 +101,17 @@ def test_fold_projection_on_real_calibration():
     rect = (scan[:, :3] @ velo[:, :3].T + velo[:, 3]) @ r0.T
     image = np.c_[rect, np.ones(len(rect))] @ p2.T
     front = image[:, 2] > 0.1
-    truth = image[front, :2] / image[front, 2:]
+    expected = image[front, :2] / image[front, 2:]
 
     cam2img, shift = fold_projection(p2)
     uv, z = project(rect[front] + shift, cam2img)
     assert len(uv) > 10000
-    assert np.abs(uv - truth).max() < 0.01
+    assert np.abs(uv - expected).max() < 0.01
     np.testing.assert_allclose(z, image[front, 2])
     # the fourth column matters: without it the pixels are others
-    inside = ((truth >= 0) & (truth < [1224, 370])).all(1)
+    inside = ((expected >= 0) & (expected < [1224, 370])).all(1)
     unfolded = project(rect[front], cam2img)[0]
-    off = np.linalg.norm(unfolded - truth, axis=1)[inside]
+    off = np.linalg.norm(unfolded - expected, axis=1)[inside]
     assert np.median(off) > 2
 
 

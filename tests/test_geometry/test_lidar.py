@@ -64,7 +64,7 @@ def test_by_hand():
     down = -math.degrees(math.atan(0.1))
     mask = scan_line_mask(depth, cam2img, [down, 0.0], 45.0)
     assert np.argwhere(mask).tolist() == [[20, 20], [20, 120], [30, 20], [34, 120]]
-    # no surface there: nothing, though its neighbours have one
+    # no surface there: nothing, though its neighbors have one
     depth[30, 20] = 0
     mask = scan_line_mask(depth, cam2img, [down, 0.0], 45.0)
     assert np.argwhere(mask).tolist() == [[20, 20], [20, 120], [34, 120]]

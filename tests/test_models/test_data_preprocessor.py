@@ -12,7 +12,7 @@ from pandepth_mm.registry import DATASETS, MODELS
 
 MEAN, STD = (100.0, 110.0, 120.0), (50.0, 60.0, 70.0)
 LOAD_INPUT = [dict(type='LoadImageFromFile'), dict(type='LoadDepthMap', key='sparse_depth')]
-LOAD_TRUTH = [dict(type='LoadPanopticMap'), dict(type='LoadDepthMap', key='gt_depth_map')]
+LOAD_GT = [dict(type='LoadPanopticMap'), dict(type='LoadDepthMap', key='gt_depth_map')]
 
 
 @pytest.fixture(scope='module')
@@ -23,7 +23,7 @@ def root(tmp_path_factory):
 def load_batch(root, training):
     """A batch of two frames of different size, through a DataLoader."""
     resize = [dict(type='ResizePanopticDepth')]
-    middle = LOAD_TRUTH + resize if training else resize + LOAD_TRUTH
+    middle = LOAD_GT + resize if training else resize + LOAD_GT
     pipeline = LOAD_INPUT + middle + [dict(type='PackPanopticDepthInputs')]
     parts = [
         DATASETS.build(tiny_config(root, pipeline=pipeline, img_scale=size, indices=[index]))

@@ -1,4 +1,4 @@
-"""The classes' colours, as readers with each kind of vision see them."""
+"""The classes' colors, as readers with each kind of vision see them."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ DRAWN_TOO = [*VOID_COLORS, BOUNDARY_COLOR]
 
 
 def test_lab_of_known_colors():
-    """Red, green, blue, white and a grey; figures of many a reference."""
+    """Red, green, blue, white and a gray; figures of many a reference."""
     assert to_lab(
         [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (119, 119, 119)]
     ) == pytest.approx(
@@ -28,7 +28,7 @@ def test_lab_of_known_colors():
     )
 
 
-# smallest distance of the data set's own colours: 18.5, 5.6, 3.8, 2.8
+# smallest distance of the data set's own colors: 18.5, 5.6, 3.8, 2.8
 @pytest.mark.parametrize(
     'vision, own', [('normal', 19), ('protanopia', 6), ('deuteranopia', 4), ('tritanopia', 3)]
 )
@@ -48,7 +48,7 @@ def test_colors_keep_their_meaning():
         assert lab[name][1] < -30 and lab[name][2] > 10  # green
     for name in ('Truck', 'Car', 'Van'):
         assert lab[name][1] > 30  # red
-    assert np.abs(lab['Building'][1:]).max() < 10  # grey
+    assert np.abs(lab['Building'][1:]).max() < 10  # gray
 
 
 def test_a_class_keeps_its_color_in_other_data_sets():

@@ -14,7 +14,7 @@ CAR, VOID = CLASSES.index('Car'), len(CLASSES)
 
 
 def carries(line, i, step, jump, bend):
-    """The docstring's second condition for one neighbour, in plain words."""
+    """The docstring's second condition for one neighbor, in plain words."""
     z, near = line[i], line[i + step]
     if max(z, near) / min(z, near) <= 1 + jump:
         return True

@@ -13,7 +13,7 @@ from tiny_dataset import make_tiny_dataset
 from pandepth_mm.datasets.transforms import ResampleSparseDepth
 from pandepth_mm.evaluation.functional.depth_fill import FILLS, nearest_fill
 from pandepth_mm.fileio import read_depth_png
-from pandepth_mm.geometry.sampling import draw_depth, frame_seed
+from pandepth_mm.geometry.sampling import frame_seed, sample_depth
 from pandepth_mm.registry import MODELS, set_default_scope
 
 CONFIG = Path(__file__).parents[2] / 'configs/pandepth/pandepth_effb0_minivkitti.py'
@@ -66,7 +66,7 @@ def results(path):
 
 
 def fill_rmse(data, density):
-    """RMSE in mm of the nearest fill of the draws, frame by frame."""
+    """RMSE in mm of the nearest fill of the samples, frame by frame."""
     errors = []
     for frame in range(FRAMES):
         name = f'test_{frame:05d}.png'
@@ -74,10 +74,10 @@ def fill_rmse(data, density):
         dense[dense > 60] = 0  # info.max_depth of the tiny data
         dense = (np.rint(dense * 256) / 256).astype(np.float32)
         seed = frame_seed(0, 'Scenetest', 'clone', 'Camera_0', frame, 'sparse_depth')
-        filled = nearest_fill(draw_depth(dense, density, seed))
-        truth = read_depth_png(data / 'gt_depth_map' / name, 256)
-        seen = truth > 0
-        difference = (filled - truth)[seen].astype(float)
+        filled = nearest_fill(sample_depth(dense, density, seed))
+        gt_depth = read_depth_png(data / 'gt_depth_map' / name, 256)
+        seen = gt_depth > 0
+        difference = (filled - gt_depth)[seen].astype(float)
         errors.append(1000 * np.sqrt((difference**2).mean()))
     return np.mean(errors)
 

@@ -120,7 +120,7 @@ def test_panels_and_their_lines(tool, monkeypatch):
     ]
     lines = figure.axes[0].lines
     assert [list(zip(*line.get_data(), strict=True)) for line in lines] == [points] * 12
-    # told apart by marker and colour together, neighbours by either
+    # told apart by marker and color together, neighbors by either
     styles = [(line.get_color(), line.get_marker()) for line in lines]
     assert len(set(styles)) == 12
     for one, two in zip(styles, styles[1:], strict=False):

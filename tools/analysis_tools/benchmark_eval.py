@@ -8,14 +8,14 @@ predictions that are wrong in parts. One process against one process, one thread
 least of the repeats:
 
 * from the same PNG files to the same numbers: PQ and DPQ at three lambdas,
-  ours in one pass over two panoptic and two depth PNGs a frame; panopticapi
+  ours in one pass over two panoptic and two depth PNGs per frame; panopticapi
   four times over two panoptic PNGs. For it the prediction with voided pixels
   lies ready on the disk: neither making nor writing those files is counted.
 * PQ from arrays in memory: ours against panopticapi's own code, whose image
   reading is replaced by the arrays.
 * Beside: the depth errors, and the fills of 20,000 measured pixels against
-  SciPy's interpolator of scattered data, which computes the planar fill but
-  the pixels outside the hull.
+  SciPy's interpolator of scattered data, which computes the planar
+  fill except for the pixels outside the hull.
 
 The tool fails if the numbers differ by more than 1e-9. With ``--config`` it runs a test of that
 config instead and prints the metrics' share of it; fills are left out.
@@ -60,7 +60,7 @@ LAMBDAS = (0.1, 0.25, 0.5)
 NUM_THINGS, NUM_CLASSES = 3, 14
 HEIGHT, WIDTH = 375, 1242
 MEASURED = 20_000  # pixels with sparse depth
-TRUTH_SCALE = 100.0  # units per metre
+GT_SCALE = 100.0  # units per meter
 TOLERANCE = 1e-9
 CATEGORIES = {c: dict(id=c, isthing=int(c < NUM_THINGS)) for c in range(NUM_CLASSES)}
 IS_THING = [c < NUM_THINGS for c in range(NUM_CLASSES)]
@@ -71,7 +71,7 @@ class Frame(NamedTuple):
 
     name: str
     gt: list[dict]
-    pred: dict[str, list[dict]]  # by folder: 'pred' and one a lambda
+    pred: dict[str, list[dict]]  # by folder: 'pred' and one per lambda
 
 
 def smooth(rng: np.random.Generator, cells: tuple) -> np.ndarray:
@@ -121,18 +121,18 @@ def make_frame(rng: np.random.Generator, root: Path, name: str) -> Frame:
 
     write_panoptic_png(root / f'gt/{name}', ids)
     write_panoptic_png(root / f'pred/{name}', pred)
-    truth = np.where(labels == 1, DEPTH_PNG_MAX / TRUTH_SCALE, depth)
-    write_depth_png(root / f'depth_gt/{name}', truth, TRUTH_SCALE)
+    gt_depth = np.where(labels == 1, DEPTH_PNG_MAX / GT_SCALE, depth)
+    write_depth_png(root / f'gt_depth_map/{name}', gt_depth, GT_SCALE)
     guess = depth * np.exp(0.15 * smooth(rng, (20, 60)))
     write_depth_png(root / f'depth_pred/{name}', np.minimum(guess, 255))
     frame = Frame(name, segments, dict(pred=pred_segments))
 
     # what DPQ means, for a tool that knows PQ only
-    truth, guess = read_depths(root, name)
-    with np.errstate(divide='ignore'):  # no truth: not voided below
-        error = np.abs(guess - truth) / truth
+    gt_depth, guess = read_depths(root, name)
+    with np.errstate(divide='ignore'):  # no ground truth: not voided below
+        error = np.abs(guess - gt_depth) / gt_depth
     for limit in LAMBDAS:
-        voided = np.where((truth > 0) & (error > limit), 0, pred)
+        voided = np.where((gt_depth > 0) & (error > limit), 0, pred)
         write_panoptic_png(root / f'void{limit}/{name}', voided)
         left = set(np.unique(voided).tolist())
         frame.pred[f'void{limit}'] = [dict(s) for s in pred_segments if s['id'] in left]
@@ -140,9 +140,9 @@ def make_frame(rng: np.random.Generator, root: Path, name: str) -> Frame:
 
 
 def read_depths(root: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Depth truth as in Virtual KITTI 2, and prediction as in KITTI."""
+    """Depth ground truth as in Virtual KITTI 2, and prediction as in KITTI."""
     return (
-        read_depth_png(root / f'depth_gt/{name}', TRUTH_SCALE, invalid=DEPTH_PNG_MAX),
+        read_depth_png(root / f'gt_depth_map/{name}', GT_SCALE, invalid=DEPTH_PNG_MAX),
         read_depth_png(root / f'depth_pred/{name}', KITTI_DEPTH_SCALE),
     )
 
@@ -164,14 +164,14 @@ def ours(frames: list[Frame], root: Path) -> dict:
     for frame in frames:
         gt = read_panoptic_png(root / f'gt/{frame.name}')
         pred = read_panoptic_png(root / f'pred/{frame.name}')
-        truth, depth = read_depths(root, frame.name)
+        gt_depth, depth = read_depths(root, frame.name)
         segments = frame.pred['pred']
         table = overlap_table(
             gt,
             pred,
             [s['id'] for s in frame.gt],
             [s['id'] for s in segments],
-            depth_error_bins(truth, depth, LAMBDAS),
+            depth_error_bins(gt_depth, depth, LAMBDAS),
             num_bins(LAMBDAS),
         )
         total += depth_panoptic_stats(table, frame.gt, segments, NUM_CLASSES)
@@ -279,7 +279,7 @@ def benchmark(frames: list[Frame], root: Path, repeats: int) -> bool:
         f'{np.mean([len(f.gt) for f in frames]):.0f} true, '
         f'{np.mean([len(f.pred["pred"]) for f in frames]):.0f} predicted\n'
     )
-    print(f'{"CPU ms a frame":<38}{"ours":>10}{"panopticapi":>14}{"ratio":>10}')
+    print(f'{"CPU ms per frame":<38}{"ours":>10}{"panopticapi":>14}{"ratio":>10}')
     row(
         'PQ + DPQ at 3 lambdas, from files',
         seconds(lambda: ours(frames, root), repeats),
@@ -292,12 +292,12 @@ def benchmark(frames: list[Frame], root: Path, repeats: int) -> bool:
             seconds(lambda: panopticapi(frames, root, 'pred'), repeats),
         )
 
-    truths, depths = zip(*[read_depths(root, f.name) for f in frames], strict=True)
+    gt_depths, depths = zip(*[read_depths(root, f.name) for f in frames], strict=True)
     row(
         'depth errors, every pixel',
-        seconds(lambda: [depth_row(t, d) for t, d in zip(truths, depths, strict=True)], repeats),
+        seconds(lambda: [depth_row(t, d) for t, d in zip(gt_depths, depths, strict=True)], repeats),
     )
-    title = f'fills of {MEASURED} pixels, CPU ms a frame'
+    title = f'fills of {MEASURED} pixels, CPU ms per frame'
     print(f'\n{title:<38}{"ours":>10}{"SciPy":>14}{"ratio":>10}')
     rng = np.random.default_rng(0)
     sparse = [np.where(rng.permutation(d.size).reshape(d.shape) < MEASURED, d, 0) for d in depths]

@@ -4,10 +4,10 @@ r"""Time and memory of the inferencer, by precision and batch size.
         --config pandepth_effb5_vkitti2 --batch-sizes 1 2
 
 Each setting runs in a process of its own, on one random image and 5 % of random points (the times
-of a trained model on a real image differ in the number of instances). Printed are the median time
-of an image and its ratio to the first setting's, and the peak of the memory: of the process on a
-CPU, beside it what was in use before the first image; of torch's allocations on a GPU. Without
-weights that come along, random ones are taken.
+of a trained model on a real image differ in the number of instances). The tool prints the median
+time per image, its ratio to the first setting's, and the peak of the memory: of the process on a
+CPU, with what was in use before the first image beside it; of torch's allocations on a GPU. Without
+shipped weights it takes random ones.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def measure(args: argparse.Namespace) -> dict:
 
 
 def random_weights(config: str, folder: str) -> str:
-    """Write weights that nothing was learnt by."""
+    """Write untrained weights."""
     torch.manual_seed(0)
     path = find_config(config).config
     model = build_pandepth(Config.fromfile(path), str(path))

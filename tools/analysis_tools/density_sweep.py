@@ -148,7 +148,7 @@ def make_settings(args: argparse.Namespace) -> list[Setting]:
     """The rows that are asked for, thinnest first, each once.
 
     Raises:
-        InputError: None are.
+        InputError: There are none.
     """
     if not args.densities and not args.lines:
         raise InputError('--densities, --lines', 'neither', 'at least one of them')
@@ -167,7 +167,7 @@ def check_outputs(args: argparse.Namespace) -> None:
 
 
 def check_config(cfg: Config, source: str) -> None:
-    """Refuse a config of which a sweep says nothing.
+    """Refuse a config that a sweep cannot evaluate.
 
     Raises:
         InputError: No test data, no pipeline with a sparse depth, or no DepthMetric under its own
@@ -178,7 +178,7 @@ def check_config(cfg: Config, source: str) -> None:
         raise InputError(
             source,
             "no LoadDepthMap(key='sparse_depth')",
-            'a test pipeline that loads the input which is to be replaced',
+            'a test pipeline that loads the input to replace',
             'test_dataloader.dataset.pipeline',
         )
     if not any(
@@ -207,14 +207,16 @@ def find_loading(pipeline: list[dict]) -> int | None:
     return None
 
 
-def draws_of(args: argparse.Namespace) -> dict:
+def sampling_of(args: argparse.Namespace) -> dict:
     """Arguments of ResampleSparseDepth that the command line gives."""
     return dict(
         azimuth_step=args.azimuth_step, elevation=tuple(args.elevation), max_depth=args.max_depth
     )
 
 
-def complete_draws(args: argparse.Namespace, cfg: Config, dataset, settings: list[Setting]) -> dict:
+def complete_sampling(
+    args: argparse.Namespace, cfg: Config, dataset, settings: list[Setting]
+) -> dict:
     """Arguments of ResampleSparseDepth that all settings share.
 
     Raises:
@@ -223,13 +225,13 @@ def complete_draws(args: argparse.Namespace, cfg: Config, dataset, settings: lis
     info = read_json(dataset.ann_file).get('info') or {}
     records = [dataset.get_data_info(i) for i in range(len(dataset))]
     lacking = sum('dense_depth_path' not in r for r in records)
-    draws = draws_of(args)
+    sampling = sampling_of(args)
     if args.max_depth is None:
-        draws['max_depth'] = info.get('max_depth') or cfg.model.get('max_depth')
-    draws['seed'] = info.get('seed', 0) if args.seed is None else args.seed
-    draws['source'] = 'sparse_depth' if lacking else 'dense_depth'
+        sampling['max_depth'] = info.get('max_depth') or cfg.model.get('max_depth')
+    sampling['seed'] = info.get('seed', 0) if args.seed is None else args.seed
+    sampling['source'] = 'sparse_depth' if lacking else 'dense_depth'
     if not lacking:
-        return draws
+        return sampling
     if any(s.kind == 'lines' for s in settings):
         raise InputError(
             dataset.ann_file,
@@ -240,13 +242,13 @@ def complete_draws(args: argparse.Namespace, cfg: Config, dataset, settings: lis
     densest = max(s.value for s in settings)
     for record in records:
         depth = read_depth_png(record['sparse_depth_path'], record['sparse_depth_scale'])
-        if draws['max_depth'] is not None:
-            depth[depth > draws['max_depth']] = 0
+        if sampling['max_depth'] is not None:
+            depth[depth > sampling['max_depth']] = 0
         check_thinning(record, depth, densest)
-    return draws
+    return sampling
 
 
-def make_transforms(settings: list[Setting], draws: dict) -> dict[Setting, dict]:
+def make_transforms(settings: list[Setting], sampling: dict) -> dict[Setting, dict]:
     """Config of the transform of each setting.
 
     Raises:
@@ -254,13 +256,13 @@ def make_transforms(settings: list[Setting], draws: dict) -> dict[Setting, dict]
     """
     kind = dict(type='pandepth_mm.ResampleSparseDepth')
     names = dict(random='density', lines='lines')
-    transforms = {s: kind | {names[s.kind]: s.value} | draws for s in settings}
+    transforms = {s: kind | {names[s.kind]: s.value} | sampling for s in settings}
     for transform in transforms.values():
         TRANSFORMS.build(transform)
     return transforms
 
 
-def make_stamp(cfg: Config, checkpoint: str, ann_file: str, draws: dict) -> dict:
+def make_stamp(cfg: Config, checkpoint: str, ann_file: str, sampling: dict) -> dict:
     """What the results of one file must have in common."""
     weights = checkpoint.encode()  # of a URL, its name
     if os.path.isfile(checkpoint):
@@ -271,11 +273,11 @@ def make_stamp(cfg: Config, checkpoint: str, ann_file: str, draws: dict) -> dict
         checkpoint=weights, config=text.encode(), annotations=Path(ann_file).read_bytes()
     )
     digests = {name: hashlib.sha256(data).hexdigest()[:16] for name, data in contents.items()}
-    return digests | plain(draws)
+    return digests | plain(sampling)
 
 
 def read_results(path: str, stamp: dict) -> dict[str, dict]:
-    """Results that are already there.
+    """The results so far.
 
     Args:
         path: The file; it may be missing.
@@ -285,7 +287,7 @@ def read_results(path: str, stamp: dict) -> dict[str, dict]:
         Results by the settings' names.
 
     Raises:
-        InputError: It is no file of this tool, or one of another sweep.
+        InputError: It is not a file of this tool, or it is one of another sweep.
     """
     if not os.path.exists(path):
         return {}
@@ -360,12 +362,12 @@ def main() -> None:
     apply_test_flags(cfg, args)
     check_config(cfg, args.config)
     set_default_scope()
-    make_transforms(settings, draws_of(args))  # a wrong flag fails before the data are read
+    make_transforms(settings, sampling_of(args))  # a wrong flag fails before the data are read
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    draws = complete_draws(args, cfg, dataset, settings)
-    transforms = make_transforms(settings, draws)
+    sampling = complete_sampling(args, cfg, dataset, settings)
+    transforms = make_transforms(settings, sampling)
     out = args.out or os.path.join(cfg.work_dir, 'density_sweep.json')
-    stamp = make_stamp(cfg, args.checkpoint, dataset.ann_file, draws)
+    stamp = make_stamp(cfg, args.checkpoint, dataset.ann_file, sampling)
     done = read_results(out, stamp)
     data = dict(config=args.config, checkpoint=args.checkpoint, stamp=stamp, results=done)
     missing = {s: transform for s, transform in transforms.items() if s.name not in done}
@@ -377,9 +379,10 @@ def main() -> None:
     order = sorted(done, key=lambda name: (done[name]['kind'] == 'lines', done[name]['value']))
     results = {name: done[name] for name in order}
     print(
-        f'{len(dataset)} images; inputs sampled from the {draws["source"].replace("_", " ")} up to '
-        f'{draws["max_depth"]} m, seed {draws["seed"]}; scan lines from {draws["elevation"][0]} to '
-        f'{draws["elevation"][1]} degrees, every {draws["azimuth_step"]} degrees of azimuth'
+        f'{len(dataset)} images; inputs sampled from the {sampling["source"].replace("_", " ")} '
+        f'up to {sampling["max_depth"]} m, seed {sampling["seed"]}; scan lines from '
+        f'{sampling["elevation"][0]} to {sampling["elevation"][1]} degrees, '
+        f'every {sampling["azimuth_step"]} degrees of azimuth'
     )
     print(format_sweep(results))
     print(f'results: {out}')

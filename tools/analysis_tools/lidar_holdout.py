@@ -3,9 +3,9 @@ r"""How well a model completes your LiDAR: hold points out, and compare.
     python tools/analysis_tools/lidar_holdout.py image.png --points scan.bin \
         --calib calib.txt
 
-Some of the points in the image are left out of the input, by a fixed seed. Printed are the errors
-at their pixels, where no other point was given, of the model and of the fills that need no network,
-on the same grid; for both ways in which points reach the network (``depth_resize`` of
+Some of the points in the image are left out of the input, by a fixed seed. The tool prints the
+errors at their pixels, where no other point was given, of the model and of the fills that need no
+network, on the same grid, for both ways in which points reach the network (``depth_resize`` of
 PanDepthInferencer). No ground truth is needed, but what a LiDAR sees behind the edges of near
 things counts as error too.
 """
@@ -42,7 +42,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def format_errors(gt: np.ndarray, predicted: np.ndarray) -> str:
-    """RMSE, MAE and median of the absolute error, metres; iRMSE and iMAE, 1/km."""
+    """RMSE, MAE and median of the absolute error, meters; iRMSE and iMAE, 1/km."""
     row = dict(zip(ROW, depth_row(gt, predicted), strict=True))
     values = (
         row['rmse'] / 1000,

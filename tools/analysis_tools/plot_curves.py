@@ -2,8 +2,8 @@
 
     python tools/analysis_tools/plot_curves.py WORK_DIR --out curves.png
 
-A folder stands for the scalars.json files below it, one a start of the training, which make one
-curve. Losses of training stand on the left, metrics of validation, if any, on the right.
+A folder stands for the scalars.json files below it, one per start of the training, which make one
+curve. The losses of the training are on the left, metrics of the validation, if any, on the right.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def find_logs(sources: list[str]) -> list[Path]:
 
 
 def read_scalars(paths: list[Path]) -> list[dict]:
-    """The lines of mmengine's scalars.json files, one dict a step.
+    """The lines of mmengine's scalars.json files, one dict per step.
 
     Raises:
         InputError: A file is missing, or a line is not a JSON object.

@@ -187,11 +187,11 @@ def _depth(head: nn.Module | None) -> Iterator[Residual]:
         f'{len(convs)} norms over the channels of the points', -sum(count(m.norm) for m in convs)
     )
     yield Residual(
-        'one MLP over all neighbours, not one shared by them',
+        'one MLP over all neighbors, not one shared by them',
         sum(_joint_mlp(m) - count(m.mlp) for m in convs),
     )
     yield Residual(
-        'linear maps after the sum over the neighbours', -sum(count(m.linear) for m in convs)
+        'linear maps after the sum over the neighbors', -sum(count(m.linear) for m in convs)
     )
     stem = head.image_stem[0].conv
     per_channel = stem.out_channels * stem.kernel_size[0] ** 2

@@ -67,15 +67,16 @@ class Summary:
 class Converter(abc.ABC):
     """Base of all converters.
 
-    The worker processes get a copy, so an instance must be small, and of a module's class.
+    The worker processes get a copy, so an instance must be small, and its class at the top level of
+    a module.
 
     Attributes:
-        root: Folder of the original data, of which nothing is changed or copied.
+        root: Folder of the original data; nothing in it is changed or copied.
         name: Of the converter, and of its folder below OUT.
         description: Of the data, for the annotations.
-        categories: COCO categories, of ``coco_categories``.
-        options: Names of the fields that change the files of a frame. Results of other values do
-            not mix in one OUT.
+        categories: COCO categories, from ``coco_categories``.
+        options: Names of the fields that change the files of a frame. One OUT does not mix results
+            of different values.
         version: Raise it when a change of the code changes the files of a frame.
     """
 
@@ -96,7 +97,7 @@ class Converter(abc.ABC):
 
     @abc.abstractmethod
     def list_frames(self) -> dict[str, list[Frame]]:
-        """Find the frames, by names only: split -> frames, in the order of the annotations.
+        """Find the frames, by file names only: split -> frames, in the order of the annotations.
 
         Raises:
             InputError: Files that are missing.
@@ -153,7 +154,7 @@ class Converter(abc.ABC):
             out: Output folder.
             workers: Processes.
             overwrite: Throw away results of other options in ``out``.
-            num_shards: Cut the list of frames into so many parts.
+            num_shards: Cut the list of frames into this many parts.
             shard_index: With several parts: convert only this one, from 0. The annotations are left
                 to a run without parts, which converts what is still missing.
             progress: Show bars.
@@ -218,7 +219,7 @@ class Converter(abc.ABC):
         )
 
     def _stamp(self, frame: Frame) -> str:
-        """The frame, and size and time of its files: an earlier result holds for the same stamp."""
+        """The frame, size and time of its files: an earlier result holds if this is the same."""
         files = []
         for kind, source in frame.sources.items():
             require_file(self.root / source, f'the {kind} of frame {frame.name}')
@@ -245,7 +246,7 @@ class Converter(abc.ABC):
 
     @classmethod
     def main(cls, argv: Sequence[str] | None = None) -> int:
-        """Run the command line, which the text of the converter's module describes.
+        """Run the command line; its help is the docstring of the converter's module.
 
         Returns:
             The exit code.
@@ -318,8 +319,8 @@ def write_maps(
         out: Output folder.
         frame: The frame.
         ids: int (H, W), segment ids of 24 bits, 0 = void.
-        segments: Of ``segments_of``.
-        sparse_depth: float (H, W), metres, 0 = no measurement.
+        segments: From ``segments_of``.
+        sparse_depth: float (H, W), meters, 0 = no measurement.
         gt_depth_map: The same.
 
     Returns:

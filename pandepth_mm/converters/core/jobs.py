@@ -51,7 +51,7 @@ def progress_bar(total: int, title: str, shown: bool, initial: int = 0, delay: f
 def _interrupts_blocked() -> Iterator[None]:
     """Hold Ctrl-C back here; processes that start here never see it.
 
-    A terminal sends it to all. The parent gets it at the end of the block and lets the jobs in work
+    A terminal sends it to all. The parent gets it at the end of the block and lets the running jobs
     finish.
     """
     if not hasattr(signal, 'pthread_sigmask'):  # Windows
@@ -71,7 +71,7 @@ def _start_worker() -> None:
 
     def die_with_parent():
         multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)  # a killed parent would leave the worker waiting for ever
+        os._exit(1)  # a killed parent would leave the worker waiting forever
 
     threading.Thread(target=die_with_parent, daemon=True).start()
 
@@ -82,7 +82,7 @@ def run_jobs(
     """Call a function for each job.
 
     Args:
-        function: Of a module, so that it can be pickled.
+        function: At the top level of a module, so that it can be pickled.
         jobs: Its arguments.
         workers: Processes; with one the calls are made in this process.
         done: Called in this process with each job and what the function returned, in the order that

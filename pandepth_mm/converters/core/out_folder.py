@@ -18,8 +18,8 @@ class OutFolder:
     Args:
         path: The folder; it need not exist yet.
         name: Of the converter; what a restart needs is kept in ``.{name}``.
-        options: What the files of a frame depend on, beside their sources; with ``version``, that
-            of the converter.
+        options: What the files of a frame depend on, beside their sources; with ``version``, the
+            converter's.
     """
 
     def __init__(self, path: str | Path, name: str, options: dict) -> None:
@@ -57,7 +57,7 @@ class OutFolder:
                 )
 
     def prepare(self, overwrite: bool, alone: bool) -> None:
-        """Make the folder, clear what an overwrite or a crash leaves over.
+        """Make the folder, clear what an overwrite replaces or a crash left behind.
 
         Args:
             overwrite: Throw away annotations and what an earlier run kept.
@@ -99,7 +99,7 @@ class OutFolder:
         return [self.path / file for file in (*files, record.gt_depth_map_file)]
 
     def keep(self, name: str, stamp: str, record: FrameRecord, counts: dict) -> dict:
-        """Keep the result of a frame; that it is there proves that its files are complete.
+        """Keep the result of a frame; its presence proves that its files are complete.
 
         Args:
             name: Of the frame.
@@ -120,7 +120,7 @@ class OutFolder:
         return result
 
     def find(self, name: str, stamp: str) -> dict | None:
-        """The result that was kept, if sources and files are still those."""
+        """The kept result, if sources and files are still the same."""
         path = self._frame_file(name)
         if not path.exists():
             return None

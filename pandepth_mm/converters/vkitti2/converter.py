@@ -18,7 +18,7 @@ of a thing class without a track, are void.
 
 The run can be stopped at any time. The same command goes on where it stopped and leaves the same
 bytes, for any number of workers. The annotations are written last, so they exist only when all they
-refer to does. One run at a time into one OUT, but for the parts of ``--num-shards``.
+refer to does. Only one run at a time may write to an OUT, except for the parts of ``--num-shards``.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from pandepth_mm.converters.vkitti2.labels import decode_classes, panoptic_ids
 from pandepth_mm.converters.vkitti2.reader import DataRoot, Frame, inspect, select_frames
 from pandepth_mm.errors import InputError, require_choice, require_fraction
 from pandepth_mm.fileio import DEPTH_PNG_MAX, KITTI_DEPTH_SCALE, read_depth_png
-from pandepth_mm.geometry.sampling import draw_depth, draw_nested, frame_seed
+from pandepth_mm.geometry.sampling import frame_seed, sample_depth, sample_nested
 from pandepth_mm.structures.annotations import FrameRecord, coco_categories, segments_of
 from pandepth_mm.structures.vkitti2_meta import (
     CLASS_COLORS,
@@ -60,15 +60,15 @@ class VKITTI2Converter(Converter):
             here must be there; an empty list leaves the split out.
         val_scenes: The same.
         test_scenes: The same.
-        variations: These, which must be there; None: the six without a camera turn, as far as they
-            are there.
+        variations: These must be there; None: the six without a camera turn, as far as they are
+            there.
         cameras: Camera numbers.
-        max_depth: Metres; what is farther is no measurement.
+        max_depth: Meters; what is farther is no measurement.
         sparse_density: Fraction of the image's pixels in ``sparse_depth``.
         gt_density: Fraction of the image's pixels in ``gt_depth_map``.
-        input_from_gt: Whether ``sparse_depth`` is a part of ``gt_depth_map``, as the authors' code
-            has it (:func:`draw_nested`); by default the two draws are independent of each other.
-        seed: Seed of all draws.
+        input_from_gt: Whether ``sparse_depth`` is a part of ``gt_depth_map``, as in the authors'
+            code (:func:`sample_nested`); by default the two samples are independent of each other.
+        seed: Seed of the sampling.
         classless: What an instance without a thing-class pixel means: 'error', or 'ignore' (its
             pixels stay what their class says). It is not among the ``options``, so that a run which
             such an instance stopped can go on with the other value.
@@ -110,7 +110,7 @@ class VKITTI2Converter(Converter):
                 '--sparse-density',
                 f'{self.sparse_density}',
                 f'at most --gt-density, {self.gt_density}, since '
-                'the input is drawn from the ground truth',
+                'the input is sampled from the ground truth',
             )
         require_choice(self.classless, _CLASSLESS, '--classless-instances')
 
@@ -136,7 +136,7 @@ class VKITTI2Converter(Converter):
         parser.add_argument(
             '--max-depth',
             type=float,
-            help='metres; beyond it there is no measurement (%(default)s)',
+            help='meters; beyond it there is no measurement (%(default)s)',
         )
         parser.add_argument(
             '--sparse-density',
@@ -150,9 +150,9 @@ class VKITTI2Converter(Converter):
             '--input-from-gt',
             action='store_true',
             help="make sparse_depth a part of gt_depth_map, as the authors' code "
-            'does; by default they are drawn apart',
+            'does; by default they are sampled independently',
         )
-        parser.add_argument('--seed', type=int, help='of the draws (%(default)s)')
+        parser.add_argument('--seed', type=int, help='of the sampling (%(default)s)')
         parser.add_argument(
             '--classless-instances',
             dest='classless',
@@ -206,7 +206,7 @@ class VKITTI2Converter(Converter):
         for segment in things:
             segment['track_id'] = segment['id'] // 256 - 1
 
-        sparse_depth, gt_depth_map = self._draw(frame, paths['depth'])
+        sparse_depth, gt_depth_map = self._sample(frame, paths['depth'])
         record = FrameRecord(
             file_name=frame.sources['rgb'],
             width=frame.width,
@@ -228,17 +228,18 @@ class VKITTI2Converter(Converter):
             gt_pixels=int(np.count_nonzero(gt_depth_map)),
         )
 
-    def _draw(self, frame: Frame, path: Path) -> Sequence[np.ndarray]:
-        """Draw input and ground truth from the dense depth, float32 (H, W), metres."""
+    def _sample(self, frame: Frame, path: Path) -> Sequence[np.ndarray]:
+        """Sample input and ground truth from the dense depth, float32 (H, W), meters."""
         depth = read_depth_png(path, DEPTH_SCALE, (frame.height, frame.width), DEPTH_INVALID)
         depth[depth > self.max_depth] = 0
         where = (self.seed, frame.scene, frame.variation, frame.camera, frame.number)
         if self.input_from_gt:
             seed = frame_seed(*where, 'nested')
-            return draw_nested(depth, self.gt_density, self.sparse_density, seed)
+            return sample_nested(depth, self.gt_density, self.sparse_density, seed)
         return [
-            # 'depth_gt' is what version 1 called the ground truth: the same pixels are drawn still
-            draw_depth(depth, density, frame_seed(*where, name))
+            # 'depth_gt' is the ground truth's name in version 1: so the sampled pixels stay the
+            # same
+            sample_depth(depth, density, frame_seed(*where, name))
             for name, density in (
                 ('sparse_depth', self.sparse_density),
                 ('depth_gt', self.gt_density),
@@ -246,7 +247,7 @@ class VKITTI2Converter(Converter):
         ]
 
     def is_valid(self, counts: dict[str, int]) -> bool:
-        """Whether no instance was ignored that now is an error."""
+        """Whether no instance was ignored that is now an error."""
         return self.classless == 'ignore' or not counts['classless_tracks']
 
     def info(self, split: str, frames: Sequence[Frame]) -> dict:

@@ -19,7 +19,7 @@ _UNKNOWN = 255
 
 @functools.cache
 def _color_table() -> np.ndarray:
-    """24-bit colour -> category id, uint8; ``_UNKNOWN`` elsewhere."""
+    """24-bit color -> category id, uint8; ``_UNKNOWN`` elsewhere."""
     table = np.full(1 << 24, _UNKNOWN, np.uint8)
     for category, name in enumerate(CLASSES, start=1):
         r, g, b = CLASS_COLORS[name]
@@ -30,7 +30,7 @@ def _color_table() -> np.ndarray:
 
 
 def decode_classes(rgb: np.ndarray, source: str = '') -> np.ndarray:
-    """Class colours to category ids.
+    """Class colors to category ids.
 
     Args:
         rgb: uint8 (H, W, 3), a classSegmentation image.
@@ -40,7 +40,7 @@ def decode_classes(rgb: np.ndarray, source: str = '') -> np.ndarray:
         uint8 (H, W): 1..14 in the order of ``CLASSES``, 0 = void.
 
     Raises:
-        InputError: A colour that is no class's.
+        InputError: A color of no class.
     """
     code = rgb.astype(np.uint32)
     category = _color_table()[code[..., 0] << 16 | code[..., 1] << 8 | code[..., 2]]
@@ -50,8 +50,8 @@ def decode_classes(rgb: np.ndarray, source: str = '') -> np.ndarray:
         color = tuple(int(v) for v in rgb[row, col])
         raise InputError(
             source,
-            f'unknown colour {color} ({int(unknown.sum())} pixel(s) of unknown colours)',
-            'a class colour of Virtual KITTI 2',
+            f'unknown color {color} ({int(unknown.sum())} pixel(s) of unknown colors)',
+            'a class color of Virtual KITTI 2',
             f'row {row}, column {col}',
         )
     return category
@@ -66,12 +66,12 @@ def panoptic_ids(
     fits 24 bits for 16-bit tracks, it cannot collide, and the panoptic PNG's red channel is the
     category.
 
-    One stuff class is one segment, and so is one track, whether connected or not. Void are the
-    undefined pixels and the pixels of a thing class without a track. A pixel of a track that is of
-    no thing class (something seen through the object) keeps its own class. A track has one
-    category, the one that most of its thing-class pixels have (of equals the first). In the genuine
-    frame that was looked at all 39 tracks, down to single pixels, are of one thing class
-    throughout, so neither rule changes anything there and an instance without a class is an error.
+    One stuff class is one segment, and so is one track, whether connected or not. Undefined pixels
+    and pixels of a thing class without a track are void. A pixel of a track that is of no thing
+    class (something seen through the object) keeps its own class. A track has one category, the one
+    that most of its thing-class pixels have (on a tie the first). In the genuine frame that was
+    examined, all 39 tracks, down to single pixels, are of one thing class throughout, so neither
+    rule changes anything there and an instance without a class is an error.
 
     Args:
         category: (H, W), 0 = void, 1..3 things, then stuff.
@@ -81,10 +81,9 @@ def panoptic_ids(
             pixels stay what their class says).
 
     Returns:
-        - int32 (H, W), segment ids, 0 = void.
-        - Counts of what was odd: ``orphan_pixels`` (thing class without a track, made void),
-          ``mixed_tracks`` (several thing classes), ``stuff_pixels_in_tracks``,
-          ``classless_tracks``.
+        Segment ids, int32 (H, W), 0 = void; and counts of what was odd: ``orphan_pixels`` (thing
+        class without a track, made void), ``mixed_tracks`` (several thing classes),
+        ``stuff_pixels_in_tracks``, ``classless_tracks``.
 
     Raises:
         InputError: A track without a thing-class pixel (``classless`` is 'error').

@@ -1,4 +1,4 @@
-"""The layout of Virtual KITTI 2 on disk, for who reads it and for who writes it.
+"""The layout of Virtual KITTI 2 on disk, for its reader and for the renderer that writes it.
 
 A sequence is a folder ``SceneXX/VARIATION``. It holds the images of a frame under
 ``frames/FOLDER/Camera_N/PREFIX_00000.png`` and six text files, each a header and one row per line.

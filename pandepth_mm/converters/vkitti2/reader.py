@@ -1,6 +1,6 @@
 """Find the frames of Virtual KITTI 2 on disk, however its archives were unpacked.
 
-Three layouts exist in the field, and mixtures of them:
+Three layouts exist, and mixtures of them:
 
 1. one merged tree, ``ROOT/Scene01/clone/frames/rgb/Camera_0/rgb_00000.jpg``;
 2. one folder per archive, ``ROOT/vkitti_2.0.3_rgb/Scene01/clone/frames/rgb/Camera_0/...``;
@@ -36,13 +36,13 @@ from pandepth_mm.structures.vkitti2_meta import CX, CY, FOCAL, IMAGE_SIZE
 
 logger = logging.getLogger(__name__)
 
-# (bit depth, PNG colour type): 0 grey, 2 RGB, 3 palette
+# (bit depth, PNG color type): 0 gray, 2 RGB, 3 palette
 _PNG_KINDS = dict(
-    depth=({(16, 0)}, '16-bit grey (centimetres)'),
-    classes=({(8, 2)}, '8-bit RGB (class colours)'),
+    depth=({(16, 0)}, '16-bit gray (centimeters)'),
+    classes=({(8, 2)}, '8-bit RGB (class colors)'),
     instances=(
         {(1, 3), (2, 3), (4, 3), (8, 3), (8, 0), (16, 0)},
-        'palette or grey (value = trackID + 1)',
+        'palette or gray (value = trackID + 1)',
     ),
 )
 
@@ -72,7 +72,7 @@ class Frame(core.Frame):
 
 
 def _child(folder: Path, name: str) -> Path | None:
-    """The subfolder of that name, in this case or else in any."""
+    """The subfolder of that name, in this case or else in any other."""
     if (folder / name).is_dir():
         return folder / name
     if folder.is_dir():
@@ -93,7 +93,7 @@ def _bases(root: Path, archive: str) -> list[Path]:
 
 
 def _listing(folder: Path, kind: ImageKind) -> dict[int, str]:
-    """Frame number -> file name; a JPEG may have been made a PNG."""
+    """Frame number -> file name; a JPEG may have been converted to PNG."""
     pattern = rf'{kind.prefix}_(\d+)(?:{re.escape(kind.suffix)}|\.png)'
     found = {}
     for name in sorted(os.listdir(folder)):
@@ -268,7 +268,7 @@ def select_frames(
 
 
 def _png_header(path: Path) -> tuple[int, int, int, int]:
-    """Height, width, bit depth and colour type of a PNG."""
+    """Height, width, bit depth and color type of a PNG."""
     with open(path, 'rb') as f:
         head = f.read(26)
     if len(head) < 26 or head[:8] != b'\x89PNG\r\n\x1a\n' or head[12:16] != b'IHDR':
@@ -298,7 +298,7 @@ def inspect(frame: Frame, root: Path) -> Frame:
         path = root / frame.sources[key]
         *size, bits, color_type = _png_header(path)
         if (bits, color_type) not in kinds:
-            kind = {0: 'grey', 2: 'RGB', 3: 'palette', 4: 'grey + alpha', 6: 'RGBA'}.get(
+            kind = {0: 'gray', 2: 'RGB', 3: 'palette', 4: 'gray + alpha', 6: 'RGBA'}.get(
                 color_type, '?'
             )
             raise InputError(path, f'a PNG of {bits}-bit {kind}', f'a PNG of {expected}')
@@ -330,7 +330,7 @@ def read_intrinsics(path: Path) -> dict[tuple[int, int], list[list[float]]]:
             frame and camera, in pixels.
 
     Returns:
-        (frame, camera) -> 3x3 matrix, pixels, integer coordinates are pixel centres.
+        (frame, camera) -> 3x3 matrix, pixels, integer coordinates are pixel centers.
 
     Raises:
         InputError: Another header, or a row that is not six numbers with positive focal lengths.

@@ -15,7 +15,7 @@ class LoadDepthMap(BaseTransform):
 
     Required keys: ``{source}_path``, ``{source}_scale``; ``ori_shape``, the shape of the loaded
     image, where there is one, else ``height`` and ``width``. Added key: ``{key}``, float32 (H, W),
-    metres, 0 = no measurement.
+    meters, 0 = no measurement.
 
     Args:
         key: 'sparse_depth' (the input), 'gt_depth_map' (the ground truth) or 'dense_depth' (of
@@ -24,8 +24,8 @@ class LoadDepthMap(BaseTransform):
             'gt_depth_map' trains on the dense depth.
         invalid: Raw value that means "no measurement" beside 0; 65535 in Virtual KITTI 2's own
             files.
-        max_depth: Metres beyond which there is no measurement; None for no limit.
-        optional: Add no key where the record names no such file, which is an error otherwise. For
+        max_depth: Meters beyond which there is no measurement; None for no limit.
+        optional: Where the record names no such file, add no key; otherwise that is an error. For
             dense depth: metrics that can do without it report how many frames had it.
     """
 

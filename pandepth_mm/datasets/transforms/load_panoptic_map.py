@@ -16,7 +16,7 @@ from pandepth_mm.structures.panoptic_ids import VOID_LABEL, encode_panoptic, num
 class LoadPanopticMap(BaseTransform):
     """Load a COCO panoptic PNG as panoptic and semantic map, boxes and masks.
 
-    Nothing after it needs the file again. mmdet's LoadPanopticAnnotations cannot be built without
+    Later steps do not need the file. mmdet's LoadPanopticAnnotations cannot be built without
     panopticapi.
 
     Required keys: ``seg_map_path``, ``segments_info``, ``num_classes``; ``ori_shape``, the shape of

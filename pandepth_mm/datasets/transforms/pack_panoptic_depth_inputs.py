@@ -29,20 +29,20 @@ class PackPanopticDepthInputs(PackDetInputs):
 
     Returns, with (h, w) the network's size:
 
-    - inputs: dict of ``img`` (3, h, w), ``sparse_depth`` float32 (1, h, w) in metres and
+    - inputs: dict of ``img`` (3, h, w), ``sparse_depth`` float32 (1, h, w) in meters and
       ``cam2img`` float32 (3, 3) in pixels.
-    - data_samples: DetDataSample with ``sparse_depth`` (PixelData, data float32 (1, h, w)) and what
-      of these was loaded, at the size (H, W) that it has then, the original one if it was loaded
-      after the resize:
+    - data_samples: DetDataSample with ``sparse_depth`` (PixelData, data float32 (1, h, w)) and
+        those of the following that were loaded, each at its present size (H, W), the original one
+        if it was loaded after the resize:
 
       - ``gt_instances`` and, for crowds, ``ignored_instances``, as mmdet has
         them;
       - ``gt_sem_seg``: sem_seg int64 (1, H, W), 255 = void;
       - ``gt_panoptic_seg``: sem_seg int32 (1, H, W), ids of
         ``structures.panoptic_ids``; the metainfo ``segments_info`` lists
-        those that have a pixel, as dicts of ``id``, ``category``,
+        those with a pixel, as dicts of ``id``, ``category``,
         ``isthing`` and ``iscrowd``;
-      - ``gt_depth_map``, ``dense_depth``: data float32 (1, H, W), metres,
+      - ``gt_depth_map``, ``dense_depth``: data float32 (1, H, W), meters,
         0 = no measurement.
     """
 

@@ -12,7 +12,7 @@ from pandepth_mm.errors import (
 )
 from pandepth_mm.fileio import DEPTH_PNG_MAX, read_depth_png
 from pandepth_mm.geometry.lidar import AZIMUTH_STEP, ELEVATION, beam_elevations, scan_line_mask
-from pandepth_mm.geometry.sampling import draw_count, draw_depth, frame_seed
+from pandepth_mm.geometry.sampling import frame_seed, sample_count, sample_depth
 from pandepth_mm.registry import TRANSFORMS
 
 SOURCES = ('dense_depth', 'sparse_depth')
@@ -23,31 +23,32 @@ _MIN_STEP = 0.01  # degrees; far below a pixel
 
 @TRANSFORMS.register_module()
 class ResampleSparseDepth(BaseTransform):
-    """Replace the sparse depth by a random draw or by scan lines.
+    """Replace the sparse depth by a random sample or by scan lines.
 
-    Its place is before the resize: the input is drawn from the dense depth at the image's original
-    size and then loses points in the resize, as the file's does. Depths are rounded to what the
-    file can hold. With the converter's seed, density and maximum depth, the draw is the very input
-    that the converter wrote (without ``--input-from-gt``), and thinner draws are subsets of it.
+    Its place is before the resize: the input is sampled from the dense depth at the image's
+    original size and then loses points in the resize, as the file's does. Depths are rounded to
+    what the file can hold. With the converter's seed, density and maximum depth, the sample is
+    exactly the input that the converter wrote (without ``--input-from-gt``), and thinner samples
+    are subsets of it.
 
     Scan lines are those of a LiDAR at the camera's place, see ``pandepth_mm.geometry.lidar``.
 
     Required keys: ``dense_depth_path``, ``dense_depth_scale``, ``sparse_depth_scale``, ``cam2img``,
     ``img_id``; or, with source 'sparse_depth', ``sparse_depth`` and ``img_id``. ``scene``,
     ``variation``, ``camera`` and ``frame`` name the frame for the seed; where one is missing,
-    ``img_id`` does. Set key: ``sparse_depth``, float32 (H, W), metres, 0 = no measurement.
+    ``img_id`` does. Set key: ``sparse_depth``, float32 (H, W), meters, 0 = no measurement.
 
     Args:
-        density: Fraction of the image's pixels to draw, in (0, 1]. Where fewer have dense depth,
+        density: Fraction of the image's pixels to sample, in (0, 1]. Where fewer have dense depth,
             all of them are the input.
         lines: Number of beams instead, 2 to 256, evenly spaced.
         azimuth_step: Degrees between two measurements of a beam.
         elevation: Lowest and highest beam in degrees, positive upwards.
-        seed: Seed of the draws.
-        max_depth: Metres beyond which nothing is measured; None for no limit.
+        seed: Seed of the samples.
+        max_depth: Meters beyond which nothing is measured; None for no limit.
         source: 'dense_depth', or 'sparse_depth' to thin the given input, for data without dense
-            depth. Its draws are nested in each other too, but are not those from the dense depth.
-            Not for lines.
+            depth. Its samples are nested in each other too, but differ from those of the dense
+            depth. Not for lines.
 
     Raises:
         InputError: A value that is not as stated here.
@@ -94,8 +95,8 @@ class ResampleSparseDepth(BaseTransform):
         """Replace the sparse depth.
 
         Raises:
-            InputError: It stands behind the resize, the record names no dense depth, the file is
-                bad, or the given input has fewer points than a draw from it is to have.
+            InputError: The transform comes after the resize, the record names no dense depth, the
+                file is bad, or the given input has fewer points than a sample of it needs.
         """
         if 'ori_cam2img' in results:
             raise InputError(
@@ -113,11 +114,11 @@ class ResampleSparseDepth(BaseTransform):
         if None in names:
             names = [results['img_id']]
         seed = frame_seed(self.seed, *names, 'sparse_depth')
-        results['sparse_depth'] = draw_depth(depth, self.density, seed)
+        results['sparse_depth'] = sample_depth(depth, self.density, seed)
         return results
 
     def _source_depth(self, results: dict) -> np.ndarray:
-        """What to draw from: float32 (H, W), metres, 0 = none; a copy."""
+        """What to sample from: float32 (H, W), meters, 0 = none; a copy."""
         limit = np.inf if self.max_depth is None else self.max_depth
         if self.source == 'sparse_depth':
             given = results['sparse_depth']
@@ -134,8 +135,7 @@ class ResampleSparseDepth(BaseTransform):
             results['dense_depth_path'], results['dense_depth_scale'], shape, DEPTH_PNG_MAX
         )
         depth[depth > limit] = 0
-        # rounded as write_depth_png does; what is farther than the file can say cannot have been in
-        # it
+        # rounded as write_depth_png does; a depth beyond its range cannot have been in the file
         scale = results['sparse_depth_scale']
         raw = np.rint(depth.astype(np.float64) * scale)
         raw[(raw == 0) & (depth > 0)] = 1
@@ -156,17 +156,17 @@ def check_thinning(record: dict, depth: np.ndarray, density: float) -> None:
 
     Args:
         record: Names the file.
-        depth: The given input, float (H, W), metres, 0 = no measurement.
+        depth: The given input, float (H, W), meters, 0 = no measurement.
         density: Fraction of the pixels wanted.
 
     Raises:
         InputError: It has fewer.
     """
     found = np.count_nonzero(depth)
-    if found < draw_count(depth.size, density):
+    if found < sample_count(depth.size, density):
         raise InputError(
             record.get('sparse_depth_path', 'sparse_depth'),
-            f'a density of {found / depth.size:.6f}, and no dense depth to draw from',
+            f'a density of {found / depth.size:.6f}, and no dense depth to sample from',
             f'at least the density asked for, {density}',
         )
 

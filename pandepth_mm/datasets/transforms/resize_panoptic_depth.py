@@ -32,7 +32,7 @@ class ResizePanopticDepth(Resize):
     in, and only where several share a pixel all but the nearest to the camera drop out.
 
     Required keys: ``img``, ``img_scale``; to rasterize also ``cam2img``, and ``sparse_depth`` or
-    ``points`` ((N, 3), metres, the camera frame of ``cam2img``), which has precedence. Modified,
+    ``points`` ((N, 3), meters, the camera frame of ``cam2img``), which has precedence. Modified,
     where present: ``img``, ``gt_bboxes``, ``gt_masks``, ``gt_seg_map``, ``gt_panoptic_seg``,
     ``sparse_depth``, ``gt_depth_map``, ``dense_depth``, ``cam2img``. Added: ``img_shape``,
     ``scale_factor``, ``ori_cam2img`` and mmdet's others.
@@ -48,7 +48,7 @@ class ResizePanopticDepth(Resize):
     def __init__(self, keep_ratio: bool = False, depth_resize: str = 'nearest') -> None:
         require_choice(depth_resize, DEPTH_RESIZES, 'ResizePanopticDepth', 'depth_resize')
         self.depth_resize = depth_resize
-        # the size is read from each record; the parent wants one all the same
+        # the size is read from each record; the parent still requires one
         super().__init__(scale=(1, 1), keep_ratio=keep_ratio)
 
     @autocast_box_type()

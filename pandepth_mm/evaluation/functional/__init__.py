@@ -1,4 +1,4 @@
-"""Pure functions on numpy arrays; the metrics are thin classes around."""
+"""Pure functions on numpy arrays; the metrics are thin classes around them."""
 
 from pandepth_mm.evaluation.functional.depth import (
     ERRORS,

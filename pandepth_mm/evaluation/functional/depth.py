@@ -1,7 +1,7 @@
 """Depth errors by the definitions of KITTI's depth devkit.
 
 Errors are computed per image over the pixels with ground truth, then averaged over the images;
-pooled over the pixels of all images they are given too. In contrast to the devkit, which
+errors pooled over the pixels of all images are given too. In contrast to the devkit, which
 interpolates where a prediction is missing, a depth that is no positive finite number is counted and
 set to ``MIN_DEPTH``: a hole then costs what it should.
 
@@ -21,8 +21,8 @@ import numpy as np
 
 from pandepth_mm.geometry.camera import resize_nearest
 
-# Smallest depth in metres that KITTI's 16-bit PNG (1/256 m) holds. So a prediction has the same
-# errors in memory and when it was written to a file.
+# Smallest depth in meters that KITTI's 16-bit PNG (1/256 m) holds. So a prediction has the same
+# errors in memory and in a file.
 MIN_DEPTH = 1 / 256
 
 ERRORS = (
@@ -38,8 +38,7 @@ ERRORS = (
     'delta2',
     'delta3',
 )
-# What stands in the row of one image; 'log_bias', the mean of ln d - ln d*, is there so that silog
-# can be pooled.
+# Columns of the row of one image; 'log_bias', the mean of ln d - ln d*, lets silog be pooled.
 ROW = ('n_valid', 'n_clamped') + ERRORS + ('log_bias',)
 
 
@@ -47,8 +46,8 @@ def gt_mask(gt: np.ndarray, max_depth: float | None = None) -> np.ndarray:
     """Where there is ground truth to compare with.
 
     Args:
-        gt: float (H, W), metres, 0 = no measurement.
-        max_depth: Metres beyond which ground truth is left out.
+        gt: float (H, W), meters, 0 = no measurement.
+        max_depth: Meters beyond which ground truth is left out.
 
     Returns:
         bool (H, W).
@@ -60,19 +59,19 @@ def gt_mask(gt: np.ndarray, max_depth: float | None = None) -> np.ndarray:
 
 
 def drop_beyond(depth: np.ndarray, max_depth: float | None) -> np.ndarray:
-    """Set what is farther than ``max_depth`` metres to 0; None keeps all."""
+    """Set what is farther than ``max_depth`` meters to 0; None keeps all."""
     return depth if max_depth is None else np.where(depth > max_depth, 0, depth)
 
 
 def clamp(pred: np.ndarray) -> tuple[np.ndarray, int]:
-    """Set what is no depth to ``MIN_DEPTH``.
+    """Set what is not a depth to ``MIN_DEPTH``.
 
     Args:
-        pred: float, any shape, metres.
+        pred: float, any shape, meters.
 
     Returns:
         float64, same shape; and how many values were not finite or below ``MIN_DEPTH``, 0 and
-        negative ones among them.
+        negative ones included.
     """
     broken = ~(np.isfinite(pred) & (pred >= MIN_DEPTH))
     return np.where(broken, MIN_DEPTH, pred.astype(np.float64)), broken.sum()
@@ -82,11 +81,11 @@ def seen_pixels(sparse: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Which pixels were given as input.
 
     Args:
-        sparse: float (h, w), the input at the network's size, metres, 0 = no measurement.
+        sparse: float (h, w), the input at the network's size, meters, 0 = no measurement.
         shape: (H, W), the grid of the ground truth.
 
     Returns:
-        bool (H, W): whether the network-size pixel that the pixel's centre falls in, column
+        bool (H, W): whether the network-size pixel that the pixel's center falls in, column
         floor((u + 0.5) w / W), was measured.
     """
     return resize_nearest(sparse > 0, shape)
@@ -96,9 +95,9 @@ def depth_row(gt: np.ndarray, pred: np.ndarray, max_depth: float | None = None) 
     """Depth errors of one image.
 
     Args:
-        gt: float (H, W), metres, 0 = no measurement.
-        pred: float (H, W), metres.
-        max_depth: Ground truth beyond this distance in metres is left out; None keeps all.
+        gt: float (H, W), meters, 0 = no measurement.
+        pred: float (H, W), meters.
+        max_depth: Ground truth beyond this distance in meters is left out; None keeps all.
             Predictions are never cut off.
 
     Returns:

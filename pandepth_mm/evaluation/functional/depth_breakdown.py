@@ -14,7 +14,7 @@ from scipy.ndimage import distance_transform_edt
 from pandepth_mm.geometry.camera import resize_nearest
 
 # Limits of the groups; a value on a limit belongs to the lower group.
-RANGES = (10, 20, 40, 80)  # true depth, metres
+RANGES = (10, 20, 40, 80)  # ground-truth depth, meters
 INPUT_DISTANCES = (0, 1, 2, 4, 8)  # to the nearest input, network pixels
 EDGE_RATIO = 1.1  # of the two depths on the sides of a jump
 EDGE_RADIUS = 2  # pixels around a jump that count as "at an edge"
@@ -32,10 +32,10 @@ Sums = tuple[np.ndarray, np.ndarray]
 
 
 def range_groups(gt: np.ndarray) -> np.ndarray:
-    """Group of each true depth: 0-10, 10-20, 20-40, 40-80 m, farther.
+    """Group of each ground-truth depth: 0-10, 10-20, 20-40, 40-80 m, farther.
 
     Args:
-        gt: float, any shape, metres.
+        gt: float, any shape, meters.
 
     Returns:
         int, same shape: index into ``RANGE_NAMES``.
@@ -47,7 +47,7 @@ def input_distance_groups(sparse: np.ndarray, shape: tuple[int, int]) -> np.ndar
     """Group of each pixel by its distance to the nearest input point.
 
     Args:
-        sparse: float (h, w), the input at the network's size, metres, 0 = no measurement.
+        sparse: float (h, w), the input at the network's size, meters, 0 = no measurement.
         shape: (H, W), the grid of the ground truth.
 
     Returns:
@@ -66,13 +66,13 @@ def depth_edges(
 ) -> np.ndarray:
     """Find the pixels at depth edges.
 
-    Two neighbours (left and right, or above and below) form a jump if both have ground truth and
-    the farther is more than ``ratio`` times as far as the nearer. At 1.1 a street seen from 1.5 m
-    at f = 725 is no edge up to about 100 m. Where one of them has none (the sky) there is no jump:
-    it has no depth to be mixed up with.
+    Two neighbors (left and right, or above and below) form a jump if both have ground truth and the
+    farther is more than ``ratio`` times as far as the nearer. At 1.1 a street seen from 1.5 m at f
+    = 725 is no edge up to about 100 m. Where one of them has none (the sky) there is no jump: there
+    is no second depth to mix in.
 
     Args:
-        dense: float (H, W), metres, 0 = no ground truth.
+        dense: float (H, W), meters, 0 = no ground truth.
         ratio: Least ratio of the depths.
         radius: How far the edge reaches, in pixels: a square of 2 radius + 1 pixels around each of
             the two pixels of a jump.
@@ -113,8 +113,8 @@ def pixel_sums(groups: np.ndarray, gt: np.ndarray, preds: Sequence[np.ndarray]) 
 
     Args:
         groups: int (N,), group of each pixel with ground truth.
-        gt: float (N,), metres, > 0.
-        preds: P predictions, float64 (N,), metres, clamped.
+        gt: float (N,), meters, > 0.
+        preds: P predictions, float64 (N,), meters, clamped.
 
     Returns:
         The groups that occur, int (G,), ascending; and float64 (P, G, 4):
@@ -141,14 +141,14 @@ def instance_sums(
         ids: int (N,), segment id of each pixel with ground truth.
         segments: The image's segments: dicts with ``id``, ``category`` (label), ``isthing``,
             ``iscrowd``. Crowds are left out.
-        gt: float (N,), metres, > 0.
-        preds: P predictions, float64 (N,), metres, clamped.
+        gt: float (N,), meters, > 0.
+        preds: P predictions, float64 (N,), meters, clamped.
 
     Returns:
-        The sums: groups, label * 5 + group of the range of the instance's median true depth, int
-        (G,); and float64 (P, G, 3): number of instances, sums of their median |error| in m, and of
-        that divided by their median true depth. Then how many things have no pixel with ground
-        truth and are in no group.
+        The sums: groups, label * 5 + group of the range of the instance's median ground-truth
+        depth, int (G,); and float64 (P, G, 3): number of instances, sums of their median |error| in
+        m, and of that divided by their median ground-truth depth. Then how many things have no
+        pixel with ground truth and are in no group.
     """
     labels = {s['id']: s['category'] for s in segments if s['isthing'] and not s['iscrowd']}
     # all pixels of a thing side by side
@@ -221,8 +221,8 @@ def instance_summary(
     Returns:
         By class ``n_instances`` and, by prediction, ``median_error``, the mean over the instances
         of the median |error|, in mm, and ``median_absrel``, the mean of that divided by the median
-        true depth; the same again under ``ranges`` by range. Classes and ranges without an instance
-        are left out.
+        ground-truth depth; the same again under ``ranges`` by range. Classes and ranges without an
+        instance are left out.
     """
     total = total.reshape(len(preds), len(classes), len(RANGE_NAMES), -1)
     summary: dict[str, dict] = {}

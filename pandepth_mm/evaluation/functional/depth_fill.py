@@ -17,10 +17,10 @@ def nearest_fill(depth: np.ndarray) -> np.ndarray:
     """Give each pixel the depth of the nearest measured pixel.
 
     Args:
-        depth: float (H, W), metres, 0 = no measurement.
+        depth: float (H, W), meters, 0 = no measurement.
 
     Returns:
-        float32 (H, W), metres; dense. All zeros if nothing was measured.
+        float32 (H, W), meters; dense. All zeros if nothing was measured.
     """
     depth = depth.astype(np.float32)
     empty = ~(depth > 0)
@@ -40,14 +40,14 @@ def classical_fill(depth: np.ndarray) -> np.ndarray:
     Gaussian blur.
 
     Two differences: the paper inverts as 100 m - depth, here the maximum of the input stands for
-    the 100 m, which changes no step below and needs no range; and what is out of reach of the 31x31
+    the 100 m, which changes no step below and needs no range; and a pixel out of reach of the 31x31
     kernel takes the nearest value, so that every input gives a dense map.
 
     Args:
-        depth: float (H, W), metres, 0 = no measurement.
+        depth: float (H, W), meters, 0 = no measurement.
 
     Returns:
-        float32 (H, W), metres; dense, within the range of the measurements. All zeros if nothing
+        float32 (H, W), meters; dense, within the range of the measurements. All zeros if nothing
         was measured.
     """
     depth = depth.astype(np.float32)
@@ -90,16 +90,16 @@ def planar_fill(depth: np.ndarray) -> np.ndarray:
     each triangle restores planes exactly. Outside the hull of the measurements each pixel takes the
     nearest one.
 
-    The numbers are those of SciPy's ``LinearNDInterpolator`` on 1 / depth, but where four
+    The numbers are those of SciPy's ``LinearNDInterpolator`` on 1 / depth, except where four
     measurements lie on one circle: both diagonals between them make Delaunay triangles, and the two
     libraries may differ in their choice. SciPy looks for the triangle of each pixel; here each
     triangle lists its pixels, which is faster.
 
     Args:
-        depth: float (H, W), metres, 0 = no measurement.
+        depth: float (H, W), meters, 0 = no measurement.
 
     Returns:
-        float32 (H, W), metres; dense, the measurements unchanged. All zeros if nothing was
+        float32 (H, W), meters; dense, the measurements unchanged. All zeros if nothing was
         measured; the nearest measurement everywhere if all lie on one line.
     """
     filled = nearest_fill(depth)

@@ -1,9 +1,9 @@
 """RMSE as the authors' published code computes it; for comparison only.
 
-Three things separate it from an RMSE in metres (docs/paper_units.md): depth is the 16-bit value of
-Virtual KITTI 2, centimetres, divided by 255, so that its unit is 2.55 m; ground truth and
-prediction are both set to 0 where there is no ground truth, and the mean goes over all pixels of
-the network's grid, those included; and ground truth beyond 50 such units counts as none.
+Three things separate it from an RMSE in meters (docs/paper_units.md): depth is the 16-bit value of
+Virtual KITTI 2, centimeters, divided by 255, so that its unit is 2.55 m; ground truth and
+prediction are both set to 0 where there is no ground truth, and the mean is over all pixels of the
+network's grid, those included; and ground truth beyond 50 such units counts as none.
 """
 
 import numpy as np
@@ -11,9 +11,9 @@ import numpy as np
 from pandepth_mm.evaluation.functional.depth import clamp
 from pandepth_mm.geometry.camera import resize_nearest
 
-UNIT = 2.55  # metres
+UNIT = 2.55  # meters
 RANGE = 50.0  # units; ground truth at or beyond it is none
-# What stands in the row of one image.
+# Columns of the row of one image.
 LEGACY_ROW = ('squared', 'n_valid', 'n_pixels')
 
 
@@ -21,9 +21,9 @@ def legacy_row(gt: np.ndarray, pred: np.ndarray) -> np.ndarray:
     """Sums of one image.
 
     Args:
-        gt: float (H, W), metres, 0 = no measurement; of any size.
-        pred: float (h, w), metres, on the network's grid, to which the ground truth is brought by
-            its nearest pixels. What is no positive finite number is clamped as everywhere.
+        gt: float (H, W), meters, 0 = no measurement; of any size.
+        pred: float (h, w), meters, on the network's grid, to which the ground truth is brought by
+            its nearest pixels. A value that is not positive and finite is clamped as everywhere.
 
     Returns:
         float64 (3,): sum of the squared errors in units^2, number of pixels with ground truth,
@@ -42,10 +42,9 @@ def legacy_summary(rows: np.ndarray) -> dict[str, float]:
         rows: float64 (N, 3), one row of ``LEGACY_ROW`` per image.
 
     Returns:
-        ``rmse_units``, by the recipe: times 1000 it is what stands as "RMSE (mm)" in the paper's
-        Table 1; ``rmse_valid``, the same errors in mm over the pixels with ground truth only;
-        ``density``, the share of these. rmse_valid = rmse_units * 2550 / sqrt(density). NaN without
-        any pixel.
+        ``rmse_units``, by the recipe: times 1000 it is the "RMSE (mm)" of the paper's Table 1;
+        ``rmse_valid``, the same errors in mm over the pixels with ground truth only; ``density``,
+        the share of these. rmse_valid = rmse_units * 2550 / sqrt(density). NaN without any pixel.
     """
     rows = np.asarray(rows, np.float64).reshape(-1, len(LEGACY_ROW))
     squared, n_valid, n_pixels = rows.sum(axis=0)

@@ -2,15 +2,15 @@
 
 DPQ at lambda is PQ after every pixel of the prediction whose absolute relative depth error |d - d*|
 / d* exceeds lambda has become void. Defined by Qiao et al., "ViP-DeepLab", CVPR 2021, for video
-(DVPQ, of which this is the case of one frame), and by Gao et al., "PanopticDepth", CVPR 2022, for
-single images; its mean over lambda = 0.1, 0.25 and 0.5 is the number to compare. Pixels without
-depth ground truth keep their prediction, as in the evaluation code of ViP-DeepLab.
+(DVPQ; this is its case of one frame), and by Gao et al., "PanopticDepth", CVPR 2022, for single
+images; its mean over lambda = 0.1, 0.25 and 0.5 is the number to compare. Pixels without depth
+ground truth keep their prediction, as in the evaluation code of ViP-DeepLab.
 
-Void in the prediction is not forgiven, but a prediction that vanishes is no false positive any
-more: DPQ of a class can exceed its PQ.
+Void in the prediction is not forgiven, but a prediction that vanishes is no longer a false
+positive: DPQ of a class can exceed its PQ.
 
 The overlaps of segments are counted once, by bins of the depth error (``overlap_table`` with
-``bins``); to void pixels is then to move counts from one column to another.
+``bins``); voiding pixels then only moves counts from one column to another.
 """
 
 from collections.abc import Sequence
@@ -34,12 +34,12 @@ def depth_error_bins(
 ) -> np.ndarray:
     """Sort pixels by the lambdas that their depth error exceeds.
 
-    In the precision of the maps, that is float32, to which the lambdas are rounded too: what is
-    equal there does not exceed.
+    Compares in float32, the precision of the maps. The lambdas are rounded to it too; an error
+    equal to one does not exceed it.
 
     Args:
-        gt_depth: float (H, W), metres, 0 = no ground truth.
-        pred_depth: float (H, W), metres; a depth <= 0 or not finite exceeds every lambda.
+        gt_depth: float (H, W), meters, 0 = no ground truth.
+        pred_depth: float (H, W), meters; a depth <= 0 or not finite exceeds every lambda.
         lambdas: n limits of the absolute relative error, ascending.
 
     Returns:

@@ -33,8 +33,8 @@ UNLISTED_ROW, VOID_ROW, FIRST_SEGMENT = 0, 1, 2
 def find_runs(*maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut flat maps into runs of pixels that are equal in each of them.
 
-    Segments have extent: a few per cent of the pixels start a run, and what is looked up need be
-    looked up there only.
+    Segments have extent: a few percent of the pixels start a run, and look-ups are needed only
+    there.
 
     Args:
         maps: Arrays (N,), all of one length.
@@ -218,7 +218,7 @@ def panoptic_stats(
         gt_ids: int (H, W), 0 = void. Ids that ``gt_segments`` does not list match nothing, and are
             not void either, as in panopticapi.
         gt_segments: Dicts with ``id``, ``category`` (0..C-1), ``iscrowd`` and ``area``; of two with
-            one id the last counts.
+            the same id the last counts.
         pred_ids: int (H, W), 0 = void.
         pred_segments: Dicts with ``id`` and ``category``.
         num_classes: C.
@@ -242,7 +242,7 @@ def panoptic_summary(stats: np.ndarray, is_thing: Sequence[bool]) -> dict[str, o
     Returns:
         ``PQ``, ``SQ``, ``RQ`` and the same with ``_th`` and ``_st``: floats from 0 to 1, the mean
         over the classes with TP + FP + FN > 0, NaN if there is none. ``per_class``: dict of ``PQ``,
-        ``SQ``, ``RQ``, each (C,), NaN for a class without any.
+        ``SQ``, ``RQ``, each (C,), NaN for a class without any of the three.
     """
     iou, tp, fp, fn = np.asarray(stats, dtype=np.float64).T
     weight = tp + 0.5 * fp + 0.5 * fn

@@ -51,8 +51,8 @@ def semantic_summary(confusion: np.ndarray) -> dict[str, object]:
     Returns:
         ``mIoU``: mean over the classes that occur in the ground truth or in the prediction;
         ``mAcc``: mean recall over the classes that occur in the ground truth; ``aAcc``: share of
-        right pixels. Floats from 0 to 1, NaN if no pixel counts. ``per_class``: dict of ``IoU`` and
-        ``Acc``, each (C,), NaN for absent classes.
+        correct pixels. Floats from 0 to 1, NaN if no pixel counts. ``per_class``: dict of ``IoU``
+        and ``Acc``, each (C,), NaN for absent classes.
     """
     right = np.diagonal(confusion).astype(np.float64)
     gt = confusion.sum(axis=1)

@@ -17,7 +17,7 @@ PARTS = ('range', 'input_distance', 'edge', 'class', 'instance')
 
 @METRICS.register_module()
 class DepthBreakdownMetric(DepthFillMetric):
-    """Depth errors by groups of pixels and by things; no single numbers.
+    """Depth errors by groups of pixels and by things; no summary numbers.
 
     By ``functional.depth_breakdown``, pooled over the pixels of all images. An image leaves a few
     kB of sums, no pixels.
@@ -31,7 +31,7 @@ class DepthBreakdownMetric(DepthFillMetric):
             'input_distance' to the nearest input point, 'edge' (of ``dense_depth``, for images that
             have it), 'class' (needs ``gt_sem_seg``), 'instance' (needs ``gt_panoptic_seg`` and
             ``segments_info``).
-        max_depth: Ground truth beyond this distance in metres is left out; None keeps all.
+        max_depth: Ground truth beyond this distance in meters is left out; None keeps all.
         **kwargs: Of `DepthFillMetric`.
 
     Raises:

@@ -16,7 +16,7 @@ def names_of(method: str) -> str:
 
 
 class DepthMaps(NamedTuple):
-    """Depth of one image, metres, 0 = no measurement.
+    """Depth of one image, meters, 0 = no measurement.
 
     Attributes:
         gt: float (H, W), the ground truth.
@@ -41,7 +41,7 @@ class DepthMaps(NamedTuple):
 class DepthFillMetric(PerImageMetric):
     """Base of the metrics that compare the model's depth with plain fills.
 
-    Compares ``pred_depth_map.data`` with ``gt_depth_map.data``, both (1, H, W) in metres. Beside
+    Compares ``pred_depth_map.data`` with ``gt_depth_map.data``, both (1, H, W) in meters. Beside
     the model stand fills of the same input, ``sparse_depth`` at the network's size.
 
     Args:

@@ -17,10 +17,10 @@ class DepthLegacyMetric(DepthFillMetric):
     """RMSE by the authors' recipe, not comparable with any other.
 
     See ``functional.depth_legacy``. The model's map is brought back to the network's grid by the
-    nearest pixels; the fills are compared as they are there.
+    nearest pixels; the fills are compared on that grid directly.
 
-    Metrics: ``legacy/rmse_units`` of the model, ``nearest_fill/legacy/ rmse_units`` and so on of
-    the fills; of the model alone ``legacy/rmse_valid`` (mm) and ``legacy/density``.
+    Metrics: ``legacy/rmse_units`` of the model, ``nearest_fill/legacy/rmse_units`` and so on of the
+    fills; of the model only, ``legacy/rmse_valid`` (mm) and ``legacy/density``.
 
     Args and errors: those of `DepthFillMetric`.
     """

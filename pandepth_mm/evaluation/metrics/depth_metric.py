@@ -31,7 +31,7 @@ class DepthMetric(DepthFillMetric):
     (fractions), ``sqrel_eigen`` (m), ``silog`` (KITTI's, times 100), ``delta1``, ``delta2``,
     ``delta3`` (fractions); ``unseen_rmse``, ``unseen_mae``, over the pixels that were not given as
     input (``functional.depth.seen_pixels``); ``rmse_pooled`` (over the pixels of all images);
-    ``n_clamped`` (predictions below 1/256 m or not finite, which are set to that),
+    ``n_clamped`` (predictions below 1/256 m or not finite, which are set to 1/256 m),
     ``n_images_without_gt`` (left out of the means). The same under ``nearest_fill/`` and so on for
     each fill.
 
@@ -39,7 +39,7 @@ class DepthMetric(DepthFillMetric):
     ``unseen_per_image_mean`` and ``unseen_pooled`` of every error.
 
     Args:
-        max_depth: Ground truth beyond this distance in metres is left out; None keeps all.
+        max_depth: Ground truth beyond this distance in meters is left out; None keeps all.
         **kwargs: Of `DepthFillMetric`.
 
     Raises:

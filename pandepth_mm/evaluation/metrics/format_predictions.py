@@ -45,8 +45,8 @@ class FormatPredictions(PerImageMetric):
     """Write predictions in the formats that others read; no numbers.
 
     The formats and the layout of the folder are those of ``prediction_files``. Every prediction
-    that the samples have is written, PNGs as they come, on whatever rank; the main process writes
-    the JSONs at the end and ``info.json`` last.
+    that the samples have is written, PNGs as they come, by every rank; the main process writes the
+    JSONs at the end and ``info.json`` last.
 
     Args:
         out_dir: A new or an empty folder.
@@ -62,7 +62,7 @@ class FormatPredictions(PerImageMetric):
 
     def __init__(self, out_dir: str, settings: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # One rank looks, for all: another might write already.
+        # One rank looks for all: another might already write.
         found = [_content(out_dir) if is_main_process() else None]
         broadcast_object_list(found)
         if found[0]:

@@ -25,7 +25,7 @@ _TITLES = ('mAP %', 'AP50 %', 'AP75 %', 'small %', 'medium %', 'large %')
 class InstanceMetric(PerImageMetric):
     """COCO AP of boxes and masks by pycocotools, in fractions of 1.
 
-    The ground truth are the things of ``gt_panoptic_seg`` and ``segments_info``, with their boxes,
+    The ground truth is the things of ``gt_panoptic_seg`` and ``segments_info``, with their boxes,
     areas and crowds. The prediction is ``pred_instances`` with ``bboxes`` (n, 4) in x1 y1 x2 y2
     pixels, ``scores``, ``labels`` and ``masks`` (n, H, W), at the original image size. Each image
     leaves boxes, scores, labels and RLEs.

@@ -36,11 +36,11 @@ class PanopticMetric(PerImageMetric):
     void.
 
     DPQ, see ``functional.depth_panoptic``, compares ``pred_depth_map.data`` (1, H, W) with
-    ``dense_depth.data`` where the sample has it, else with ``gt_depth_map.data``, metres. Pixels
+    ``dense_depth.data`` where the sample has it, else with ``gt_depth_map.data``, meters. Pixels
     without depth ground truth keep their prediction; ``DPQ_tested`` is the share of all pixels that
     have it.
 
-    Each image leaves the nonzero ones of its statistics and pixel counts.
+    Each image leaves the nonzero values of its statistics and pixel counts.
 
     Metrics: ``PQ``, ``SQ``, ``RQ``, with lambdas ``DPQ`` and ``DPQ@0.1`` and so on, all of them
     also with ``_th`` and ``_st``, and ``DPQ_tested``; NaN if no class occurs. With
@@ -53,7 +53,7 @@ class PanopticMetric(PerImageMetric):
 
     Args:
         depth_lambdas: Limits of the absolute relative depth error, for DPQ; () for PQ alone.
-        max_depth: Depth ground truth beyond this distance in metres is none; None keeps all.
+        max_depth: Depth ground truth beyond this distance in meters is none; None keeps all.
         heuristic_fusion: Whether to evaluate ``pred_panoptic_baseline`` too, see
             ``model.panoptic_baseline``.
         **kwargs: Of `PerImageMetric`.

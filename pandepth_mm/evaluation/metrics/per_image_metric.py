@@ -112,7 +112,7 @@ class PerImageMetric(BaseMetric):
 
         Args:
             size: Number of images in the data set. It is only checked: mmengine would keep the
-                first ``size`` results, repeated ones among them, and lose others for it.
+                first ``size`` results, repeated ones included, and so lose others.
         """
         self._size = size
         return super().evaluate(sys.maxsize)

@@ -22,7 +22,7 @@ class EfficientNetPS(EfficientNet):
 
     No squeeze-excite; a leaky ReLU after each norm, but none after the projection of a linear
     bottleneck (mmdet's blocks have none there); no classifier. 'Same' padding follows the input, so
-    any image size will do.
+    any image size works.
 
     ``init_cfg=dict(type='Pretrained', checkpoint=FILE_OR_URL, prefix='backbone')`` loads an
     EfficientNet of mmpretrain's or mmdet's, running statistics of the norms included. Its
@@ -40,7 +40,7 @@ class EfficientNetPS(EfficientNet):
             of 1e-3.
         act_cfg: Config of the activations.
         norm_eval: Keep the running statistics of batch norms as they are.
-        init_cfg: Initialisation config. Without 'Pretrained' the backbone starts from scratch, and
+        init_cfg: Initialization config. Without 'Pretrained' the backbone starts from scratch, and
             the log says so.
 
     Raises:
@@ -108,7 +108,7 @@ class EfficientNetPS(EfficientNet):
             self._init_from_scratch()
 
     def _init_from_scratch(self) -> None:
-        """Draw the convolutions as EfficientNet's authors do.
+        """Initialize the convolutions as EfficientNet's authors do.
 
         Each output then has the variance of its input. PyTorch's own fan-out counts all channels
         for a depthwise convolution, which leaves its output too small for the norms' epsilon of
@@ -189,7 +189,7 @@ class EfficientNetPS(EfficientNet):
         """Set the mode; frozen stages (and norms) stay in eval mode.
 
         Unlike mmdet's, this returns the module, as ``nn.Module.train`` does, and ``norm_eval``
-        includes synchronised norms.
+        includes synchronized norms.
         """
         super().train(mode)
         if mode and self.norm_eval:

@@ -20,7 +20,7 @@ def _pad(depth: Tensor, size: tuple[int, int]) -> Tensor:
 
 @MODELS.register_module()
 class PanDepthDataPreprocessor(DetDataPreprocessor):
-    """Normalise and pad images; pad and stack depth and intrinsics.
+    """Normalize and pad images; pad and stack depth and intrinsics.
 
     mmdet's preprocessor takes images alone and leaves depth maps unpadded. Padding goes to the
     right and bottom, so the intrinsics stay. In training the ground truth is padded too (labels
@@ -55,7 +55,7 @@ class PanDepthDataPreprocessor(DetDataPreprocessor):
 
         Args:
             data: ``inputs``: dict of lists (or stacked tensors) ``img`` (3, h, w), ``sparse_depth``
-                (1, h, w) in metres, ``cam2img`` (3, 3) in pixels; ``data_samples``: list of
+                (1, h, w) in meters, ``cam2img`` (3, 3) in pixels; ``data_samples``: list of
                 DetDataSample, None or absent.
             training: Whether to pad the ground truth.
 

@@ -19,7 +19,7 @@ from pandepth_mm.registry import MODELS
 # identity, and where it gives 0.025 (2 of 80 m) its slope is still 0.22. An unsharpened one has
 # 0.02 there, a ReLU 0 below 0.
 _BETA = 10.0
-# Lower end of the predictions at inference, metres.
+# Lower end of the predictions at inference, meters.
 _MIN_DEPTH = 1e-3
 
 
@@ -61,10 +61,10 @@ class FuseBlockDepthHead(BaseDepthHead):
     output is positive by a sharp softplus (see :func:`positive`), and clamped to (0, ``max_depth``]
     in evaluation mode only, so that training never loses its gradient to a clamp. Sparse depth
     beyond ``max_depth`` counts as no measurement. Everything runs in float32, also under autocast:
-    squares of metres leave the range of float16.
+    squares of meters leave the range of float16.
 
     Args:
-        max_depth: Depth range, metres.
+        max_depth: Depth range, meters.
         num_classes: Channels of the semantic logits; 0 for none.
         semantics: How they enter: 'logits' as they are, 'softmax', 'detach' (as they are, but the
             depth loss does not reach them), or None (they are not used).
@@ -72,17 +72,17 @@ class FuseBlockDepthHead(BaseDepthHead):
         channels: Channels of the fuse blocks.
         sparse_channels: Channels of the stem for the sparse depth.
         image_channels: Channels of the stem for image and semantics.
-        k: Neighbours per point in the 3-D branch.
+        k: Neighbors per point in the 3-D branch.
         stride: Working resolution of the fuse blocks: 1 is that of the input, 2 costs a quarter.
             Points that share a cell there are averaged; the output is upsampled bilinearly before
             the softplus.
         residual: None as in the paper. With 'nearest' the head predicts a correction of the nearest
             measurement: the fill is a second input channel, and the untrained head returns the
             fill. An image without measurements is filled with ``max_depth`` / 2.
-        loss: Config of the loss on metres.
+        loss: Config of the loss on meters.
         norm_cfg: Norm of every convolution but the last.
         act_cfg: Activation of every convolution but the last.
-        init_cfg: Initialisation of mmengine.
+        init_cfg: Initialization of mmengine.
 
     Raises:
         InputError: An argument has an impossible value.
@@ -144,7 +144,7 @@ class FuseBlockDepthHead(BaseDepthHead):
         return self.semantics in ('logits', 'softmax')
 
     def init_weights(self) -> None:
-        """Initialise as configured, except for the last convolution."""
+        """Initialize as configured, except for the last convolution."""
         super().init_weights()
         self._init_output()
 
@@ -228,7 +228,7 @@ class FuseBlockDepthHead(BaseDepthHead):
         return depth
 
     def _to_grid(self, graph: PointGraph) -> PointGraph:
-        """Place the points on the working grid; neighbours stay."""
+        """Place the points on the working grid; neighbors stay."""
         return graph._replace(
             row=torch.div(graph.row, self.stride, rounding_mode='floor'),
             col=torch.div(graph.col, self.stride, rounding_mode='floor'),

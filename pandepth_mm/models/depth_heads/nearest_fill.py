@@ -49,7 +49,8 @@ def nearest_measurement(valid: Tensor) -> tuple[Tensor, Tensor]:
         valid: Where there is one, bool (H, W); at least one pixel is True.
 
     Returns:
-        Rows and columns, long (H, W) each. Which of several equally near ones is not specified.
+        Rows and columns, long (H, W) each. Which of several equally near measurements it is, is not
+        specified.
     """
     if valid.device.type == 'cpu':
         return _nearest_scipy(valid)
@@ -61,11 +62,11 @@ def nearest_fill(sparse_depth: Tensor, default: float) -> Tensor:
     """Give every pixel the depth of the nearest measured pixel.
 
     Args:
-        sparse_depth: (B, 1, H, W), metres, 0 = no measurement.
-        default: Metres for an image without any measurement.
+        sparse_depth: (B, 1, H, W), meters, 0 = no measurement.
+        default: Meters for an image without any measurement.
 
     Returns:
-        (B, 1, H, W), metres, without gradient; measured pixels keep their value.
+        (B, 1, H, W), meters, without gradient; measured pixels keep their value.
     """
     filled = torch.full_like(sparse_depth, default)
     valid = sparse_depth > 0

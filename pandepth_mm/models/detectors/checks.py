@@ -77,8 +77,8 @@ def check_losses(model: BaseDetector) -> None:
 def check_feats(model: BaseDetector, feats: Sequence[torch.Tensor], size: tuple[int, int]) -> None:
     """Refuse feature maps that are not those of the instance branch.
 
-    At other strides mmdet's heads would misplace what they read, without a word. Without an
-    instance branch all maps will do.
+    At other strides mmdet's heads would silently misplace what they read. Without an instance
+    branch any maps will do.
 
     Args:
         model: A PanDepth.

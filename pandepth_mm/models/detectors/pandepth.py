@@ -25,7 +25,7 @@ class DenseOutputs(NamedTuple):
 
     feats: tuple[Tensor, ...] | None  # strides 4, 8, 16, 32
     logits: Tensor | None  # preliminary, (B, num_classes, H, W)
-    depth: Tensor | None  # (B, 1, H, W), metres
+    depth: Tensor | None  # (B, 1, H, W), meters
     refined: Tensor | None  # joint head's logits, (B, num_classes, H, W)
 
 
@@ -35,8 +35,8 @@ class PanDepth(BaseDetector):
 
     Owns the branches and the order in which they feed each other: features -> preliminary semantic
     logits -> dense depth -> refined logits, with the instance branch beside them and the panoptic
-    fusion at the end. A branch whose config is left out does not exist, and its losses and
-    predictions neither.
+    fusion at the end. A branch whose config is left out does not exist, nor do its losses and
+    predictions.
 
     The class counts and the depth range stand here once; the detector writes them into the configs
     of its heads.
@@ -53,7 +53,7 @@ class PanDepth(BaseDetector):
     Args:
         num_things: Number of thing classes, labels 0 .. num_things - 1.
         num_stuff: Number of stuff classes, the labels after them.
-        max_depth: Depth range in metres.
+        max_depth: Depth range in meters.
         backbone: Config of the image backbone.
         neck: Config of the neck on it.
         semantic_head: Config of the preliminary semantic head.
@@ -242,7 +242,7 @@ class PanDepth(BaseDetector):
         Labels come from interpolated logits, depth is interpolated bilinearly. The samples get
         ``pred_instances`` (bboxes, scores, labels, masks), ``pred_sem_seg``, ``pred_panoptic_seg``
         (id = label + 1000 * instance number, num_classes = void), the same in
-        ``pred_panoptic_baseline``, and ``pred_depth_map`` (metres), as far as the branches exist.
+        ``pred_panoptic_baseline``, and ``pred_depth_map`` (meters), as far as the branches exist.
         """
         out = self.forward_dense(batch_inputs)
         instances = self._predict_instances(out.feats, batch_data_samples, rescale)
@@ -274,7 +274,7 @@ class PanDepth(BaseDetector):
         """Boxes, scores, labels, masks and mask logits of each image."""
         if self.roi_head is None:
             return None
-        # mmcv's RoIAlign has no bfloat16, whose 8 bits are no corner either
+        # mmcv's RoIAlign has no bfloat16, whose 8 bits are too coarse for box corners anyway
         with torch.autocast(feats[0].device.type, enabled=False):
             feats = tuple(x.float() for x in feats)
             proposals = self.rpn_head.predict(feats, batch_data_samples, rescale=False)

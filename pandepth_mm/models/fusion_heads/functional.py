@@ -10,16 +10,16 @@ from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
 
 
 def box_region(box: list[float], height: int, width: int) -> tuple[slice, slice]:
-    """Pixels of an image whose centres lie in a box.
+    """Pixels of an image whose centers lie in a box.
 
     Args:
-        box: x0, y0, x1, y1 in pixels, where pixel i spans [i, i + 1], as in mmdet. The centre of
+        box: x0, y0, x1, y1 in pixels, where pixel i spans [i, i + 1], as in mmdet. The center of
             pixel i is at i + 0.5.
         height: Height of the image.
         width: Width of the image.
 
     Returns:
-        Row and column slices; empty for a box off the image, one that falls between pixel centres,
+        Row and column slices; empty for a box off the image, one that falls between pixel centers,
         and one that is not finite.
     """
     if not all(math.isfinite(side) for side in box):
@@ -33,7 +33,7 @@ def paste_mask(mask: Tensor, box: list[float], region: tuple[slice, slice]) -> T
     """Sample an instance's mask at the pixels of its box.
 
     Bilinear, with the grid of RoIAlign and mmdet's pasting: cell j of n covers [j / n, (j + 1) / n]
-    of the box. Beyond the outermost cell centres the outermost values hold, so that no logit is
+    of the box. Beyond the outermost cell centers the outermost values hold, so that no logit is
     blended with a zero.
 
     Args:
@@ -75,17 +75,17 @@ def fuse_panoptic(
     """Fuse semantic logits and instances into one panoptic map.
 
     Mohan and Valada (2021), section 3.4; PanDepth section 3.1. Instances are taken by falling score
-    (equal scores in their given order). Dropped are those below ``score_thr``, those without a
-    pixel, those whose mask is empty, and those of whose mask more than ``overlap_thr`` lies under
-    the masks kept before. For each other one, with mask logits a and semantic logits b of its
-    class, inside its box
+    (equal scores in their given order). An instance is dropped if its score is below ``score_thr``,
+    it has no pixel, its mask is empty, or more than ``overlap_thr`` of its mask lies under the
+    masks kept before. Each other one, with mask logits a and semantic logits b of its class, has
+    inside its box
 
         FL = (sigmoid(a) + sigmoid(b)) * (a + b)
 
-    and minus infinity outside, competes with the logits of the stuff classes and the FL of the
-    others; on a tie stuff goes first, then the higher score. Pixels that no instance wins get the
-    semantic prediction over all classes: its stuff class, or void where it is a thing class. Stuff
-    classes that cover less than ``stuff_area_limit`` in all become void.
+    and outside it minus infinity. FL competes with the logits of the stuff classes and the FL of
+    the other instances; on a tie stuff goes first, then the higher score. Pixels that no instance
+    wins get the semantic prediction over all classes: its stuff class, or void where it is a thing
+    class. Stuff classes that cover less than ``stuff_area_limit`` in all become void.
 
     Args:
         sem_logits: (C, H, W), things first.
@@ -94,9 +94,9 @@ def fuse_panoptic(
         labels: Long (N,), 0 .. num_things - 1.
         mask_logits: (N, h, w), any size, the masks within their boxes, before the sigmoid.
         num_things: Number of thing classes.
-        score_thr: Least score.
+        score_thr: Lowest score.
         overlap_thr: Largest part of a mask that may lie under others.
-        stuff_area_limit: Least area of a stuff class, pixels.
+        stuff_area_limit: Smallest area of a stuff class, pixels.
 
     Returns:
         Long (H, W): label + 1000 * k for the instances, k >= 1; the label for stuff; C for void.

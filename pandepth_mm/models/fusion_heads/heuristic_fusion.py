@@ -20,10 +20,10 @@ class HeuristicFusion(HeuristicFusionHead):
     Args:
         num_things: Number of thing classes, the first labels.
         num_stuff: Number of stuff classes.
-        score_thr: Least score of an instance.
+        score_thr: Lowest score of an instance.
         overlap_thr: Largest part of an instance's mask that may lie under the masks of instances of
             higher score.
-        stuff_area_limit: Least area of a stuff class in an image, pixels.
+        stuff_area_limit: Smallest area of a stuff class in an image, pixels.
     """
 
     def __init__(

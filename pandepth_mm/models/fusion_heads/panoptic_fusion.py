@@ -17,12 +17,12 @@ class PanopticFusion(BasePanopticFusionHead):
     Args:
         num_things: Number of thing classes, the first labels.
         num_stuff: Number of stuff classes.
-        score_thr: Least score of an instance.
+        score_thr: Lowest score of an instance.
         overlap_thr: Largest part of an instance's mask that may lie under the masks of instances of
             higher score.
-        stuff_area_limit: Least area of a stuff class in an image, pixels of the grid that is fused.
-            The default is the 2048 of EfficientPS at 1024x2048, scaled by area to Virtual KITTI's
-            375x1242.
+        stuff_area_limit: Smallest area of a stuff class in an image, pixels of the grid that is
+            fused. The default is the 2048 of EfficientPS at 1024x2048, scaled by area to Virtual
+            KITTI's 375x1242.
 
     Raises:
         InputError: The class counts do not fit the panoptic ids.

@@ -20,8 +20,8 @@ class SeparableFCNMaskHead(FCNMaskHead):
     """Mask head with separable convolutions, norms and leaky ReLU.
 
     Besides mmdet's masks, its predictions keep the mask logits, which the panoptic fusion needs.
-    Without any RoI, in training, the output has no element but hangs on the graph, and the norms'
-    statistics stay as they are (PyTorch's batch norms see to both).
+    Without any RoI, in training, the output is empty but stays attached to the graph, and the
+    norms' statistics stay as they are (PyTorch's batch norms see to both).
 
     Args:
         num_convs: Number of separable 3x3 convolutions.

@@ -21,7 +21,7 @@ class SeparableRPNHead(RPNHead):
         norm_cfg: Config of the norms.
         act_cfg: Config of the activations.
         num_convs: Number of separable 3x3 convolutions.
-        init_cfg: Initialisation config. The default is mmdet's for the two output layers and leaves
+        init_cfg: Initialization config. The default is mmdet's for the two output layers and leaves
             the convolutions before a norm alone.
         **kwargs: Arguments of mmdet's ``RPNHead``: ``feat_channels``, ``anchor_generator``,
             ``bbox_coder``, losses, configs.

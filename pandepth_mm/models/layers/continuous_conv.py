@@ -26,9 +26,9 @@ class ContinuousConv(BaseModule):
     .. math:: h_i = W \sum_k \mathrm{MLP}(x_i - x_k) \odot f_k
 
     followed by a per-channel norm and an activation (Wang et al. 2018, eq. 4 to 6; Chen et al.
-    2019, eq. 2; PanDepth section 3.5). One MLP is shared by all neighbours, so that their order
-    does not matter, and nothing is tied to a point's place in the list. Training and evaluation
-    differ only in whose statistics a batch norm reads.
+    2019, eq. 2; PanDepth section 3.5). One MLP is shared by all neighbors, so that their order does
+    not matter, and nothing is tied to a point's place in the list. Training and evaluation differ
+    only in whose statistics a batch norm reads.
 
     Args:
         in_channels: Channels of the gathered features.
@@ -67,8 +67,8 @@ class ContinuousConv(BaseModule):
 
         Args:
             feats: Features f, (N, in_channels).
-            points: Positions x, (N, 3), metres, camera frame.
-            knn_indices: Rows of the neighbours, (N, K) long; -1 where a point has fewer, which
+            points: Positions x, (N, 3), meters, camera frame.
+            knn_indices: Rows of the neighbors, (N, K) long; -1 where a point has fewer, which
                 contributes zero.
 
         Returns:
@@ -86,7 +86,7 @@ class ContinuousConv(BaseModule):
         """Apply the norm, also to a batch with fewer than two points.
 
         One row has no variance, and torch refuses it, so a batch norm in training falls back on its
-        running statistics there. A synchronised one across several processes must be called all the
+        running statistics there. A synchronized one across several processes must be called all the
         same, as the other processes wait for it.
         """
         norm = self.norm

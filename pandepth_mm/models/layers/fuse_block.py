@@ -45,8 +45,8 @@ def scatter_points(
     cells = batch_size * height * width
     # one cell more, for the padding
     cell = torch.where(graph.row < 0, cells, cell)
-    # no index_add: it becomes ONNX's ScatterND, and onnxruntime adds several points of a cell by
-    # several threads at once there, and loses some
+    # no index_add: it becomes ONNX's ScatterND, where onnxruntime lets several threads add the
+    # points of one cell at once, and loses some
     count = feats.new_zeros(cells + 1).scatter_add(0, cell, feats.new_ones(len(feats)))
     feats = feats / count[cell][:, None]
     grid = feats.new_zeros(cells + 1, feats.shape[1]).scatter_add(

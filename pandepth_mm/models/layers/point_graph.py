@@ -1,4 +1,4 @@
-"""The measured points of a batch and their nearest neighbours in space."""
+"""The measured points of a batch and their nearest neighbors in space."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ _CHUNK = 2048
 
 
 class PointGraph(NamedTuple):
-    """The measured points of a batch and their nearest neighbours.
+    """The measured points of a batch and their nearest neighbors.
 
     All images are flattened into one list: image by image, each in raster order. N = 0 is possible.
 
@@ -21,7 +21,7 @@ class PointGraph(NamedTuple):
         batch: Index of the image, long (N,).
         row: Pixel row v, long (N,).
         col: Pixel column u, long (N,).
-        points: float32 (N, 3), metres, camera frame.
+        points: float32 (N, 3), meters, camera frame.
         knn_indices: long (N, k): positions in this list, nearest first, of the same image only,
             without the point itself; -1 where the image has fewer than k other points.
     """
@@ -51,7 +51,7 @@ def _knn_cdist(points: Tensor, k: int, chunk: int = _CHUNK) -> Tensor:
     others = points.new_empty((num, found), dtype=torch.long)
     for start in range(0, num, chunk):
         block = points[start : start + chunk]
-        # By matrix product, float32 loses neighbours that are 80 m away.
+        # By matrix product, float32 loses neighbors that are 80 m away.
         dist = torch.cdist(block, points, compute_mode='donot_use_mm_for_euclid_dist')
         rows = torch.arange(len(block), device=points.device)
         dist[rows, rows + start] = torch.inf
@@ -64,7 +64,7 @@ def knn(points: Tensor, k: int) -> Tensor:
 
     Args:
         points: float (N, 3), finite; N may be 0.
-        k: Number of neighbours, >= 1.
+        k: Number of neighbors, >= 1.
 
     Returns:
         long (N, k), nearest first, -1 where there are fewer than k others.
@@ -79,15 +79,15 @@ def knn(points: Tensor, k: int) -> Tensor:
 
 @torch.no_grad()
 def build_point_graph(sparse_depth: Tensor, cam2img: Tensor, k: int) -> PointGraph:
-    """Back-project a batch of sparse depth maps and find neighbours.
+    """Back-project a batch of sparse depth maps and find neighbors.
 
-    The neighbours are those in 3D, in metres (paper, section 3.5).
+    The neighbors are those in 3D, in meters (paper, section 3.5).
 
     Args:
-        sparse_depth: float (B, 1, H, W), metres; pixels that are not > 0 and finite hold no
+        sparse_depth: float (B, 1, H, W), meters; pixels that are not > 0 and finite hold no
             measurement.
         cam2img: float (B, 3, 3), pixels of the same grid.
-        k: Number of neighbours, >= 1.
+        k: Number of neighbors, >= 1.
 
     Returns:
         PointGraph: On the device of ``sparse_depth``, without gradient.

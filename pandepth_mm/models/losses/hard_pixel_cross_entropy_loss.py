@@ -33,7 +33,7 @@ def hard_pixel_cross_entropy(logits: Tensor, target: Tensor, fraction: float = 0
         image_loss = image_loss[valid]
         # rounded, since 30 * 0.1 must not count as a little more than 3
         k = math.ceil(round(image_loss.numel() * fraction, 6))
-        # the sum over nothing is a zero that hangs on the graph
+        # the sum over nothing is a zero that stays attached to the graph
         losses.append(image_loss.topk(k).values.sum() / max(k, 1))
     return torch.stack(losses)
 
@@ -51,7 +51,7 @@ class HardPixelCrossEntropyLoss(nn.Module):
         loss_weight: Factor of the loss.
 
     Raises:
-        InputError: ``fraction`` is none.
+        InputError: ``fraction`` is not in (0, 1].
 
     Source: PanDepth (VISAPP 2023), section 3.7, equation 1.
     """

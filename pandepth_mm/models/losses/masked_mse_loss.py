@@ -11,15 +11,15 @@ def masked_mse(pred: Tensor, target: Tensor, reduction: str = 'batch') -> Tensor
     """Mean squared error over the pixels that have a ground truth.
 
     Args:
-        pred: Depth in metres, (B, 1, H, W) or (B, H, W).
-        target: Ground truth in metres, 0 where there is none; as many pixels as ``pred``, either of
+        pred: Depth in meters, (B, 1, H, W) or (B, H, W).
+        target: Ground truth in meters, 0 where there is none; as many pixels as ``pred``, either of
             the two shapes.
         reduction: 'batch' divides the sum of all squared errors by the number of measured pixels of
             the batch, so that each pixel weighs the same. 'image' takes that mean for each image,
             then the mean over the images, so that each image weighs the same.
 
     Returns:
-        A scalar in square metres. Zero, with a gradient of zero, where no pixel has a ground truth;
+        A scalar in square meters. Zero, with a gradient of zero, where no pixel has a ground truth;
         with 'image' such an image counts as 0.
 
     Raises:
@@ -32,7 +32,7 @@ def masked_mse(pred: Tensor, target: Tensor, reduction: str = 'batch') -> Tensor
         raise ValueError(
             f'depth {tuple(pred.shape)} and ground truth {tuple(target.shape)} differ in size'
         )
-    # squared metres overflow in half precision
+    # squared meters overflow in half precision
     if pred.dtype in (torch.float16, torch.bfloat16):
         pred = pred.float()
     pred = pred.reshape(pred_size).flatten(1)
@@ -67,5 +67,5 @@ class MaskedMSELoss(nn.Module):
         self.reduction = reduction
 
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
-        """Loss of two depth maps in metres, target 0 = no measurement."""
+        """Loss of two depth maps in meters, target 0 = no measurement."""
         return self.loss_weight * masked_mse(pred, target, self.reduction)

@@ -20,16 +20,16 @@ class TwoWayFPN(BaseModule):
     coarser map to each finer one, the other the resized finer map to each coarser one. Each level's
     two results are summed and go through a separable 3x3 convolution.
 
-    Maps are resized by nearest neighbour to the exact size of their target, so any input size will
-    do. Nearest neighbour also makes the smaller maps, without a low-pass filter: EfficientPS does
-    so too.
+    Maps are resized by nearest neighbor to the exact size of their target, so any input size works.
+    Nearest neighbor also makes the smaller maps, without a low-pass filter: EfficientPS does so
+    too.
 
     Args:
         in_channels: Channels of the backbone's maps, finest first.
         out_channels: Channels of every output map.
         norm_cfg: Config of the norm after every convolution.
         act_cfg: Config of the activation after every norm.
-        init_cfg: Initialisation config.
+        init_cfg: Initialization config.
 
     Source: PanDepth (VISAPP 2023), section 3.2; EfficientPS (IJCV 2021).
     """

@@ -29,7 +29,7 @@ class EfficientPSSemanticHead(BaseModule):
         act_cfg: Config of the activations.
         loss: Config of the loss, called with logits (B, C, H, W) and labels (B, H, W); its weight
             is its own ``loss_weight``.
-        init_cfg: Initialisation config.
+        init_cfg: Initialization config.
 
     Source: PanDepth (VISAPP 2023), section 3.3; EfficientPS (IJCV 2021).
     """

@@ -20,14 +20,14 @@ class JointHead(BaseModule):
 
     Args:
         num_classes: Number of classes, void not counted.
-        max_depth: Depth range in metres, by which the depth is divided.
+        max_depth: Depth range in meters, by which the depth is divided.
         channels: Channels between the convolutions.
         num_convs: Number of 3x3 convolutions, the last one included.
         norm_cfg: Config of the norms.
         act_cfg: Config of the activations.
         loss: Config of the loss, called with logits (B, C, H, W) and labels (B, H, W); its weight
             is its own ``loss_weight``.
-        init_cfg: Initialisation config.
+        init_cfg: Initialization config.
 
     Raises:
         InputError: ``num_convs`` or ``max_depth`` is not above 0.
@@ -72,7 +72,7 @@ class JointHead(BaseModule):
 
         Args:
             logits: Preliminary logits (B, num_classes, H, W).
-            depth: Dense depth (B, 1, H, W) in metres.
+            depth: Dense depth (B, 1, H, W) in meters.
 
         Returns:
             Refined logits (B, num_classes, H, W).

@@ -20,15 +20,15 @@ _WHERE = 'model.semantic_head.decode_head'
 class MMSegHead(BaseModule):
     """Preliminary logits of every class, by a decode head of mmsegmentation.
 
-    Any head fits that makes logits of feature maps and nothing else. Its logits are upsampled
-    bilinearly to the size of the image. Refused are heads that refine another one's logits
-    (``OCRHead``), those of queries (``Mask2FormerHead``), those whose loss reads more than logits
-    and labels (``EncHead``, ``PIDHead``), and those that read maps of one size (``DPTHead``,
+    Any head fits that makes logits from feature maps and does nothing else. Its logits are
+    upsampled bilinearly to the size of the image. A head is refused if it refines another one's
+    logits (``OCRHead``), predicts from queries (``Mask2FormerHead``), has a loss that reads more
+    than logits and labels (``EncHead``, ``PIDHead``), or reads maps of one size (``DPTHead``,
     ``SETRMLAHead``).
 
     Names in ``decode_head`` are mmseg's, with the prefix ``mmseg.`` or without, and so are those
-    inside of it. (Elsewhere in our configs a bare ``CrossEntropyLoss`` is mmdet's, which counts
-    classes otherwise.)
+    inside it. (Elsewhere in our configs a bare ``CrossEntropyLoss`` is mmdet's, which counts
+    classes differently.)
 
     Args:
         decode_head: Config of the head, as mmseg has it: ``type``, ``in_channels``, ``in_index``,

@@ -58,8 +58,8 @@ def write_cloud_page(
         classes: Class names in label order.
         palette: RGB of each class.
         title: Heading of the page.
-        max_points: Of a larger cloud so many are shown, sampled evenly over the image; the page
-            says so.
+        max_points: Of a larger cloud only this many are shown, sampled evenly over the image; the
+            page says so.
 
     Raises:
         InputError: A label without a name, a palette of another length, ``max_points`` < 1, or a
@@ -139,8 +139,8 @@ def _sample(pixels: np.ndarray, max_points: int) -> np.ndarray:
     """Indices of the points to show, ascending, spread evenly."""
     if len(pixels) <= max_points:
         return np.arange(len(pixels))
-    # The lattice of Roberts' R2 sequence: any share of it lies evenly, where every k-th pixel would
-    # show stripes and random ones holes.
+    # The lattice of Roberts' R2 sequence: any part of it is even, while every k-th pixel would show
+    # stripes and random ones holes.
     order = pixels @ np.array([0.5698402909980532, 0.7548776662466927]) % 1
     return np.sort(np.argsort(order, kind='stable')[:max_points])
 
@@ -176,7 +176,7 @@ def _instance_codes(cloud: PanopticCloud, palette: np.ndarray) -> Coded:
 
 
 def _bounds(xyz: np.ndarray) -> np.ndarray:
-    """Box of the points with some margin: float (2, 3), metres."""
+    """Box of the points with some margin: float (2, 3), meters."""
     if len(xyz) == 0:
         return np.array([[-1.0, -1, -1], [1, 1, 1]])
     low, high = xyz.min(axis=0), xyz.max(axis=0)
@@ -202,7 +202,7 @@ def _camera(xyz: np.ndarray, bounds: np.ndarray) -> dict[str, Any]:
 
 
 def _layout(bounds: np.ndarray, camera: dict[str, Any]) -> dict[str, Any]:
-    """An empty dark stage of true proportions."""
+    """An empty dark scene of true proportions."""
     axes = {
         f'{name}axis': dict(visible=False, showspikes=False, range=bounds[:, i].tolist())
         for i, name in enumerate('xyz')

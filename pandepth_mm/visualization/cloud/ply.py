@@ -23,7 +23,7 @@ _VERTEX = [
 def write_ply(path: PathLike, cloud: PanopticCloud, classes: Sequence[str]) -> None:
     """Write a cloud as binary little-endian PLY, atomically.
 
-    One vertex per point: ``x y z`` float, metres, camera frame (x right, y down, z forward); ``red
+    One vertex per point: ``x y z`` float, meters, camera frame (x right, y down, z forward); ``red
     green blue`` uchar; ``class`` and ``instance`` int, as in `PanopticCloud`. Comments in the
     header name the classes, one per line: ``class 1 Car``; the last is void. The cloud may be
     empty.
@@ -44,7 +44,7 @@ def write_ply(path: PathLike, cloud: PanopticCloud, classes: Sequence[str]) -> N
     vertices['class'] = cloud.labels
     vertices['instance'] = cloud.instances
     names = [*classes, VOID_NAME]
-    comments = ['metres, camera frame: x right, y down, z forward']
+    comments = ['meters, camera frame: x right, y down, z forward']
     # a PLY header is ASCII, a comment one line
     comments += [f'class {i} {ascii(name)[1:-1]}' for i, name in enumerate(names)]
     data = PlyData([PlyElement.describe(vertices, 'vertex')], byte_order='<', comments=comments)

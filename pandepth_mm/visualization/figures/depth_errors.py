@@ -27,8 +27,8 @@ def draw_depth_errors(details: Mapping, path: PathLike) -> None:
 
     Args:
         details: What the JSON of ``tools/test.py`` has under ``details.depth``. Its ``breakdown``
-            has 'range', 'input_distance', 'edge', 'class' and 'instance', of which those that are
-            there are drawn.
+            has 'range', 'input_distance', 'edge', 'class' and 'instance', ; it draws those that are
+            there.
         path: Picture to write, atomically.
 
     Raises:

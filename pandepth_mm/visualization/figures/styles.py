@@ -36,7 +36,7 @@ STYLES = dict(
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, inches, that opens no window and belongs to nobody else.
+    """An empty figure of a size in inches, without a window.
 
     pyplot would choose a backend for the whole process and keep the figure.
     """

@@ -187,9 +187,9 @@ def color_depth(depth: np.ndarray, vmin: float, vmax: float, cmap: str = DEPTH_C
     """Color a depth map.
 
     Args:
-        depth: float (H, W), metres; 0, negative and not finite values are "no measurement".
-        vmin: Depth of the first color, metres; smaller ones get it too.
-        vmax: Depth of the last color, metres; larger ones get it too.
+        depth: float (H, W), meters; 0, negative and not finite values are "no measurement".
+        vmin: Depth of the first color, meters; smaller ones get it too.
+        vmax: Depth of the last color, meters; larger ones get it too.
         cmap: Name of a matplotlib color map.
 
     Returns:
@@ -214,11 +214,11 @@ def splat_depth(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     resized to the nearest pixel.
 
     Args:
-        depth: float (h, w), metres; 0 = no measurement.
+        depth: float (h, w), meters; 0 = no measurement.
         size: (height, width) of the picture.
 
     Returns:
-        float32 of that size, metres; 0 = no measurement.
+        float32 of that size, meters; 0 = no measurement.
     """
     depth = np.asarray(depth, dtype=np.float32)
     height, width = size
@@ -254,13 +254,13 @@ def depth_range(
     """One color range for all depth maps of a frame.
 
     Args:
-        depths: float arrays, metres; 0 = no measurement.
-        max_depth: Upper end, metres, if it is to be fixed. Otherwise it is a high percentile of all
+        depths: float arrays, meters; 0 = no measurement.
+        max_depth: Upper end, meters, if it is to be fixed. Otherwise it is a high percentile of all
             measurements, rounded up to a tick, so that a few far points do not take all of the
             colors.
 
     Returns:
-        (0, upper end), metres.
+        (0, upper end), meters.
 
     Raises:
         InputError: ``max_depth`` is not positive.
@@ -288,7 +288,7 @@ def tick_step(span: float) -> float:
 
 
 def depth_ticks(vmin: float, vmax: float) -> list[float]:
-    """Round depths for the ticks of a color bar, metres.
+    """Round depths for the ticks of a color bar, meters.
 
     Returns:
         At most six multiples of a round step in [vmin, vmax].

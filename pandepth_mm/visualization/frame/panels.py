@@ -24,8 +24,8 @@ class ColorBar(NamedTuple):
     """The depth scale of a panel.
 
     Attributes:
-        vmin: Depth of the first color, metres.
-        vmax: Depth of the last color, metres.
+        vmin: Depth of the first color, meters.
+        vmax: Depth of the last color, meters.
         cmap: Matplotlib's name of the colors.
         clipped: Some depths lie beyond ``vmax``; the last tick says so.
     """
@@ -68,7 +68,7 @@ def text_width(text: str, font: ImageFont.FreeTypeFont) -> int:
 
 
 def panel_scale(width: int) -> float:
-    """Factor that brings an image of a width in pixels to that of a panel.
+    """Factor from an image's width in pixels to that of a panel.
 
     Narrow images are enlarged by a whole number, so that pixels stay square and text is readable;
     wide ones are shrunk.
@@ -160,7 +160,7 @@ def tick_labels(bar: ColorBar) -> list[tuple[float, str]]:
     """Ticks of a color bar.
 
     Returns:
-        Depth in metres and its text; the last has the unit, and '>' where depths lie beyond it.
+        Depth in meters and its text; the last has the unit, and '>' where depths lie beyond it.
     """
     ticks = depth_ticks(bar.vmin, bar.vmax)
     labels = [f'{tick:g}' for tick in ticks]
@@ -185,7 +185,7 @@ def _draw_colorbar(
     """
     small = get_font(max(10, round(0.72 * font_size)))
     ticks = tick_labels(bar)
-    # half of the outer numbers stands out
+    # half of the outer numbers sticks out
     right -= text_width(ticks[-1][1], small) // 2 + 1
     left = right - min(round(22 * font_size), room - 2 * small.size)
     bar_height = max(4, round(0.42 * font_size))

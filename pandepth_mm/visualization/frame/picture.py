@@ -67,10 +67,10 @@ def frame_picture(
         pred: Predictions at the image's size; ``FrameMaps()``: none.
         gt: Ground truth at the image's size. Beside predictions, the ground truth of a field that
             they lack is left out.
-        sparse_depth: float (h, w), at any size, metres; 0 = no measurement.
+        sparse_depth: float (h, w), at any size, meters; 0 = no measurement.
         classes: Class names in label order.
         palette: RGB of each class.
-        max_depth: Upper end of the depth colors, metres. None: a high percentile of the measured
+        max_depth: Upper end of the depth colors, meters. None: a high percentile of the measured
             depths, or of the predicted ones where nothing was measured. One range holds for all
             panels.
         depth_cmap: Matplotlib color map of depth.

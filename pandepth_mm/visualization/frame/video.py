@@ -52,7 +52,7 @@ def write_video(path: str | Path, pictures: Iterable[np.ndarray], fps: float = 1
 
 
 def check_video_path(path: str | Path) -> str:
-    """Suffix of a video's file name, in small letters.
+    """Suffix of a video's file name, in lower case.
 
     Raises:
         InputError: Not one of ``SUFFIXES``.
@@ -65,7 +65,7 @@ def check_video_path(path: str | Path) -> str:
 def read_pictures(paths: Sequence[str | Path]) -> Iterator[np.ndarray]:
     """Read pictures one by one, as :func:`write_video` takes them.
 
-    Lower ones get white below: the legends of some frames have a line less.
+    Lower ones get white below: the legends of some frames are a line shorter.
 
     Args:
         paths: Files of pictures, all of one width.
@@ -149,7 +149,7 @@ def _write_mp4(path: str, frames: Iterator[np.ndarray], size: tuple, fps: float)
 
 
 def _write_gif(path: str, frames: Iterator[np.ndarray], fps: float) -> int:
-    """Write a gif that repeats for ever."""
+    """Write a gif that repeats forever."""
     images = []
     for frame in frames:
         image = Image.fromarray(frame)

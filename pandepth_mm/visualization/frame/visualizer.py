@@ -30,7 +30,7 @@ class PanDepthVisualizer(Visualizer):
         image: Image to start with, RGB.
         vis_backends: Visual backend configs.
         save_dir: Folder of the backends.
-        max_depth: Upper end of the depth colors, metres. None: a high percentile of the frame's
+        max_depth: Upper end of the depth colors, meters. None: a high percentile of the frame's
             measured depths. One range holds for all depth panels of a frame.
         depth_cmap: Matplotlib color map of depth.
     """

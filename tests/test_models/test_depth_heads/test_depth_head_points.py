@@ -1,7 +1,7 @@
 """The whole way of the points through the depth head (paper, section 3.5).
 
-Sparse depth -> points -> neighbours -> gathered features -> fuse blocks. The authors' code pairs
-features with the coordinates of other points: its neighbours are 338 px away on average, where 3.6
+Sparse depth -> points -> neighbors -> gathered features -> fuse blocks. The authors' code pairs
+features with the coordinates of other points: its neighbors are 338 px away on average, where 3.6
 px are meant.
 """
 

@@ -196,13 +196,13 @@ def test_depth_beyond_the_range_is_no_measurement():
 def test_loss_counts_the_range_only():
     head = build()
     pred = torch.tensor([[[[10.0, 20.0, 30.0, 40.0]]]])
-    truth = torch.tensor([[[[12.0, 0.0, 80.5, 43.0]]]])
+    gt = torch.tensor([[[[12.0, 0.0, 80.5, 43.0]]]])
     expected = (4 + 9) / 2
-    loss = head.loss_by_feat(pred, truth)
+    loss = head.loss_by_feat(pred, gt)
     assert set(loss) == {'loss_depth'}
     assert loss['loss_depth'].item() == pytest.approx(expected)
     with pytest.raises(ValueError, match='differ in size'):
-        head.loss_by_feat(pred, truth[..., :3])
+        head.loss_by_feat(pred, gt[..., :3])
 
 
 def test_loss_without_truth_is_zero_with_a_gradient():
@@ -268,15 +268,15 @@ def test_learns_a_frame(residual):
     torch.manual_seed(0)
     rows = torch.linspace(0, 1, 24)[:, None]
     cols = torch.linspace(0, 1, 40)[None]
-    truth = (10 + 50 * rows * cols)[None, None]
-    sparse = truth * (torch.rand_like(truth) < 0.05)
-    img = torch.cat([truth / 60, truth.sin(), rows.expand_as(truth)], dim=1)
+    gt = (10 + 50 * rows * cols)[None, None]
+    sparse = gt * (torch.rand_like(gt) < 0.05)
+    img = torch.cat([gt / 60, gt.sin(), rows.expand_as(gt)], dim=1)
     cam = torch.tensor([[[40.0, 0.0, 20.0], [0.0, 40.0, 12.0], [0.0, 0.0, 1.0]]])
     head = build(num_classes=0, residual=residual).train()
     optimizer = torch.optim.Adam(head.parameters(), 5e-3)
     losses = []
     for _ in range(40):
-        loss = head.loss_by_feat(complete(head, img, sparse, cam), truth)['loss_depth']
+        loss = head.loss_by_feat(complete(head, img, sparse, cam), gt)['loss_depth']
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -26,7 +26,7 @@ def build():
 
 
 def backward(model, run, seed):
-    """Gradients of one sample; RPN and RoI samplers draw by its seed."""
+    """Gradients of one sample; RPN and RoI samplers use its seed."""
     data = model.data_preprocessor(random_batch((seed,)), training=True)
     torch.manual_seed(seed)
     loss, _ = model.parse_losses(run(**data, mode='loss'))

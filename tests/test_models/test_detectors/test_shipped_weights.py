@@ -34,7 +34,7 @@ CARS = [
     ((207.3, 171.4, 389.9, 253.3), 11211),
     ((776.7, 146.0, 1132.1, 355.1), 54967),
 ]
-# median depth of windows (top, bottom, left, right), metres
+# median depth of windows (top, bottom, left, right), meters
 DEPTHS = {
     (300, 360, 500, 700): 7.594,
     (150, 250, 0, 150): 8.793,

@@ -13,12 +13,12 @@ from pandepth_mm.registry import MODELS
 
 
 def sample(mask, box, v, u):
-    """Mask logit at the centre of pixel (v, u); None outside the box."""
+    """Mask logit at the center of pixel (v, u); None outside the box."""
     x0, y0, x1, y1 = box
     if not (x0 <= u + 0.5 < x1 and y0 <= v + 0.5 < y1):
         return None
     height, width = len(mask), len(mask[0])
-    # cell centres are at (j + 0.5) / n of the box
+    # cell centers are at (j + 0.5) / n of the box
     y = (v + 0.5 - y0) / (y1 - y0) * height - 0.5
     x = (u + 0.5 - x0) / (x1 - x0) * width - 0.5
     y, x = min(max(y, 0), height - 1), min(max(x, 0), width - 1)
@@ -268,7 +268,7 @@ def test_no_zeros_blended_in_at_the_edge():
 
 
 def test_paste_is_aligned():
-    """A ramp over the box is read at the pixel centres."""
+    """A ramp over the box is read at the pixel centers."""
     ramp = (torch.arange(10.0) + 0.5).expand(10, 10)
     box = [2.0, 1.0, 12.0, 11.0]
     pasted = paste_mask(ramp, box, box_region(box, 20, 20))

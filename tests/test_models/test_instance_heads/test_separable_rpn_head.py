@@ -69,10 +69,10 @@ def test_equals_recomposition(num_convs):
 def test_losses(boxes):
     head = head_of().train()
     feats = [x.requires_grad_() for x in feature_maps()]
-    truth = InstanceData(
+    gt = InstanceData(
         bboxes=torch.tensor(boxes).reshape(-1, 4), labels=torch.zeros(len(boxes), dtype=torch.long)
     )
-    losses = head.loss_by_feat(*head(feats), [truth], METAS)
+    losses = head.loss_by_feat(*head(feats), [gt], METAS)
     assert set(losses) == {'loss_rpn_cls', 'loss_rpn_bbox'}
     total = sum(sum(values) for values in losses.values())
     assert total.isfinite() and total > 0

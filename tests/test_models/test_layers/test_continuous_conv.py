@@ -1,4 +1,4 @@
-"""Continuous convolution against a loop over points and neighbours."""
+"""Continuous convolution against a loop over points and neighbors."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from pandepth_mm.models.layers.point_graph import knn
 
 
 def make(num=40, k=3, in_channels=6, out_channels=5, seed=0, **kwargs):
-    """A float64 layer with random weights, features, points, neighbours."""
+    """A float64 layer with random weights, features, points, neighbors."""
     torch.manual_seed(seed)
     conv = ContinuousConv(in_channels, out_channels, **kwargs).double()
     randomize_norms(conv)

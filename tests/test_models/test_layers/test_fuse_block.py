@@ -65,7 +65,7 @@ def test_gathered_neighbors_are_those_of_3d_space():
 
 def test_hand_placed_neighbor():
     """One point's change is seen at the points beside it in space only."""
-    # pixel neighbours (2, 3) and (2, 4) are 40 m apart, the point at (2, 20) is near to the latter
+    # pixel neighbors (2, 3) and (2, 4) are 40 m apart, the point at (2, 20) is near to the latter
     # in depth, and nearest to it in space
     depth = torch.zeros(1, 1, 15, 31)
     depth[0, 0, 2, 3] = 50.0
@@ -116,7 +116,7 @@ def test_equals_recomposition(size, out_channels):
     """The whole block, layers and points written out."""
     depth = sparse_depth(2, *size, density=0.15)
     depth[1] = 0
-    depth[1, 0, 3, 4] = 5.0  # a point alone has no neighbour
+    depth[1, 0, 3, 4] = 5.0  # a point alone has no neighbor
     graph = graph_of(depth)
     assert (graph.knn_indices[-1] == -1).all()
     torch.manual_seed(0)

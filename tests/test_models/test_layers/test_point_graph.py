@@ -64,8 +64,8 @@ def test_point_graph_equals_brute_force(monkeypatch, search, k):
 def test_few_points(monkeypatch, search):
     monkeypatch.setattr(point_graph, '_knn_tree', getattr(point_graph, search))
     depth = torch.zeros(3, 1, 4, 6)
-    depth[0, 0, 1, 1] = 5  # one point: no neighbour
-    depth[2, 0, 0, 0] = depth[2, 0, 3, 5] = 7  # two: one neighbour each
+    depth[0, 0, 1, 1] = 5  # one point: no neighbor
+    depth[2, 0, 0, 0] = depth[2, 0, 3, 5] = 7  # two: one neighbor each
     graph = build_point_graph(depth, torch.eye(3).expand(3, 3, 3), k=3)
     assert graph.batch.tolist() == [0, 2, 2]
     assert graph.knn_indices.tolist() == [[-1, -1, -1], [2, -1, -1], [1, -1, -1]]

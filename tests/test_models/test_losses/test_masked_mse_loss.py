@@ -6,10 +6,10 @@ from pandepth_mm.models.losses import MaskedMSELoss
 
 def by_loop(pred, target, reduction):
     sums, counts = [], []
-    for image, truth in zip(pred, target, strict=True):
+    for image, gt in zip(pred, target, strict=True):
         errors = [
             (p - t) ** 2
-            for p, t in zip(image.flatten().tolist(), truth.flatten().tolist(), strict=True)
+            for p, t in zip(image.flatten().tolist(), gt.flatten().tolist(), strict=True)
             if t > 0
         ]
         sums.append(sum(errors))

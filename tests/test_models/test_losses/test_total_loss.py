@@ -41,7 +41,7 @@ def model_of(weights):
 def step(model, batch):
     """Total, and each loss as one number, of one training step."""
     data = model.data_preprocessor(batch, training=True)
-    torch.manual_seed(0)  # the samplers and stochastic depth draw
+    torch.manual_seed(0)  # for the samplers and stochastic depth
     losses = model(**data, mode='loss')
     parts = {}
     for name, value in losses.items():

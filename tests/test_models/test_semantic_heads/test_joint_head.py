@@ -42,7 +42,7 @@ def test_size_is_kept(size):
 
 
 def test_nothing_shifts():
-    # what one input pixel changes is centred on that pixel, near the border too
+    # what one input pixel changes is centered on that pixel, near the border too
     head = head_of().eval()
     logits, depth = random_inputs((21, 25))
     for row, col in ((10, 12), (4, 20)):

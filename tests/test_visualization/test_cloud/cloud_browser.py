@@ -81,10 +81,10 @@ def plot_picture(page):
 
 
 def count_color(picture, color, tolerance=4):
-    """Number of pixels that have a colour."""
+    """Number of pixels that have a color."""
     return int(where_color(picture, color, tolerance).sum())
 
 
 def where_color(picture, color, tolerance=4):
-    """Pixels that have a colour, bool (H, W)."""
+    """Pixels that have a color, bool (H, W)."""
     return (abs(picture.astype(int) - np.array(color)) <= tolerance).all(-1)

@@ -31,14 +31,14 @@ def page_file(tmp_path_factory):
 
 
 def center(picture, color):
-    """Mean row and column of a colour, which must be there."""
+    """Mean row and column of a color, which must be there."""
     there = np.argwhere(where_color(picture, color))
     assert len(there) > MANY
     return there.mean(axis=0)
 
 
 def wait_for_center(page, color, target, atol=2):
-    """Wait until the centre of a colour is where it should be.
+    """Wait until the center of a color is where it should be.
 
     The plot is drawn a moment after the page has done its part.
     """
@@ -119,7 +119,7 @@ def test_drag_turns_and_the_view_stays_in_other_colors(browser, page_file):
         x, y = box['x'] + box['width'] / 2, box['y'] + box['height'] / 2
         page.mouse.move(x, y)
         page.mouse.down()
-        for step in (20, 40, 60):  # the plot looks once a frame
+        for step in (20, 40, 60):  # the plot looks once per frame
             page.mouse.move(x + step, y + step / 5)
             page.wait_for_timeout(100)
         page.mouse.up()

@@ -28,7 +28,7 @@ def test_header_and_labels(tmp_path):
     assert head.decode('ascii').splitlines() == [
         'ply',
         'format binary_little_endian 1.0',
-        'comment metres, camera frame: x right, y down, z forward',
+        'comment meters, camera frame: x right, y down, z forward',
         'comment class 0 Road',
         r'comment class 1 Stra\xdfe\n2',
         'comment class 2 void',

@@ -18,7 +18,7 @@ RESULTS = {
 }
 
 
-def test_curves_are_the_numbers_in_percent_and_metres(tmp_path, drawn):
+def test_curves_are_the_numbers_in_percent_and_meters(tmp_path, drawn):
     draw_density_curves(RESULTS, 'a title', tmp_path / 'a.png')
     (figure,) = drawn
     pixels, lines = figure.axes

@@ -34,7 +34,7 @@ def make_details():
     return dict(model=dict(per_image_mean={}), breakdown=breakdown, n_instances_without_gt=0)
 
 
-def test_bars_are_the_numbers_in_metres(tmp_path, drawn):
+def test_bars_are_the_numbers_in_meters(tmp_path, drawn):
     draw_depth_errors(make_details(), tmp_path / 'new' / 'depth.png')
     image = cv2.imread(str(tmp_path / 'new' / 'depth.png'))
     assert image.shape[0] > 500 and image.std() > 10

@@ -1,4 +1,4 @@
-"""Colours of labels and depth at known pixels."""
+"""Colors of labels and depth at known pixels."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_panoptic_colors():
     assert tuple(picture[5, 5]) == PALETTE[1]
     assert tuple(picture[5, 25]) == colors.instance_shade(PALETTE[1], 1)
     assert (picture[12:14, :4] == PALETTE[0]).all()
-    # the line lies inside the instance, not on its neighbour, not at the edge of the picture
+    # the line lies inside the instance, not on its neighbor, not at the edge of the picture
     assert tuple(picture[5, 9]) == colors.BOUNDARY_COLOR
     assert tuple(picture[5, 10]) == PALETTE[2]
     assert tuple(picture[9, 3]) == colors.BOUNDARY_COLOR
@@ -92,7 +92,7 @@ def test_default_depth_colors_darken_evenly_with_distance():
     steps = np.diff(luma[::5])  # of single ones, 8 bits hide the sign
     assert (steps < 0).all() and steps.min() > 2.5 * steps.mean()
     assert luma[0] > 180 > 40 > luma[-1]
-    # the colours never meet the one of "no depth"
+    # the colors never meet the one of "no depth"
     assert (colors.depth_lut() != colors.NO_DEPTH_COLOR).any(1).all()
 
 
@@ -128,7 +128,7 @@ def test_splat_keeps_every_point_at_its_place_and_makes_dots():
     # far more pixels than points, all of them depths that were measured
     assert (out > 0).sum() > 4 * (depth > 0).sum()
     assert np.isin(out[out > 0], depth).all()
-    # centre (u + .5) * 2 - .5 lies between two pixels
+    # center (u + .5) * 2 - .5 lies between two pixels
     near = np.stack([out[2 * rows + i, 2 * cols + j] for i in (0, 1) for j in (0, 1)])
     seen = (near == depth[rows, cols]).any(0)
     covered = ((near > 0) & (near < depth[rows, cols])).any(0)

@@ -1,4 +1,4 @@
-"""Layout, title lines, colour bars, legends and the instance panel."""
+"""Layout, title lines, color bars, legends and the instance panel."""
 
 import numpy as np
 import pytest

@@ -10,9 +10,9 @@ from pandepth_mm.visualization.frame import PanDepthVisualizer
 from pandepth_mm.visualization.frame.picture import frame_picture
 
 
-def draw(image, pred, truth=None, sparse=None, **settings):
+def draw(image, pred, gt=None, sparse=None, **settings):
     settings = dict(META) | settings
-    return frame_picture(image, pred, truth or FrameMaps(), sparse, **settings)
+    return frame_picture(image, pred, gt or FrameMaps(), sparse, **settings)
 
 
 def make_maps(height=128, width=416):
@@ -73,9 +73,9 @@ def test_the_threshold_hides_an_instance():
 @pytest.mark.parametrize('field', FrameMaps._fields)
 def test_maps_of_another_size(field):
     maps = FrameMaps(**{field: getattr(make_maps(64, 208), field)})
-    for pred, truth in ((maps, None), (FrameMaps(), maps)):
+    for pred, gt in ((maps, None), (FrameMaps(), maps)):
         with pytest.raises(InputError, match=f'{field}: .*128, 416'):
-            draw(make_image(), pred, truth)
+            draw(make_image(), pred, gt)
 
 
 def test_other_bad_input():

@@ -13,7 +13,7 @@ COLORS = [(220, 40, 30), (20, 160, 60), (30, 60, 200), (240, 220, 10)]
 
 
 def make_pictures(height=48, width=64, count=4):
-    """One colour each above white; a generator, so none can be asked for
+    """One color each above white; a generator, so none can be asked for
     twice."""
     for i in range(count):
         picture = np.full((height, width, 3), 255, dtype=np.uint8)
@@ -22,7 +22,7 @@ def make_pictures(height=48, width=64, count=4):
 
 
 def make_dull_image(height=200, width=300):
-    """Greens and blues with noise, thousands of colours."""
+    """Greens and blues with noise, thousands of colors."""
     x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
     image = np.stack([80 + 60 * x, 90 + 80 * y, 100 + 90 * x * y], axis=-1)
     noise = np.random.default_rng(0).normal(0, 30, image.shape)
@@ -114,7 +114,7 @@ def test_gif_is_no_wider_than_stated_nor_faster_than_players(tmp_path):
 
 
 def test_gif_keeps_the_colors_of_the_legend(tmp_path):
-    """Swatches of the legend's size among the many colours of an image."""
+    """Swatches of the legend's size among the many colors of an image."""
     picture = make_dull_image()
     for i, color in enumerate(DRAW_COLORS.values()):
         picture[150:163, 20 * i : 20 * i + 19] = color

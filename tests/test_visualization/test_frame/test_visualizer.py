@@ -63,7 +63,7 @@ def test_class_colors_are_the_same_in_each_panel(visualizer, composed):
         assert pixel(panels[title], 30, 300) == palette[SKY], title
         assert pixel(panels[title], 120, 300) == palette[ROAD], title
         assert pixel(panels[title], 70, 80) == palette[CAR], title
-    # the second car: missed in the prediction, a shade in the truth
+    # the second car: missed in the prediction, a shade in the ground truth
     assert pixel(panels['Panoptic'], 70, 250) == palette[ROAD]
     assert pixel(panels['Panoptic, ground truth'], 70, 250) == instance_shade(palette[CAR], 1)
     # void differs: predicted top left, true bottom right
@@ -80,8 +80,8 @@ def test_one_depth_scale_for_all_panels(visualizer, composed):
     # measured depths are 12 m; the prediction's 30 m do not widen the scale
     assert (bar.vmin, bar.vmax, bar.clipped) == (0, 15, True)
     expected = color_depth(np.array([[12.0, 30.0]]), 0, 15)
-    truth, pred = panels['Depth, ground truth'], panels['Depth']
-    assert pixel(truth, 120, 300) == tuple(expected[0, 0].tolist())
+    gt, pred = panels['Depth, ground truth'], panels['Depth']
+    assert pixel(gt, 120, 300) == tuple(expected[0, 0].tolist())
     assert pixel(pred, 120, 300) == tuple(expected[0, 1].tolist())
     visualizer.max_depth = 80
     visualizer.render(make_image(), make_sample())
@@ -97,18 +97,18 @@ def test_one_depth_scale_for_all_panels(visualizer, composed):
         ('pred_depth_map', 'Depth'),
     ],
 )
-@pytest.mark.parametrize('truth', [True, False])
-def test_single_task_samples(visualizer, composed, field, title, truth):
-    sample = make_sample(keep=[field], truth=truth)
+@pytest.mark.parametrize('gt', [True, False])
+def test_single_task_samples(visualizer, composed, field, title, gt):
+    sample = make_sample(keep=[field], gt=gt)
     visualizer.render(make_image(), sample)
     titles = {t for t in composed['panels'] if not t.startswith('Sparse')}
     expected = {'Image', title}
-    if truth:
+    if gt:
         expected.add(f'{title}, ground truth')
     assert titles == expected
-    # a truth that is not drawn is not in the legend
+    # a ground truth that is not drawn is not in the legend
     assert ('void' in composed['legend']) == (
-        field == 'pred_panoptic_seg' or (truth and field == 'pred_sem_seg')
+        field == 'pred_panoptic_seg' or (gt and field == 'pred_sem_seg')
     )
 
 
@@ -145,7 +145,7 @@ def test_all_void_and_no_instances(visualizer, composed):
 
 
 def test_instances_below_the_threshold_are_left_out(visualizer, composed):
-    sample = make_sample(keep=['pred_instances'], truth=False)
+    sample = make_sample(keep=['pred_instances'], gt=False)
     visualizer.render(make_image(), sample, pred_score_thr=0.95)
     assert 'Car' not in composed['legend']
     visualizer.render(make_image(), sample, pred_score_thr=0.85)
@@ -209,7 +209,7 @@ def test_other_bad_input(visualizer):
 def test_classes_of_other_data_sets(composed):
     vis = PanDepthVisualizer()
     vis.dataset_meta = dict(classes=('Person', 'Sky', 'Wall'))
-    sample = make_sample(keep=['pred_sem_seg'], truth=False)
+    sample = make_sample(keep=['pred_sem_seg'], gt=False)
     sample.pred_sem_seg.sem_seg %= 5  # labels 1, 3, 4; two of them void
     vis.render(make_image(), sample)
     assert composed['legend'] == ['Sky', 'void', 'no depth']
