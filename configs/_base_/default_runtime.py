@@ -9,8 +9,8 @@ default_hooks = dict(
         type='CheckpointHook', interval=1, max_keep_ckpts=3, save_best='panoptic/PQ', rule='greater'
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='pandepth_mm.PanDepthVisualizationHook'),
-    class_count=dict(type='pandepth_mm.CheckClassCountHook'),
+    visualization=dict(type='PanDepthVisualizationHook'),
+    class_count=dict(type='CheckClassCountHook'),
 )
 
 
@@ -25,9 +25,7 @@ randomness = dict(seed=0)
 
 # other backends, e.g. dict(type='TensorboardVisBackend'), go in this list
 vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(
-    type='pandepth_mm.PanDepthVisualizer', vis_backends=vis_backends, name='visualizer'
-)
+visualizer = dict(type='PanDepthVisualizer', vis_backends=vis_backends, name='visualizer')
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
 
 log_level = 'INFO'

@@ -63,6 +63,6 @@ param_scheduler = [
 default_hooks = dict(
     logger=dict(interval=10),
     checkpoint=dict(by_epoch=False, interval=100, save_best=None),
-    channels_last=dict(type='pandepth_mm.ChannelsLastHook'),
+    channels_last=dict(type='ChannelsLastHook'),
 )
 log_processor = dict(by_epoch=False, window_size=10)

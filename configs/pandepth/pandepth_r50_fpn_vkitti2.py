@@ -23,7 +23,7 @@ model = dict(
     ),
     semantic_head=dict(
         _delete_=True,
-        type='pandepth_mm.MMSegHead',
+        type='MMSegHead',
         decode_head=dict(
             type='mmseg.FPNHead',
             in_channels=[256, 256, 256, 256],
@@ -33,6 +33,6 @@ model = dict(
             norm_cfg=dict(type='BN'),
         ),
         # None keeps mmseg's, decode_head.loss_decode
-        loss=dict(type='pandepth_mm.HardPixelCrossEntropyLoss', loss_weight=1.0),
+        loss=dict(type='HardPixelCrossEntropyLoss', loss_weight=1.0),
     ),
 )

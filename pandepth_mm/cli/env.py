@@ -6,38 +6,33 @@ import platform
 from collections.abc import Sequence
 
 from pandepth_mm.cli.shared import cli_main
-from pandepth_mm.version import check_stack, stack_summary
+from pandepth_mm.version import stack_summary
 
 _OTHERS = ('mmsegmentation', 'onedl-mmsegmentation', 'opencv-python', 'pycocotools', 'safetensors')
 
 
 def problems() -> list[str]:
     """What is wrong with the packages and devices, one line each."""
-    found = []
-    try:
-        check_stack()
-    except ImportError as e:
-        found.append(str(e))
     try:
         import torch
     except ImportError as e:
-        return [*found, f'torch cannot be imported: {e}']
-    if torch.version.cuda and not torch.cuda.is_available():
-        found.append(f'torch was built for CUDA {torch.version.cuda}, and sees no GPU')
+        return [f'torch cannot be imported: {e}']
+    found = []
     try:
         import torchvision  # noqa: F401
     except ModuleNotFoundError:
         pass  # nothing here needs it
-    except Exception as e:
+    except Exception as e:  # of another build; anything can come out of it
         found.append(
             f'torchvision does not fit torch ({e}), which ends every training: '
             'pip uninstall torchvision'
         )
-    if not found:
-        try:
-            import pandepth_mm.registry  # noqa: F401
-        except Exception as e:
-            found.append(f'the OpenMMLab packages cannot be imported: {type(e).__name__}: {e}')
+    try:
+        import pandepth_mm.registry  # noqa: F401
+    except ImportError as e:
+        found.append(str(e))
+    if torch.version.cuda and not torch.cuda.is_available():
+        found.append(f'torch was built for CUDA {torch.version.cuda}, and sees no GPU')
     return found
 
 

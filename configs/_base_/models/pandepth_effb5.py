@@ -9,19 +9,19 @@ imagenet_weights = 'https://mmassets.onedl.ai/mmclassification/v0/efficientnet/e
 
 roi_layer = dict(type='RoIAlign', output_size=7, sampling_ratio=0)
 model = dict(
-    type='pandepth_mm.PanDepth',
+    type='PanDepth',
     num_things=3,
     num_stuff=11,
     max_depth=80.0,
     data_preprocessor=dict(
-        type='pandepth_mm.PanDepthDataPreprocessor',
+        type='PanDepthDataPreprocessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
         pad_size_divisor=1,
     ),
     backbone=dict(
-        type='pandepth_mm.EfficientNetPS',
+        type='EfficientNetPS',
         arch='b5',
         out_indices=(2, 3, 4, 6),
         drop_path_rate=0.2,
@@ -30,22 +30,22 @@ model = dict(
         init_cfg=dict(type='Pretrained', prefix='backbone', checkpoint=imagenet_weights),
     ),
     neck=dict(
-        type='pandepth_mm.TwoWayFPN',
+        type='TwoWayFPN',
         in_channels=[40, 64, 176, 2048],
         out_channels=256,
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
     ),
     semantic_head=dict(
-        type='pandepth_mm.EfficientPSSemanticHead',
+        type='EfficientPSSemanticHead',
         in_channels=256,
         channels=128,
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
-        loss=dict(type='pandepth_mm.HardPixelCrossEntropyLoss', loss_weight=1.0),
+        loss=dict(type='HardPixelCrossEntropyLoss', loss_weight=1.0),
     ),
     rpn_head=dict(
-        type='pandepth_mm.SeparableRPNHead',
+        type='SeparableRPNHead',
         in_channels=256,
         feat_channels=256,
         norm_cfg=norm_cfg,
@@ -90,7 +90,7 @@ model = dict(
             featmap_strides=[4, 8, 16, 32],
         ),
         mask_head=dict(
-            type='pandepth_mm.SeparableFCNMaskHead',
+            type='SeparableFCNMaskHead',
             num_convs=4,
             in_channels=256,
             conv_out_channels=256,
@@ -100,25 +100,25 @@ model = dict(
         ),
     ),
     depth_head=dict(
-        type='pandepth_mm.FuseBlockDepthHead',
+        type='FuseBlockDepthHead',
         semantics='logits',  # or 'softmax', 'detach', None
         num_blocks=12,
         channels=64,
         k=3,
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
-        loss=dict(type='pandepth_mm.MaskedMSELoss', loss_weight=1.0),
+        loss=dict(type='MaskedMSELoss', loss_weight=1.0),
     ),
     joint_head=dict(
-        type='pandepth_mm.JointHead',
+        type='JointHead',
         channels=256,
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
-        loss=dict(type='pandepth_mm.HardPixelCrossEntropyLoss', loss_weight=1.0),
+        loss=dict(type='HardPixelCrossEntropyLoss', loss_weight=1.0),
     ),
     fusion_logits='refined',  # or 'preliminary'
     panoptic_fusion=dict(
-        type='pandepth_mm.PanopticFusion',
+        type='PanopticFusion',
         score_thr=0.5,
         overlap_thr=0.5,
         # EfficientPS takes 2048 px of 1024 x 2048; the same share of a
