@@ -3,58 +3,64 @@
 import json
 import math
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import PathLike
+from pandepth_mm.errors import InputError, require_choice, require_file
+from pandepth_mm.fileio import PathLike, is_path
 from pandepth_mm.geometry.calibration import Calibration, make_calibration
 
+CALIB_SUFFIXES = ('.json', '.txt', '.yaml', '.yml')
+CAMERAS = (0, 1, 2, 3)
 _MAX_BYTES = 1 << 20  # a calibration is a few lines
-# folders and lists hold these together: cameras, LiDAR
-PAIRS = (
+# two files that belong together: cameras, place of the LiDAR
+_PAIRS = (
     ('calib_cam_to_cam.txt', 'calib_velo_to_cam.txt'),  # KITTI raw
     ('perspective.txt', 'calib_cam_to_velo.txt'),  # KITTI-360
 )
+_KEYS = ('cam2img', 'lidar2cam', 'image_size')
 _KNOWN = (
     'P2, R0_rect, Tr_velo_to_cam (KITTI object, tracking); P2, Tr (odometry); P_rect_02, R_rect_00 '
     '(raw, KITTI-360), beside its calib_velo_to_cam.txt or calib_cam_to_velo.txt; nine numbers '
-    "(depth completion); ROS's camera_info YAML; JSON with cam2img and lidar2cam"
+    "(depth completion); ROS's camera_info as .yaml; cam2img and lidar2cam as .json"
 )
 
 
-def read_calibration(path: PathLike, camera: int | None = None) -> Calibration:
+def read_calibration(path: PathLike | Sequence[PathLike], camera: int | None = None) -> Calibration:
     """Read a calibration, whatever of the known kinds it is.
 
-    A LiDAR point X projects to ``P R X`` with P the projection of the camera and R the transform
-    to its rectified frame. The camera frame of the result is that of the chosen camera: P's fourth
+    A LiDAR point X projects to ``P R X`` with P the projection of the camera and R the transform to
+    its rectified frame. The camera frame of the result is that of the chosen camera: P's fourth
     column is folded into ``lidar2cam``.
 
     Args:
-        path: A file, or the folder of KITTI raw's or KITTI-360's two files. Text has lines
-            ``NAME: numbers``: KITTI object and tracking (P0 to P3, R0_rect or R_rect,
+        path: A file, the folder of KITTI raw's or KITTI-360's two files, or those two. Text has
+            lines ``NAME: numbers``: KITTI object and tracking (P0 to P3, R0_rect or R_rect,
             Tr_velo_to_cam or Tr_velo_cam), odometry (P0 to P3, Tr), raw (P_rect_00 to P_rect_03,
             R_rect_00; the file of the LiDAR lies beside it), KITTI-360 (the same), or nine numbers
-            alone (depth completion). ``.yaml``: ROS's camera_info. ``.json``: ``cam2img`` and
-            ``lidar2cam``, matrices.
+            alone (depth completion). A line ``image_size: width height`` may be added. ``.yaml``:
+            ROS's camera_info, of which the projection matrix counts. ``.json``: ``cam2img``,
+            ``lidar2cam`` and ``image_size``.
         camera: Number of the camera, where the file has several: 0 to 3. By default the left color
             camera, 2 (KITTI-360: 0).
 
     Raises:
-        InputError: Missing or unreadable file, none of these kinds, a camera that it does not
-            have, or a wrong count of numbers.
+        InputError: Missing or unreadable file, none of these kinds, a camera that it does not have,
+            or a wrong count of numbers.
     """
-    if camera is not None and camera not in (0, 1, 2, 3):
-        raise InputError('camera', repr(camera), '0, 1, 2 or 3')
+    if camera is not None:
+        require_choice(camera, CAMERAS, 'camera')
+    if not is_path(path):
+        return _from_two(path, camera)
     if os.path.isdir(path):
-        for cameras, _ in PAIRS:
-            if (Path(path) / cameras).is_file():
-                return read_calibration(Path(path) / cameras, camera)
-        raise InputError(
-            path, 'a folder', 'a calibration file, or a folder with ' + ' or '.join(map(' and '.join, PAIRS))
-        )
+        if not holds_pair(path):
+            names = ' or '.join(' and '.join(pair) for pair in _PAIRS)
+            raise InputError(path, 'a folder', f'a calibration file, or a folder with {names}')
+        cameras = next(c for c, _ in _PAIRS if (Path(path) / c).is_file())
+        return read_calibration(Path(path) / cameras, camera)
     text = _read_text(path)
     suffix = Path(path).suffix.lower()
     if suffix == '.json':
@@ -65,61 +71,113 @@ def read_calibration(path: PathLike, camera: int | None = None) -> Calibration:
     if not rows:
         return _from_bare_numbers(text, path)
     if any(name.startswith('P_rect_') for name in rows):
-        return _from_raw(rows, path, camera)
-    if any(name in rows for name in ('P0', 'P1', 'P2', 'P3')):
+        beside = (Path(path).parent / lidar for _, lidar in _PAIRS)
+        return _from_raw(rows, path, camera, next((p for p in beside if p.is_file()), None))
+    if any(f'P{number}' in rows for number in CAMERAS):
         return _from_object(rows, path, 2 if camera is None else camera)
+    if {'R', 'T'} <= set(rows):
+        raise InputError(path, 'the place of the LiDAR alone', f'{_PAIRS[0][0]}, or both files')
     raise InputError(path, f'the lines {sorted(rows)}', f'a calibration: {_KNOWN}')
+
+
+def holds_pair(folder: PathLike) -> bool:
+    """Whether a folder holds the one calibration of KITTI raw or KITTI-360."""
+    return any((Path(folder) / cameras).is_file() for cameras, _ in _PAIRS)
+
+
+def as_calibration(calib: Any, camera: int | None = None) -> Calibration:
+    """Make a calibration of what a user has.
+
+    Args:
+        calib: What :func:`read_calibration` reads, a :class:`Calibration`, or matrices for
+            :func:`pandepth_mm.geometry.calibration.make_calibration`: ``cam2img`` alone, or a dict
+            of ``cam2img``, ``lidar2cam`` and ``image_size``.
+        camera: For :func:`read_calibration`; matrices are of one camera.
+
+    Raises:
+        InputError: Other keys, and what those two refuse.
+    """
+    if is_path(calib) or (isinstance(calib, (list, tuple)) and all(map(is_path, calib))):
+        return read_calibration(calib, camera)
+    if isinstance(calib, Calibration):
+        calib = calib._asdict()
+    if isinstance(calib, Mapping):
+        return _from_dict(calib, 'calib')
+    return make_calibration(calib)
+
+
+def _from_dict(matrices: Mapping[str, Any], source: PathLike) -> Calibration:
+    """Matrices by name."""
+    if 'cam2img' not in matrices or not set(matrices) <= set(_KEYS):
+        raise InputError(
+            source,
+            f'the keys {sorted(map(str, matrices))}',
+            'cam2img and, for points, lidar2cam (image_size if you like)',
+        )
+    return make_calibration(**matrices, source=str(source))
+
+
+def _from_two(paths: Sequence[PathLike], camera: int | None) -> Calibration:
+    """The two files of KITTI raw or KITTI-360, in either order."""
+    if len(paths) == 2:
+        for cameras, lidar in (paths, paths[::-1]):
+            rows = _rows(_read_text(cameras))
+            if any(name.startswith('P_rect_') for name in rows):
+                return _from_raw(rows, cameras, camera, Path(lidar))
+    names = ' or '.join(' and '.join(pair) for pair in _PAIRS)
+    raise InputError('calib', ' and '.join(map(str, paths)) or 'no file', f'one file, or {names}')
 
 
 def _from_object(rows: dict[str, list[str]], path: PathLike, camera: int) -> Calibration:
     """KITTI object, tracking or odometry."""
     projection = _row(rows, path, f'P{camera}', (3, 4))
+    size = _size(rows, path, 'image_size')
     if 'Tr' in rows:  # odometry: to the rectified frame at once
         velo2cam, rectify = 'Tr', None
     else:
         velo2cam = 'Tr_velo_cam' if 'Tr_velo_cam' in rows else 'Tr_velo_to_cam'
         rectify = 'R_rect' if 'R_rect' in rows else 'R0_rect'
         if velo2cam not in rows and rectify not in rows:
-            return make_calibration(projection, source=str(path))
+            return make_calibration(projection, None, str(path), size)
     lidar2cam = np.eye(4)
     lidar2cam[:3] = _row(rows, path, velo2cam, (3, 4))
     if rectify:
         lidar2cam[:3] = _row(rows, path, rectify, (3, 3)) @ lidar2cam[:3]
-    return make_calibration(projection, lidar2cam, str(path))
+    return make_calibration(projection, lidar2cam, str(path), size)
 
 
-def _from_raw(rows: dict[str, list[str]], path: PathLike, camera: int | None) -> Calibration:
-    """KITTI raw or KITTI-360, with the file of the LiDAR where it lies beside this one."""
+def _from_raw(
+    rows: dict[str, list[str]], path: PathLike, camera: int | None, lidar: Path | None
+) -> Calibration:
+    """KITTI raw or KITTI-360, with the file of the LiDAR where there is one."""
     if camera is None:
         camera = 2 if 'P_rect_02' in rows else 0
     projection = _row(rows, path, f'P_rect_{camera:02d}', (3, 4))
-    size = None
-    if f'S_rect_{camera:02d}' in rows:
-        size = tuple(_row(rows, path, f'S_rect_{camera:02d}', (2,)).round().astype(int).tolist())
+    size = _size(rows, path, f'S_rect_{camera:02d}')
+    if lidar is None:
+        return make_calibration(projection, None, str(path), size)
+    text = _read_text(lidar)
+    place = _rows(text)
+    lidar2cam = np.eye(4)
+    if place:
+        lidar2cam[:3, :3] = _row(place, lidar, 'R', (3, 3))
+        lidar2cam[:3, 3] = _row(place, lidar, 'T', (3,))
+    else:  # KITTI-360: camera to LiDAR
+        cam2lidar = make_calibration(np.eye(3), _numbers(text.split(), lidar, '', (3, 4)), lidar)
+        lidar2cam = np.linalg.inv(cam2lidar.lidar2cam)
     rectify = np.eye(4)
     rectify[:3, :3] = _row(rows, path, 'R_rect_00', (3, 3))
-    velo_to_cam, cam_to_velo = (Path(path).parent / pair[1] for pair in PAIRS)
-    lidar2cam = None
-    if velo_to_cam.is_file():
-        rows = _rows(_read_text(velo_to_cam))
-        lidar2cam = np.eye(4)
-        lidar2cam[:3, :3] = _row(rows, velo_to_cam, 'R', (3, 3))
-        lidar2cam[:3, 3] = _row(rows, velo_to_cam, 'T', (3,))
-    elif cam_to_velo.is_file():
-        back = np.eye(4)
-        back[:3] = _numbers(_read_text(cam_to_velo).split(), cam_to_velo, '', (3, 4))
-        lidar2cam = np.linalg.inv(back)
-    if lidar2cam is not None:
-        lidar2cam = rectify @ lidar2cam
-    return make_calibration(projection, lidar2cam, str(path), size)
+    return make_calibration(projection, rectify @ lidar2cam, str(path), size)
 
 
 def _from_bare_numbers(text: str, path: PathLike) -> Calibration:
     """KITTI depth completion: nine numbers, the intrinsics."""
     words = text.split()
-    if len(words) == 12 and Path(path).name == PAIRS[1][1]:
+    if len(words) == 12 and all(map(_is_number, words)):
         raise InputError(
-            path, 'the place of the LiDAR alone', f'{PAIRS[1][0]}, which lies beside it'
+            path,
+            '12 numbers without a name',
+            f'nine, the intrinsics; or of KITTI-360 {_PAIRS[1][0]}, which lies beside it',
         )
     if len(words) != 9:
         raise InputError(path, f'{len(words)} words without a name', f'a calibration: {_KNOWN}')
@@ -131,49 +189,49 @@ def _from_ros(text: str, path: PathLike) -> Calibration:
     import yaml  # only here: the rest does with numpy
 
     try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as e:
+        data = next(yaml.safe_load_all(text), None)  # rostopic echo ends with ---
+    except (yaml.YAMLError, ValueError, RecursionError) as e:
         raise InputError(path, f'broken YAML ({e})', 'a camera_info of ROS') from None
     if not isinstance(data, dict):
         raise InputError(path, f'a YAML {type(data).__name__}', 'a camera_info of ROS')
-    matrix = data.get('projection_matrix', data.get('P', data.get('p')))
+    matrix = next((data[k] for k in ('projection_matrix', 'P', 'p') if k in data), None)
     if isinstance(matrix, dict):
         matrix = matrix.get('data')
     if not isinstance(matrix, list):
         raise InputError(
-            path, f'the keys {sorted(map(str, data))}', 'projection_matrix', 'camera_info'
+            path, f'the keys {sorted(map(str, data))}', 'projection_matrix, 12 numbers (or P)'
         )
     size = [data.get(f'image_{name}', data.get(name)) for name in ('width', 'height')]
     projection = _numbers(matrix, path, 'projection_matrix', (3, 4))
-    return make_calibration(projection, None, str(path), None if None in size else tuple(size))
+    return make_calibration(projection, None, str(path), None if size == [None, None] else size)
 
 
 def _from_json(text: str, path: PathLike) -> Calibration:
     """Matrices in JSON."""
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as e:
+    except (json.JSONDecodeError, RecursionError) as e:
         raise InputError(path, f'broken JSON ({e})', 'cam2img and lidar2cam, matrices') from None
-    keys = {'cam2img', 'lidar2cam', 'image_size'}
-    if not isinstance(data, dict) or 'cam2img' not in data or set(data) - keys:
-        found = f'the keys {sorted(data)}' if isinstance(data, dict) else type(data).__name__
-        raise InputError(path, found, 'cam2img and, for points, lidar2cam (image_size if you like)')
-    size = data.get('image_size')
-    return make_calibration(
-        data['cam2img'], data.get('lidar2cam'), str(path), None if size is None else tuple(size)
-    )
+    if not isinstance(data, dict):
+        raise InputError(path, f'a JSON {type(data).__name__}', 'an object with cam2img')
+    return _from_dict(data, path)
 
 
 def _read_text(path: PathLike) -> str:
     """Text of a small file, without the byte order mark that some editors write."""
-    if not os.path.isfile(path):
-        raise InputError(path, 'no such file', 'a calibration')
+    require_file(path, 'a calibration')
     if os.path.getsize(path) > _MAX_BYTES:
         raise InputError(path, f'{os.path.getsize(path)} bytes', 'a calibration of some lines')
+    content = Path(path).read_bytes()
+    # Notepad's "Unicode" is UTF-16, with a mark
+    encoding = 'utf-16' if content[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig'
     try:
-        return Path(path).read_text(encoding='utf-8-sig')
+        text = content.decode(encoding)
     except UnicodeDecodeError:
-        raise InputError(path, 'a binary file', 'a calibration') from None
+        text = '\0'
+    if '\0' in text:
+        raise InputError(path, 'a binary file', 'a calibration')
+    return text
 
 
 def _rows(text: str) -> dict[str, list[str]]:
@@ -193,6 +251,17 @@ def _is_number(word: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _size(rows: dict[str, list[str]], path: PathLike, name: str) -> tuple[int, int] | None:
+    """(width, height) of a line, or of ``image_size``, where there is one."""
+    name = name if name in rows else 'image_size'
+    if name not in rows:
+        return None
+    width, height = _row(rows, path, name, (2,))
+    if not (math.isfinite(width + height) and width.is_integer() and height.is_integer()):
+        raise InputError(path, f'{width:g} {height:g}', 'width and height in pixels', name)
+    return int(width), int(height)
 
 
 def _row(rows: dict[str, list[str]], path: PathLike, name: str, shape: tuple) -> np.ndarray:
