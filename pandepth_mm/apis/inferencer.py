@@ -15,8 +15,9 @@ from mmengine.logging import print_log
 from tqdm import tqdm
 
 from pandepth_mm.apis.builder import init_model
-from pandepth_mm.apis.inputs import Frame, FrameSource, check_sources, list_frames, load_frame
+from pandepth_mm.apis.inputs import Frame, check_sources, load_frame
 from pandepth_mm.apis.result import PanDepthResult, make_result
+from pandepth_mm.apis.sources import FrameSource, list_frames
 from pandepth_mm.datasets.transforms.resize_panoptic_depth import DEPTH_RESIZES
 from pandepth_mm.engine.model_zoo import DEFAULT_MODEL, dataset_of_test
 from pandepth_mm.errors import InputError, require_choice, require_count, require_positive
@@ -199,7 +200,7 @@ class PanDepthInferencer:
         """Predict batch by batch, so that not all results are in memory.
 
         Args:
-            sources: Of :func:`pandepth_mm.apis.inputs.list_frames`.
+            sources: Of :func:`pandepth_mm.apis.sources.list_frames`.
             depth_scale: Units per metre of depth PNGs.
             batch_size: Images at a time.
             skipped: Takes the error of each bad frame, by name, and the frame is left out. By

@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 from pandepth_mm.apis import PanDepthInferencer, PanDepthResult, init_model
 from pandepth_mm.apis.inferencer import PRECISIONS
-from pandepth_mm.apis.inputs import check_sources, list_frames
+from pandepth_mm.apis.inputs import check_sources
+from pandepth_mm.apis.sources import list_frames
 from pandepth_mm.apis.writers import SUMMARY, WRITERS
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.datasets.transforms.resize_panoptic_depth import DEPTH_RESIZES
@@ -233,6 +234,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     skipped = check_sources(frames)
     tell(skipped.values())
     if skipped and not (args.skip_bad and len(skipped) < len(frames)):
+        if len(skipped) < len(frames):
+            print(
+                f'{len(skipped)} of {len(frames)} frames are bad; --skip-bad goes on without them',
+                file=sys.stderr,
+            )
         sys.exit(2)
     frames = [frame for frame in frames if frame.name not in skipped]
     kinds = choose_kinds(args, single)

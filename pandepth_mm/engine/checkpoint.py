@@ -98,23 +98,23 @@ def _fetch(url: str) -> str:
     Raises:
         InputError: It cannot be had.
     """
-    name = f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{Path(urlsplit(url).path).name}'
-    path = os.path.join(torch.hub.get_dir(), 'checkpoints', name)
-    if not os.path.isfile(path):
-        before = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(_TIMEOUT)  # a firewall may just drop what is sent
-        try:
+    before = socket.getdefaulttimeout()
+    try:
+        name = f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{Path(urlsplit(url).path).name}'
+        path = os.path.join(torch.hub.get_dir(), 'checkpoints', name)
+        if not os.path.isfile(path):
             os.makedirs(os.path.dirname(path), exist_ok=True)
+            socket.setdefaulttimeout(_TIMEOUT)  # a firewall may just drop what is sent
             torch.hub.download_url_to_file(url, path)
-        except (OSError, ValueError, http.client.HTTPException) as e:
-            raise InputError(
-                url,
-                f'no download ({str(e).strip("<>")})',
-                'an address that can be reached, or a local file (of a backbone: init_cfg=None '
-                'goes without)',
-            ) from None
-        finally:
-            socket.setdefaulttimeout(before)
+    except (OSError, ValueError, http.client.HTTPException) as e:
+        raise InputError(
+            url,
+            f'no download ({str(e).strip("<>")})',
+            'an address that can be reached, or a local file (of a backbone: init_cfg=None goes '
+            'without)',
+        ) from None
+    finally:
+        socket.setdefaulttimeout(before)
     return path
 
 

@@ -14,10 +14,11 @@ from pandepth_mm.errors import InputError, require_count, require_file
 from pandepth_mm.fileio import PathLike, read_npy
 
 POINT_SUFFIXES = ('.bin', '.npy', '.pcd', '.ply')
+_TYPES = ('<f4', '<f8')
 _WIDTHS = (4, 3, 5, 6)  # columns of .bin files, the usual one first
 _SAMPLE = 983_040  # bytes to tell the width by, whole rows of every width
 _MARGIN = 0.4  # nats by which another width must do better than an earlier one
-_FAR = 1e6  # metres: no coordinate, but the bits of something else
+_FAR, _NEAR = 1e6, 0.01  # metres: beyond are no coordinates, but the bits of something else
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ def tell_columns(content: bytes) -> tuple[str, int] | None:
     Returns:
         '<f4' or '<f8' and the number of columns, 3 to 6; None where nothing is plausible.
     """
-    for dtype in ('<f4', '<f8'):
+    for dtype in _TYPES:
         numbers = _as_numbers(content, dtype)
         scores = {w: _spread(numbers, w) for w in _WIDTHS if _is_plausible(numbers, w)}
         if scores:
@@ -129,12 +130,12 @@ def _rows(numbers: np.ndarray, width: int) -> np.ndarray:
 
 
 def _is_plausible(numbers: np.ndarray, width: int) -> bool:
-    """Whether the first three columns can be metres: neither huge nor next to nothing."""
+    """Whether the first three columns can be metres: not huge, and not all next to nothing."""
     xyz = np.abs(_rows(numbers, width)[:, :3])
     xyz = xyz[np.isfinite(xyz)]
     if not len(xyz):  # no point, or none that came back
         return len(numbers) >= width
-    return (xyz > _FAR).mean() < 0.01 and ((xyz > 0) & (xyz < 1e-20)).mean() < 0.05
+    return (xyz > _FAR).mean() < 0.01 and xyz.max() > _NEAR
 
 
 def _spread(numbers: np.ndarray, width: int) -> float:
@@ -152,20 +153,15 @@ def _layout(path: Path, columns: int | None) -> tuple[str, int]:
     _require_points(size, path)
     with open(path, 'rb') as f:
         content = f.read(_SAMPLE)
+    found = tell_columns(content)
     if columns is None and path.name.lower().endswith('.pcd.bin'):
         columns = 5
     if columns is not None:
         require_count(columns, 'point_dims', least=3)
-        found = next(
-            (
-                (d, columns)
-                for d in ('<f4', '<f8')
-                if _is_plausible(_as_numbers(content, d), columns)
-            ),
-            None,
-        )
-    else:
-        found = tell_columns(content)
+        types = [d for d in _TYPES if _is_plausible(_as_numbers(content, d), columns)]
+        if found and columns in _WIDTHS and found[1] != columns:
+            _warn_once(f'{path}: read as {columns} columns, but it looks like {found[1]}')
+        found = (types[0], columns) if types else None
     fitting = [width for width in sorted(_WIDTHS) if size % (4 * width) == 0]
     advice = (
         f'rows of float32 x, y, z, ...; the size allows {fitting or "none of 3 to 6"} columns, '
@@ -181,7 +177,7 @@ def _layout(path: Path, columns: int | None) -> tuple[str, int]:
         raise InputError(
             path, f'{size} bytes that look like {name}, {row} bytes a point, and a rest', advice
         )
-    if columns is None and found != ('<f4', 4):
+    if columns is None and found != (_TYPES[0], _WIDTHS[0]):
         _warn_once(f'{path} and the like: read as {name}, by their look (point_dims states it)')
     return found
 

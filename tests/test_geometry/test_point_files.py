@@ -91,6 +91,12 @@ def test_one_warning_of_an_unusual_width(tmp_path, caplog):
     assert 'read as 3 columns of float32' in caplog.text and 'point_dims' in caplog.text
 
 
+def test_a_warning_where_the_stated_width_looks_wrong(tmp_path, caplog):
+    POINTS.tofile(tmp_path / 'a.bin')
+    assert len(read_points(tmp_path / 'a.bin', 5)) == 1600  # it is obeyed
+    assert caplog.messages == [f'{tmp_path}/a.bin: read as 5 columns, but it looks like 4']
+
+
 def test_points_that_are_not_finite_are_left_out(tmp_path, caplog):
     table = POINTS.copy()
     table[3], table[5, 1], table[7, 3] = np.nan, np.inf, np.nan  # the last has its place
@@ -241,6 +247,7 @@ BAD = [
     ('a.bin', text(b''), 'found no point', True),
     ('a.bin', text(b'123456789'), 'found 9 bytes that are no metres, read as 3 to 6', True),
     ('a.bin', text(b'a file of text, not of numbers. ' * 99), 'no metres', True),
+    ('a.bin', text(b'1.0 2.0 3.5 0.25\n' * 64), 'no metres', True),
     (
         'a.bin',
         cut(FORMATS['UPPER.BIN'], 16 * 1001 + 8),
