@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pandepth_mm.apis import PanDepthInferencer, PanDepthResult, init_model
 from pandepth_mm.apis.inferencer import PRECISIONS
@@ -255,11 +256,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     bar = tqdm(results, 'frames', len(todo), disable=single)
     start = time.perf_counter()
-    for result in bar:
-        result.save(out / result.name, kinds)
-        now = time.perf_counter()
-        bar.write(describe(result, now - start))
-        start = now
+    with logging_redirect_tqdm():  # warnings get lines of their own
+        for result in bar:
+            result.save(out / result.name, kinds)
+            now = time.perf_counter()
+            bar.write(describe(result, now - start))
+            start = now
     done = [frame for frame in frames if frame.name not in skipped]
     if args.video and done:
         files = [out / frame.name / WRITERS['panels'][0] for frame in done]
