@@ -161,8 +161,9 @@ class PanDepthInferencer:
             calib: A file that :func:`read_calibration` reads, of KITTI's data sets, ROS or JSON; a
                 dict of ``cam2img`` (3, 3), or a projection (3, 4) or (4, 4), and ``lidar2cam`` (4,
                 4); a matrix ``cam2img``; or a :class:`Calibration`. One for all, or a list or
-                folder as above. Without one there is no cloud, and the network assumes Virtual
-                KITTI 2's field of view.
+                folder as above; the two files of KITTI raw or KITTI-360 as their folder or, for a
+                single image, as a list. Without one there is no cloud, and the network assumes
+                Virtual KITTI 2's field of view.
             depth_scale: Units per metre of depth PNGs: 256 for KITTI, 100 for Virtual KITTI 2, 1000
                 for millimetres.
             batch_size: Images at a time.

@@ -17,8 +17,9 @@ from pandepth_mm.geometry.calibration_files import as_calibration
 from pandepth_mm.geometry.camera import points_to_depth, transform_points
 from pandepth_mm.geometry.point_files import check_points, check_points_file, read_points
 
-_ENDS = dict(JPEG=b'\xff\xd9', PNG=b'IEND')  # markers at the end of complete files
-_TAIL = 1 << 16  # bytes in which to look for them
+_ENDS = dict(JPEG=b'\xff\xd9', MPO=b'\xff\xd9', PNG=b'IEND')  # markers at the end of complete files
+_TAIL = 1024  # bytes in which to look for them
+_ORIENTATION = 0x0112  # tag of Exif
 
 
 class Frame(NamedTuple):
@@ -162,9 +163,10 @@ def _check_image_file(path: PathLike, name: str) -> tuple[int, int]:
                 or ';16' in str(image.tile)
                 or (image.format == 'PPM' and isinstance(image.tile[0][3], tuple))  # with a maximum
             )
-            if image.format == 'JPEG' and image.getexif().get(0x0112, 1) > 4:  # lies on its side
+            jpeg = image.format in ('JPEG', 'MPO')
+            if jpeg and image.getexif().get(_ORIENTATION, 1) > 4:  # lies on its side
                 width, height = height, width
-            # rarely more than the end: some cameras append a video
+            # seldom: some cameras append a video
             if not _has_end(path, image.format):
                 image.load()
     # a broken file can fail in many ways

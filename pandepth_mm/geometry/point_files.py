@@ -16,7 +16,7 @@ from pandepth_mm.fileio import PathLike, read_npy
 POINT_SUFFIXES = ('.bin', '.npy', '.pcd', '.ply')
 _TYPES = ('<f4', '<f8')
 _WIDTHS = (4, 3, 5, 6)  # columns of .bin files, the usual one first
-_SAMPLE = 983_040  # bytes to tell the width by, whole rows of every width
+_SAMPLE = 245_760  # bytes to tell the width by, whole rows of every width
 _MARGIN = 0.4  # nats by which another width must do better than an earlier one
 _FAR, _NEAR = 1e6, 0.01  # metres: beyond are no coordinates, but the bits of something else
 

@@ -126,6 +126,13 @@ IMAGES = {
         PIXELS,
         3,
     ),
+    'phone.jpg': (
+        lambda p: PIL.rotate(90, expand=True).save(
+            p, 'MPO', quality=98, exif=ON_ITS_SIDE, save_all=True, append_images=[PIL]
+        ),
+        PIXELS,
+        3,
+    ),
     'image.webp': (lambda p: PIL.save(p, lossless=True), PIXELS, 0),
     'image.tiff': (lambda p: put(p, PIXELS), PIXELS, 0),
     'image.bmp': (lambda p: put(p, PIXELS), PIXELS, 0),
