@@ -8,7 +8,11 @@ R + 256 G + 65536 B, 0 = void.
 import contextlib
 import errno
 import json
+import math
+import numbers
 import os
+import re
+import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +26,6 @@ from pandepth_mm.errors import InputError, require_file, require_size
 PathLike = str | Path
 KITTI_DEPTH_SCALE = 256.0
 DEPTH_PNG_MAX = 65535
-POINT_SUFFIXES = ('.bin', '.npy')
 
 
 @contextlib.contextmanager
@@ -71,6 +74,12 @@ def is_path(value: Any) -> bool:
     return isinstance(value, (str, os.PathLike))
 
 
+def natural_key(path: PathLike) -> list:
+    """Sorts names with numbers by the numbers' values: frame_2 before frame_10."""
+    name = os.path.basename(path)
+    return [int(p) if p.isdecimal() else p for p in re.split(r'(\d+)', name)] + [name]
+
+
 def write_json(path: PathLike, data) -> None:
     """Write JSON atomically."""
     with atomic_path(path) as tmp:
@@ -85,11 +94,13 @@ def read_json(path: PathLike, kind: type = dict):
         InputError: The file is missing, is not JSON, or holds something else.
     """
     try:
-        with open(path, encoding='utf-8') as f:
+        with open(path, encoding='utf-8-sig') as f:  # some editors write a byte order mark
             data = json.load(f)
     except FileNotFoundError:
         raise InputError(path, 'no such file', 'a JSON file') from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as e:
+    except OSError as e:
+        raise InputError(path, f'a file that cannot be read ({e.strerror})', 'JSON') from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as e:
         raise InputError(path, f'broken JSON ({e})', 'valid JSON') from None
     if not isinstance(data, kind):
         raise InputError(
@@ -128,12 +139,10 @@ def read_depth_png(
         InputError: Missing, undecodable, not 16-bit single channel, of another size, or a scale
             that is not positive.
     """
-    if not scale > 0:
-        raise InputError(path, f'depth scale {scale}', 'a scale > 0', 'scale (units per meter)')
+    if not isinstance(scale, numbers.Real) or not 0 < scale < math.inf:
+        raise InputError(path, f'depth scale {scale!r}', 'a scale > 0', 'scale (units per meter)')
     raw = _read_png(path, cv2.IMREAD_UNCHANGED, 'a 16-bit depth PNG')
-    if raw.dtype != np.uint16 or raw.ndim != 2:
-        channels = 1 if raw.ndim == 2 else raw.shape[2]
-        raise InputError(path, f'{channels} channel(s) of {raw.dtype}', '1 channel of uint16')
+    _require_depth_type(raw.dtype, 1 if raw.ndim == 2 else raw.shape[2], path)
     if shape is not None and raw.shape != tuple(shape):
         raise InputError(
             path, f'size (h, w) = {raw.shape}', f'{tuple(shape)}, the size of the image'
@@ -194,6 +203,42 @@ def read_depth_map(path: PathLike, scale: float, shape: tuple[int, int]) -> np.n
     return check_depth_map(read_npy(path), path, shape)
 
 
+def check_depth_file(path: PathLike, shape: tuple[int, int]) -> None:
+    """Check a depth map's file without reading it whole: its header and its end.
+
+    Args:
+        path: .png or .npy.
+        shape: Expected (height, width).
+
+    Raises:
+        InputError: What :func:`read_depth_map` refuses, as far as that shows.
+    """
+    suffix = Path(path).suffix
+    if suffix.lower() not in ('.png', '.npy'):
+        raise InputError(path, f'suffix {suffix!r}', '.png (16 bits) or .npy (meters)')
+    require_file(path, 'a depth map')
+    if suffix.lower() == '.npy':
+        depth = read_npy(path, mmap=True)
+        _require_float_map(depth, path, shape)
+        return
+    with open(path, 'rb') as f:
+        head = f.read(26)
+        f.seek(max(0, os.path.getsize(path) - 1024))
+        whole = b'IEND' in f.read()
+    if len(head) < 26 or head[:8] != b'\x89PNG\r\n\x1a\n' or not whole:
+        raise InputError(path, 'a file that cannot be decoded', 'a 16-bit depth PNG')
+    width, height, bits, color = struct.unpack('>IIBB', head[16:])
+    channels = {2: 3, 3: 3, 4: 2, 6: 4}.get(color, 1)  # 3: a palette, of RGB colors
+    _require_depth_type(np.dtype(f'u{max(bits // 8, 1)}'), channels, path)
+    require_size((height, width), shape, path, 'the image')
+
+
+def _require_depth_type(dtype: np.dtype, channels: int, path: PathLike) -> None:
+    """Refuse pixels that are not those of a depth PNG."""
+    if dtype != np.uint16 or channels != 1:
+        raise InputError(path, f'{channels} channel(s) of {dtype}', '1 channel of uint16')
+
+
 def check_depth_map(depth: np.ndarray, source: PathLike, shape: tuple[int, int]) -> np.ndarray:
     """Check an array of depth.
 
@@ -208,12 +253,17 @@ def check_depth_map(depth: np.ndarray, source: PathLike, shape: tuple[int, int])
     Raises:
         InputError: Not floats, of another shape, negative or not finite.
     """
-    if depth.dtype.kind != 'f':
-        raise InputError(source, f'{depth.dtype}', 'float meters (divide by the units per meter)')
-    require_size(depth.shape, shape, source, 'the image')
+    _require_float_map(depth, source, shape)
     if not np.isfinite(depth).all() or depth.min() < 0:
         raise InputError(source, 'negative or not finite values', 'meters, 0 = no measurement')
     return depth.astype(np.float32)
+
+
+def _require_float_map(depth: np.ndarray, source: PathLike, shape: tuple[int, int]) -> None:
+    """Refuse another type or shape."""
+    if depth.dtype.kind != 'f':
+        raise InputError(source, f'{depth.dtype}', 'float meters (divide by the units per meter)')
+    require_size(depth.shape, shape, source, 'the image')
 
 
 def fit_depth_png(depth: np.ndarray, scale: float = KITTI_DEPTH_SCALE) -> tuple[np.ndarray, int]:
@@ -232,83 +282,21 @@ def fit_depth_png(depth: np.ndarray, scale: float = KITTI_DEPTH_SCALE) -> tuple[
     return np.minimum(depth, limit), int((depth > limit + 0.5 / scale).sum())
 
 
-def check_points_file(path: PathLike) -> None:
-    """Check name and size of a point cloud's file, without reading it.
-
-    Raises:
-        InputError: Missing, another suffix, or no whole number of points.
-    """
-    path = Path(path)
-    require_file(path, 'a point cloud')
-    suffix = path.suffix.lower()
-    if suffix not in POINT_SUFFIXES:
-        raise InputError(path, f'suffix {path.suffix!r}', ' or '.join(POINT_SUFFIXES))
-    if suffix == '.bin' and path.stat().st_size % 16:
-        raise InputError(
-            path, f'{path.stat().st_size} bytes', 'float32 x, y, z, reflectance: 16 bytes per point'
-        )
-
-
-def read_points(path: PathLike) -> np.ndarray:
-    """Read a point cloud.
-
-    Args:
-        path: ``.bin``: float32, four numbers per point (x, y, z, reflectance), as in KITTI; or
-            ``.npy``: (N, 3) or more columns, the first three x, y, z.
-
-    Returns:
-        float32 (N, 3), meters, in the sensor's frame.
-
-    Raises:
-        InputError: Missing, another suffix, or another content.
-    """
-    check_points_file(path)
-    if Path(path).suffix.lower() == '.bin':
-        points = np.fromfile(path, dtype='<f4').reshape(-1, 4)
-    else:
-        points = read_npy(path)
-    return check_points(points, path)
-
-
-def check_points(points: np.ndarray, source: PathLike) -> np.ndarray:
-    """Check an array of points.
-
-    Args:
-        points: The array.
-        source: File or argument, for the message.
-
-    Returns:
-        float32 (N, 3), its first three columns.
-
-    Raises:
-        InputError: Not (N, 3) or wider, or not finite numbers.
-    """
-    if points.ndim != 2 or points.shape[1] < 3 or points.dtype.kind not in 'fiu':
-        raise InputError(
-            source,
-            f'{points.dtype} of shape {points.shape}',
-            'numbers (N, 3) or wider: x, y, z in meters',
-        )
-    points = points[:, :3].astype(np.float32)
-    bad = ~np.isfinite(points).all(axis=1)
-    if bad.any():
-        raise InputError(
-            source,
-            f'{bad.sum()} of {len(points)} points that are not finite, '
-            f'the first in row {bad.argmax()}',
-            'finite meters',
-        )
-    return points
-
-
-def read_npy(path: PathLike) -> np.ndarray:
+def read_npy(path: PathLike, mmap: bool = False) -> np.ndarray:
     """Read an array from a .npy file, never a pickle.
+
+    Args:
+        path: The file.
+        mmap: Leave the numbers in the file until they are used.
 
     Raises:
         InputError: Missing, or no such array.
     """
     try:
-        return np.load(path, allow_pickle=False)
+        array = np.load(path, allow_pickle=False, mmap_mode='r' if mmap else None)
+        if not isinstance(array, np.ndarray):  # an archive of several, .npz
+            raise ValueError('several arrays in an archive')
+        return array
     except FileNotFoundError:
         raise InputError(path, 'no such file', 'a .npy file') from None
     except (ValueError, EOFError, OSError) as e:

@@ -101,8 +101,8 @@ def test_losses_are_summed_without_weights(model):
     (semantic,) = model.semantic_head.loss_by_feat(logits, labels).values()
     (joint,) = model.joint_head.loss_by_feat(logits, labels).values()
     assert semantic.item() == joint.item() == pytest.approx(math.log(model.num_classes))
-    metres = torch.full((1, 1, 4, 4), 10.0)
-    (depth,) = model.depth_head.loss_by_feat(metres + 3, metres).values()
+    meters = torch.full((1, 1, 4, 4), 10.0)
+    (depth,) = model.depth_head.loss_by_feat(meters + 3, meters).values()
     assert depth.item() == pytest.approx(9)
     box_head, mask_head = model.roi_head.bbox_head, model.roi_head.mask_head
     zeros = torch.zeros(1, 4)  # three things and background; a box
@@ -353,8 +353,8 @@ def record(folder, instances, size=INPUT):
         ids[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = 100 + i
     write_panoptic_png(folder / 'panoptic.png', ids)
     depth = {}
-    for key, metres in METRES.items():
-        write_depth_png(folder / f'{key}.png', np.full(size, metres, np.float32), 256)
+    for key, meters in METRES.items():
+        write_depth_png(folder / f'{key}.png', np.full(size, meters, np.float32), 256)
         depth.update({f'{key}_path': str(folder / f'{key}.png'), f'{key}_scale': 256.0})
     cv2.imwrite(str(folder / 'image.png'), np.zeros((*size, 3), np.uint8))
     segments = [dict(id=1, category=8, isthing=False, iscrowd=0, area=int((ids == 1).sum()))]

@@ -159,9 +159,9 @@ def frame_files(tmp_path, monkeypatch):
 @pytest.mark.parametrize('page', [p for p in PAGES if python_blocks(p) and 'extend' not in p])
 def test_code_runs(page, frame_files, request):
     """The blocks of a page, one after the other; a config is read instead."""
-    from pandepth_mm.geometry.calibration import read_kitti_calibration
+    from pandepth_mm.geometry.calibration_files import read_calibration
 
-    calibration = read_kitti_calibration('calib.txt')
+    calibration = read_calibration('calib.txt')
     names = dict(K=calibration.cam2img, T=calibration.lidar2cam)
     if page == 'docs/onnx.md':
         pytest.importorskip('onnxruntime', reason='needs the extra onnx')
@@ -180,11 +180,12 @@ def test_code_runs(page, frame_files, request):
 @pytest.fixture
 def onnx_example(frame_files):
     """model.onnx of the shipped weights, and sparse_depth.png."""
-    from pandepth_mm.fileio import read_points, write_depth_png
-    from pandepth_mm.geometry.calibration import read_kitti_calibration
+    from pandepth_mm.fileio import write_depth_png
+    from pandepth_mm.geometry.calibration_files import read_calibration
     from pandepth_mm.geometry.camera import points_to_depth, transform_points
+    from pandepth_mm.geometry.point_files import read_points
 
-    calibration = read_kitti_calibration('calib.txt')
+    calibration = read_calibration('calib.txt')
     points = transform_points(read_points('scan.bin'), calibration.lidar2cam)
     size = cv2.imread('image.png').shape[:2]
     write_depth_png('sparse_depth.png', points_to_depth(points, calibration.cam2img, size))

@@ -1,60 +1,24 @@
-"""Files of points and arrays, and depth that fits a PNG."""
+"""Files of arrays and JSON, and depth that fits a PNG."""
 
 import errno
 import tempfile
 
+import cv2
 import numpy as np
 import pytest
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import (
     atomic_path,
-    check_points,
+    check_depth_file,
     fit_depth_png,
+    natural_key,
+    read_depth_map,
     read_depth_png,
+    read_json,
     read_npy,
-    read_points,
     write_depth_png,
 )
-
-POINTS = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
-
-
-def test_points_of_both_formats(tmp_path):
-    POINTS.tofile(tmp_path / 'scan.bin')
-    POINTS.tofile(tmp_path / 'UPPER.BIN')
-    np.save(tmp_path / 'scan.npy', POINTS.astype(np.float64))
-    for name in ('scan.bin', 'scan.npy', 'UPPER.BIN'):
-        points = read_points(tmp_path / name)
-        assert points.dtype == np.float32 and points.shape == (7, 3)
-        assert (points == POINTS[:, :3]).all()
-    assert check_points(POINTS[:, :3].astype(int), 'points').shape == (7, 3)
-
-
-@pytest.mark.parametrize(
-    'name, content, message',
-    [
-        ('scan.bin', b'\0' * 20, 'found 20 bytes; expected .*16 bytes per point'),
-        ('scan.pcd', b'\0' * 16, r"found suffix '\.pcd'; expected \.bin or \.npy"),
-        ('scan.npy', b'\0' * 16, 'found a file that cannot be read'),
-        ('missing.bin', None, 'found no such file'),
-    ],
-)
-def test_bad_point_files(tmp_path, name, content, message):
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=message) as error:
-        read_points(tmp_path / name)
-    assert name in str(error.value)
-
-
-@pytest.mark.parametrize(
-    'array',
-    [np.zeros((5, 2)), np.zeros(15), np.zeros((5, 3), complex), np.array([['a', 'b', 'c']])],
-)
-def test_arrays_that_are_no_points(array):
-    with pytest.raises(InputError, match='points: found .* of shape'):
-        check_points(array, 'points')
 
 
 def test_pickles_are_not_loaded(tmp_path):
@@ -63,6 +27,48 @@ def test_pickles_are_not_loaded(tmp_path):
         read_npy(tmp_path / 'a.npy')
     with pytest.raises(InputError, match='no such file'):
         read_npy(tmp_path / 'b.npy')
+
+
+def test_json(tmp_path):
+    """With the byte order mark of some editors, broken, and no file."""
+    (tmp_path / 'a.json').write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_json(tmp_path / 'a.json') == dict(a=1)
+    (tmp_path / 'b.json').write_text('[' * 100_000)
+    for name, message in (
+        ('b.json', 'broken JSON'),
+        ('c.json', 'no such file'),
+        ('.', 'cannot be read .Is a directory'),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_json(tmp_path / name)
+
+
+def test_natural_order():
+    names = ['b/2.png', 'a/10.png', '1.png', 'x_10', 'x_9', '02.png', 'x']
+    expected = ['1.png', '02.png', 'b/2.png', 'a/10.png', 'x', 'x_9', 'x_10']
+    assert sorted(names, key=natural_key) == expected
+
+
+def test_the_header_of_a_depth_map_tells_what_reading_it_would(tmp_path):
+    """Each file is refused by both, with the same message."""
+    depth = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1000
+    path = tmp_path / 'd.png'
+    for array in (depth, depth.astype(np.uint8), np.stack([depth] * 3, 2), depth[:5], depth.T):
+        cv2.imwrite(str(path), array)
+        messages = []
+        for check in (check_depth_file, lambda p, shape: read_depth_map(p, 256, shape)):
+            try:
+                check(path, (6, 8))
+            except InputError as error:
+                messages.append(str(error))
+        assert len(messages) == (0 if array is depth else 2) and len(set(messages)) <= 1
+    cv2.imwrite(str(path), depth)
+    whole = path.read_bytes()
+    for content in (b'', whole[:20], whole[:-20], b'x' + whole):
+        path.write_bytes(content)
+        for check in (check_depth_file, lambda p, shape: read_depth_map(p, 256, shape)):
+            with pytest.raises(InputError, match='d.png: found a file that cannot be decoded'):
+                check(path, (6, 8))
 
 
 def test_fit_depth_png(tmp_path):

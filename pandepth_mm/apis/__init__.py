@@ -3,12 +3,7 @@
 from pandepth_mm.apis.builder import init_model
 from pandepth_mm.apis.inferencer import PanDepthInferencer
 from pandepth_mm.apis.result import PanDepthResult
-from pandepth_mm.geometry.calibration import Calibration, read_kitti_calibration
+from pandepth_mm.geometry.calibration import Calibration
+from pandepth_mm.geometry.calibration_files import read_calibration
 
-__all__ = [
-    'Calibration',
-    'PanDepthInferencer',
-    'PanDepthResult',
-    'init_model',
-    'read_kitti_calibration',
-]
+__all__ = ['Calibration', 'PanDepthInferencer', 'PanDepthResult', 'init_model', 'read_calibration']

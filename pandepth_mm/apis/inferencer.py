@@ -15,8 +15,9 @@ from mmengine.logging import print_log
 from tqdm import tqdm
 
 from pandepth_mm.apis.builder import init_model
-from pandepth_mm.apis.inputs import Frame, FrameSource, list_frames, load_frame
+from pandepth_mm.apis.inputs import Frame, check_sources, load_frame
 from pandepth_mm.apis.result import PanDepthResult, make_result
+from pandepth_mm.apis.sources import FrameSource, list_frames
 from pandepth_mm.datasets.transforms.resize_panoptic_depth import DEPTH_RESIZES
 from pandepth_mm.engine.model_zoo import DEFAULT_MODEL, dataset_of_test
 from pandepth_mm.errors import InputError, require_choice, require_count, require_positive
@@ -137,6 +138,8 @@ class PanDepthInferencer:
         calib: Any = None,
         depth_scale: float = KITTI_DEPTH_SCALE,
         batch_size: int = 1,
+        camera: int | None = None,
+        point_dims: int | None = None,
     ) -> PanDepthResult | list[PanDepthResult]:
         """Predict for one or several images.
 
@@ -149,25 +152,36 @@ class PanDepthInferencer:
             sparse_depth: Depth map at the image's size: a 16-bit PNG, a .npy or a float array (H,
                 W) in meters, 0 = no measurement. For several images a list, or a folder of files of
                 the same stems.
-            points: LiDAR points: a .bin as in KITTI, a .npy or an array (N, 3) or wider, x, y, z in
-                meters. Lists and folders as above.
-            calib: A calibration text as in KITTI's object data set (P2, R0_rect, Tr_velo_to_cam); a
+            points: LiDAR points: a .bin, .npy, .ply or .pcd, or an array (N, 3) or wider, x, y, z
+                in meters; see :func:`pandepth_mm.geometry.point_files.read_points`. Lists and
+                folders as above.
+            calib: A file that :func:`read_calibration` reads, of KITTI's data sets, ROS or JSON; a
                 dict of ``cam2img`` (3, 3), or a projection (3, 4) or (4, 4), and ``lidar2cam`` (4,
                 4); a matrix ``cam2img``; or a :class:`Calibration`. One for all, or a list or
-                folder as above. Without one there is no cloud, and the network assumes Virtual
-                KITTI 2's field of view.
+                folder as above; the two files of KITTI raw or KITTI-360 as their folder or, for a
+                single image, as a list. Without one there is no cloud, and the network assumes
+                Virtual KITTI 2's field of view.
             depth_scale: Units per meter of depth PNGs: 256 for KITTI, 100 for Virtual KITTI 2, 1000
                 for millimeters.
             batch_size: Images at a time.
+            camera: Which camera of the calibration the images are of, 0 to 3. By default the one
+                that the folder of an image names (``image_3``, ``image_03/data``), else the left
+                color camera.
+            point_dims: Numbers per row of a .bin; by default told by the numbers.
 
         Returns:
             One result for one image, a list for a list or a folder.
 
         Raises:
-            InputError: What is wrong, with the file or the argument. Missing files are reported
-                before the first frame is computed.
+            InputError: What is wrong, with the file or the argument, of the first bad frame. All
+                are looked at before the first is computed, see
+                :func:`pandepth_mm.apis.inputs.check_sources`, which tells of every bad one.
         """
-        sources, single = list_frames(inputs, sparse_depth, points, calib)
+        require_count(batch_size, 'batch_size')
+        require_positive(depth_scale, 'depth_scale', unit='(units per meter)')
+        sources, single = list_frames(inputs, sparse_depth, points, calib, camera, point_dims)
+        for error in check_sources(sources).values():
+            raise error
         results: Iterable[PanDepthResult] = self.stream(sources, depth_scale, batch_size)
         if self.show_progress and len(sources) > 1:
             results = tqdm(results, 'frames', len(sources))
@@ -179,13 +193,16 @@ class PanDepthInferencer:
         sources: Sequence[FrameSource],
         depth_scale: float = KITTI_DEPTH_SCALE,
         batch_size: int = 1,
+        skipped: dict[str, InputError] | None = None,
     ) -> Iterator[PanDepthResult]:
         """Predict batch by batch, so that not all results are in memory.
 
         Args:
-            sources: From :func:`pandepth_mm.apis.inputs.list_frames`.
+            sources: Of :func:`pandepth_mm.apis.sources.list_frames`.
             depth_scale: Units per meter of depth PNGs.
             batch_size: Images at a time.
+            skipped: Takes the error of each bad frame, by name, and the frame is left out. By
+                default the error is raised.
 
         Returns:
             Iterator over the results, in the order of the sources.
@@ -195,16 +212,30 @@ class PanDepthInferencer:
         """
         require_count(batch_size, 'batch_size')
         require_positive(depth_scale, 'depth_scale', unit='(units per meter)')
-        return self._stream(sources, depth_scale, batch_size)
+        frames = self._load(sources, depth_scale, skipped)
+        return self._stream(frames, batch_size)
 
-    def _stream(
-        self, sources: Sequence[FrameSource], depth_scale: float, batch_size: int
-    ) -> Iterator[PanDepthResult]:
+    def _load(
+        self,
+        sources: Sequence[FrameSource],
+        depth_scale: float,
+        skipped: dict[str, InputError] | None,
+    ) -> Iterator[Frame]:
+        """Read one frame after the other."""
+        for source in sources:
+            try:
+                frame = load_frame(source, depth_scale, self.model.max_depth)
+            except InputError as error:
+                if skipped is None:
+                    raise
+                skipped[source.name] = error
+            else:
+                yield frame
+
+    def _stream(self, frames: Iterator[Frame], batch_size: int) -> Iterator[PanDepthResult]:
         """Predict one batch after the other."""
-        remaining = iter(sources)
-        while chunk := list(islice(remaining, batch_size)):
-            frames = [load_frame(source, depth_scale, self.model.max_depth) for source in chunk]
-            yield from self.predict(frames)
+        while batch := list(islice(frames, batch_size)):
+            yield from self.predict(batch)
 
     @torch.no_grad()
     def predict(self, frames: Sequence[Frame]) -> list[PanDepthResult]:

@@ -12,16 +12,19 @@ result.json. Run again, the command goes on with the frames that are missing.
 import argparse
 import hashlib
 import os
+import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pandepth_mm.apis import PanDepthInferencer, PanDepthResult, init_model
 from pandepth_mm.apis.inferencer import PRECISIONS
-from pandepth_mm.apis.inputs import check_sources, list_frames
+from pandepth_mm.apis.inputs import check_sources
+from pandepth_mm.apis.sources import list_frames
 from pandepth_mm.apis.writers import SUMMARY, WRITERS
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.datasets.transforms.resize_panoptic_depth import DEPTH_RESIZES
@@ -29,6 +32,7 @@ from pandepth_mm.engine.checkpoint import TRUST_FLAG
 from pandepth_mm.engine.model_zoo import ModelFiles, find_model
 from pandepth_mm.errors import InputError, require_count, require_positive
 from pandepth_mm.fileio import KITTI_DEPTH_SCALE, PathLike, read_json, write_json
+from pandepth_mm.geometry.calibration_files import CAMERAS
 from pandepth_mm.visualization.frame.video import check_video_path, read_pictures, write_video
 
 RUN = 'run.json'
@@ -40,10 +44,28 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('image', help='image, or a folder of images')
     parser.add_argument('--out', metavar='D', required=True, help='folder')
     parser.add_argument(
-        '--points', metavar='P', help='LiDAR points, .bin (KITTI) or .npy, or a folder of them'
+        '--points', metavar='P', help='LiDAR points, .bin, .npy, .ply or .pcd, or a folder of them'
     )
     parser.add_argument(
-        '--calib', metavar='P', help="calibration text as KITTI's, one for all or a folder"
+        '--point-dims',
+        type=int,
+        metavar='N',
+        help='columns of .bin files: 4 for KITTI, 5 for nuScenes, ... (default: told by the '
+        'numbers)',
+    )
+    parser.add_argument(
+        '--calib',
+        metavar='P',
+        help="calibration, one for all or a folder: a text of KITTI's data sets (object, raw, "
+        'odometry, tracking, depth completion, KITTI-360), camera_info of ROS (.yaml), or '
+        'cam2img and lidar2cam (.json)',
+    )
+    parser.add_argument(
+        '--camera',
+        type=int,
+        choices=CAMERAS,
+        help='which camera of the calibration (default: the one that the folder of the image '
+        'names, image_3 say, else the left color camera)',
     )
     parser.add_argument(
         '--sparse-depth',
@@ -92,6 +114,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--overwrite', action='store_true', help='recompute frames that are there already'
     )
     parser.add_argument(
+        '--skip-bad',
+        action='store_true',
+        help='go on without frames that cannot be read; they are listed at the end, and the exit '
+        'code is 1',
+    )
+    parser.add_argument(
         TRUST_FLAG, action='store_true', help='allow the checkpoint to run code while it is loaded'
     )
     return parser.parse_args(argv)
@@ -132,6 +160,8 @@ def check_run(args: argparse.Namespace, model: ModelFiles, kinds: list[str]) -> 
     settings.update(
         config=_digest(model.config),
         weights=_digest(model.weights),
+        camera=args.camera,
+        point_dims=args.point_dims,
         depth_scale=args.depth_scale,
         depth_resize=args.depth_resize,
         precision=args.precision,
@@ -183,16 +213,37 @@ def describe(result: PanDepthResult, seconds: float) -> str:
     return ', '.join(parts) + f', {seconds:.2f} s'
 
 
+def tell(errors: Iterable[InputError]) -> None:
+    """Print a line per error; of a file that several frames share only one."""
+    for message in dict.fromkeys(' '.join(str(error).split()) for error in errors):
+        print('error:', message, file=sys.stderr)
+
+
 @cli_main
-def main(argv: Sequence[str] | None = None) -> None:
-    """Check everything, then predict frame by frame."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check everything, then predict frame by frame.
+
+    Returns:
+        The exit code: 1 if frames were left out.
+    """
     args = parse_args(argv)
     require_count(args.batch_size, '--batch-size')
     require_positive(args.depth_scale, '--depth-scale')
     require_positive(args.fps, '--fps')
     model = find_model(args.config, args.weights)
-    frames, single = list_frames(args.image, args.sparse_depth, args.points, args.calib)
-    check_sources(frames)
+    frames, single = list_frames(
+        args.image, args.sparse_depth, args.points, args.calib, args.camera, args.point_dims
+    )
+    skipped = check_sources(frames)
+    tell(skipped.values())
+    if skipped and not (args.skip_bad and len(skipped) < len(frames)):
+        if len(skipped) < len(frames):
+            print(
+                f'{len(skipped)} of {len(frames)} frames are bad; --skip-bad goes on without them',
+                file=sys.stderr,
+            )
+        sys.exit(2)
+    frames = [frame for frame in frames if frame.name not in skipped]
     kinds = choose_kinds(args, single)
     inferencer = PanDepthInferencer(
         init_model(*model, args.trust_checkpoint), args.device, args.precision, args.depth_resize
@@ -202,16 +253,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     todo = [f for f in frames if not (out / f.name / SUMMARY).is_file()]
     if len(todo) < len(frames):
         print(f'{len(frames) - len(todo)} of {len(frames)} frames are there already')
-    results = inferencer.stream(todo, args.depth_scale, args.batch_size)
+    results = inferencer.stream(
+        todo, args.depth_scale, args.batch_size, skipped if args.skip_bad else None
+    )
     bar = tqdm(results, 'frames', len(todo), disable=single)
     start = time.perf_counter()
-    for result in bar:
-        result.save(out / result.name, kinds)
-        now = time.perf_counter()
-        bar.write(describe(result, now - start))
-        start = now
-    if args.video:
-        files = [out / f.name / WRITERS['panels'][0] for f in frames]
+    with logging_redirect_tqdm():  # warnings get lines of their own
+        for result in bar:
+            result.save(out / result.name, kinds)
+            now = time.perf_counter()
+            bar.write(describe(result, now - start))
+            start = now
+    done = [frame for frame in frames if frame.name not in skipped]
+    if args.video and done:
+        files = [out / frame.name / WRITERS['panels'][0] for frame in done]
         count = write_video(args.video, read_pictures(files), args.fps)
         print(f'video: {args.video}, {count} frames')
     print(f'results: {out}')
+    if skipped:
+        print(f'left out: {", ".join(skipped)}', file=sys.stderr)
+        tell(skipped.values())
+    return int(bool(skipped))

@@ -5,7 +5,6 @@ given. A gif (``--out FILE.gif``) plays in a browser.
 """
 
 import argparse
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,15 +12,10 @@ from tqdm import tqdm
 
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.errors import InputError, require_file
+from pandepth_mm.fileio import natural_key
 from pandepth_mm.visualization.frame.video import check_video_path, read_pictures, write_video
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
-
-
-def natural_key(path: Path) -> list:
-    """Sorts names with numbers by the numbers' values."""
-    parts = re.split(r'(\d+)', path.name)
-    return [int(p) if p.isdecimal() else p for p in parts] + [path.name]
 
 
 def find_pictures(sources: list[str]) -> list[Path]:

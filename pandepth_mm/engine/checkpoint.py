@@ -16,6 +16,7 @@ import json
 import os
 import pickle
 import re
+import socket
 import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -35,6 +36,7 @@ from pandepth_mm.fileio import PathLike, atomic_path
 TRUST_FLAG = '--trust-checkpoint'
 SAFETENSORS = '.safetensors'
 _META = 'pandepth_mm'  # key of safetensors' metadata, whose values are text
+_TIMEOUT = 60  # seconds without an answer
 _URLS = ('http://', 'https://')
 _FORCE = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
 _FORCE_NOT = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
@@ -96,14 +98,23 @@ def _fetch(url: str) -> str:
     Raises:
         InputError: It cannot be downloaded.
     """
-    name = f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{Path(urlsplit(url).path).name}'
-    path = os.path.join(torch.hub.get_dir(), 'checkpoints', name)
-    if not os.path.isfile(path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        try:
+    before = socket.getdefaulttimeout()
+    try:
+        name = f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{Path(urlsplit(url).path).name}'
+        path = os.path.join(torch.hub.get_dir(), 'checkpoints', name)
+        if not os.path.isfile(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            socket.setdefaulttimeout(_TIMEOUT)  # a firewall may just drop what is sent
             torch.hub.download_url_to_file(url, path)
-        except (OSError, ValueError, http.client.HTTPException) as e:
-            raise InputError(url, f'no download ({e})', 'an address that can be reached') from None
+    except (OSError, ValueError, http.client.HTTPException) as e:
+        raise InputError(
+            url,
+            f'no download ({str(e).strip("<>")})',
+            'an address that can be reached, or a local file (of a backbone: init_cfg=None goes '
+            'without)',
+        ) from None
+    finally:
+        socket.setdefaulttimeout(before)
     return path
 
 

@@ -1,18 +1,14 @@
-"""Calibration of a camera and a LiDAR: from KITTI's text or from matrices."""
+"""Calibration of a camera and a LiDAR, of matrices."""
 
-import math
-import os
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from pandepth_mm.errors import InputError, require_file
-from pandepth_mm.fileio import PathLike, is_path
+from pandepth_mm.errors import InputError, require_count
 from pandepth_mm.geometry.camera import check_intrinsics, fold_projection
 
 _FOCAL, _WIDTH = 725.0087, 1242  # of Virtual KITTI 2's camera, pixels
-_MAX_BYTES = 1 << 20  # a calibration is a few lines
 
 
 class Calibration(NamedTuple):
@@ -23,14 +19,20 @@ class Calibration(NamedTuple):
             pixel centers.
         lidar2cam: LiDAR frame to camera frame, float64 (4, 4), meters; None where no point cloud
             belongs to it.
+        image_size: (width, height) of the images that it is for, pixels; None where that is not
+            known.
     """
 
     cam2img: np.ndarray
     lidar2cam: np.ndarray | None = None
+    image_size: tuple[int, int] | None = None
 
 
 def make_calibration(
-    cam2img: np.ndarray, lidar2cam: np.ndarray | None = None, source: str = 'calib'
+    cam2img: np.ndarray,
+    lidar2cam: np.ndarray | None = None,
+    source: str = 'calib',
+    image_size: Sequence[int] | None = None,
 ) -> Calibration:
     """Check matrices and bring them to one form.
 
@@ -42,11 +44,19 @@ def make_calibration(
         lidar2cam: LiDAR frame to the frame that ``cam2img`` takes, a rotation and a translation in
             meters, (4, 4) or (3, 4).
         source: File or argument, for messages.
+        image_size: (width, height) of the images, pixels, if known.
 
     Raises:
         InputError: Another shape, numbers that are not finite, a ``cam2img`` of a camera that is
-            not rectified, or a ``lidar2cam`` that is no rotation with a translation.
+            not rectified, a ``lidar2cam`` that is no rotation with a translation, or an
+            ``image_size`` that is not two whole numbers.
     """
+    if image_size is not None:
+        if not isinstance(image_size, (list, tuple)) or len(image_size) != 2:
+            raise InputError(source, repr(image_size), '(width, height)', 'image_size')
+        for side in image_size:
+            require_count(side, source, 'image_size')
+        image_size = int(image_size[0]), int(image_size[1])
     matrix = _matrix(cam2img, source, 'cam2img', ((3, 3), (3, 4), (4, 4)))
     shift = np.zeros(3)
     if matrix.shape == (4, 4):
@@ -56,7 +66,7 @@ def make_calibration(
         matrix, shift = fold_projection(matrix, source)
     check_intrinsics(matrix, source, 'cam2img')
     if lidar2cam is None:
-        return Calibration(matrix)
+        return Calibration(matrix, None, image_size)
 
     extrinsics = np.eye(4)
     given = _matrix(lidar2cam, source, 'lidar2cam', ((4, 4), (3, 4)))
@@ -73,56 +83,7 @@ def make_calibration(
             'lidar2cam',
         )
     extrinsics[:3, 3] += shift
-    return Calibration(matrix, extrinsics)
-
-
-def as_calibration(calib: PathLike | np.ndarray | Mapping[str, Any] | Calibration) -> Calibration:
-    """Make a calibration from what a user has.
-
-    Args:
-        calib: A text for :func:`read_kitti_calibration`, or matrices for :func:`make_calibration`:
-            ``cam2img`` alone, or a dict of ``cam2img`` and ``lidar2cam``.
-
-    Raises:
-        InputError: Other keys, and what those two refuse.
-    """
-    if is_path(calib):
-        return read_kitti_calibration(calib)
-    if isinstance(calib, Calibration):
-        return make_calibration(*calib)
-    if isinstance(calib, Mapping):
-        if 'cam2img' not in calib or not set(calib) <= {'cam2img', 'lidar2cam'}:
-            raise InputError(
-                'calib', f'the keys {sorted(calib)}', 'cam2img and, for points, lidar2cam'
-            )
-        return make_calibration(**calib)
-    return make_calibration(calib)
-
-
-def read_kitti_calibration(path: PathLike, camera: int = 2) -> Calibration:
-    """Read a calibration text of the KITTI object data set.
-
-    A LiDAR point X projects to P R0_rect Tr_velo_to_cam X. The camera frame of the result is that
-    of the given camera: P's fourth column is folded into ``lidar2cam``.
-
-    Args:
-        path: Lines ``NAME: numbers``. ``P2`` (12 numbers, row by row) is needed; with ``R0_rect``
-            (9) and ``Tr_velo_to_cam`` (12) points can be projected. Other lines are ignored.
-        camera: Number of the camera, 0 to 3: which of P0 to P3 is taken.
-
-    Raises:
-        InputError: Missing or unreadable file, a name that is missing, or a wrong count of numbers.
-    """
-    rows = _read_rows(path)
-    projection = _row(rows, path, f'P{camera}', (3, 4))
-    names = 'R0_rect', 'Tr_velo_to_cam'
-    present = [name for name in names if name in rows]
-    if not present:
-        return make_calibration(projection, source=str(path))
-    rectify, velo2cam = np.eye(4), np.eye(4)
-    rectify[:3, :3] = _row(rows, path, names[0], (3, 3))
-    velo2cam[:3] = _row(rows, path, names[1], (3, 4))
-    return make_calibration(projection, rectify @ velo2cam, str(path))
+    return Calibration(matrix, extrinsics, image_size)
 
 
 def guess_calibration(width: int, height: int) -> Calibration:
@@ -139,39 +100,6 @@ def guess_calibration(width: int, height: int) -> Calibration:
     return Calibration(
         np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
     )
-
-
-def _read_rows(path: PathLike) -> dict[str, list]:
-    """The lines ``NAME: words`` of a file, as lists of words by name."""
-    require_file(path, 'a calibration text')
-    if os.path.getsize(path) > _MAX_BYTES:
-        raise InputError(path, f'{os.path.getsize(path)} bytes', 'a calibration text of some lines')
-    try:
-        with open(path, encoding='utf-8') as f:
-            lines = f.read().splitlines()
-    except UnicodeDecodeError:
-        raise InputError(path, 'a binary file', 'a calibration text') from None
-    rows = {}
-    for line in lines:
-        name, colon, rest = line.partition(':')
-        if colon:
-            rows[name.strip()] = rest.split()
-    return rows
-
-
-def _row(rows: dict[str, list], path: PathLike, name: str, shape: tuple) -> np.ndarray:
-    """One line as a matrix, float64."""
-    count = math.prod(shape)
-    expected = f'a line "{name}: " with {count} numbers, as in KITTI'
-    if name not in rows:
-        raise InputError(path, f'the lines {sorted(rows)}', expected, name)
-    try:
-        values = [float(word) for word in rows[name]]
-    except ValueError as e:
-        raise InputError(path, str(e), expected, name) from None
-    if len(values) != count:
-        raise InputError(path, f'{len(values)} numbers', expected, name)
-    return np.array(values).reshape(shape)
 
 
 def _matrix(value, source: str, field: str, shapes: tuple) -> np.ndarray:

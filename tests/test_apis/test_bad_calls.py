@@ -88,9 +88,9 @@ CALLS = {
         lambda t: dict(inputs=IMAGE, points=POINTS, calib=CALIB, sparse_depth=depth_map()),
         'sparse_depth, points: found both',
     ),
-    'points that are NaN': (
-        lambda t: dict(inputs=IMAGE, calib=CALIB, points=np.r_[CLOUD, [[1, np.nan, 2]]]),
-        'points: found 1 of 3 points that are not finite, the first in row 2',
+    'points that are all NaN': (
+        lambda t: dict(inputs=IMAGE, calib=CALIB, points=CLOUD * np.nan),
+        'points: found 2 points, none of them finite',
     ),
     'points of two columns': (
         lambda t: dict(inputs=IMAGE, calib=CALIB, points=CLOUD[:, :2]),
@@ -98,11 +98,11 @@ CALLS = {
     ),
     'points of an odd size': (
         lambda t: dict(inputs=IMAGE, calib=CALIB, points=file(t, 'scan.bin', b'123456789')),
-        'scan.bin: found 9 bytes; expected float32',
+        'scan.bin: found 9 bytes that are no meters.*; expected rows of float32',
     ),
     'points of another format': (
-        lambda t: dict(inputs=IMAGE, calib=CALIB, points=file(t, 'scan.pcd')),
-        r"scan.pcd: found suffix '.pcd'; expected .bin or .npy",
+        lambda t: dict(inputs=IMAGE, calib=CALIB, points=file(t, 'scan.las')),
+        r"scan.las: found suffix '.las'; expected .bin or .npy or .pcd or .ply",
     ),
     'no points in the file': (
         lambda t: dict(inputs=IMAGE, calib=CALIB, points=file(t, 'scan.bin', b'')),
@@ -119,7 +119,7 @@ CALLS = {
     ),
     'calibration that is missing': (
         lambda t: dict(inputs=IMAGE, points=POINTS, calib=t / 'c.txt'),
-        'c.txt: found no such file; expected the calib of image',
+        'c.txt: found no such file; expected a calibration',
     ),
     'calibration without the LiDAR': (
         lambda t: dict(inputs=IMAGE, points=POINTS, calib=K),
@@ -136,7 +136,7 @@ CALLS = {
     'calibration of another image size': (
         lambda t: dict(inputs=np.zeros((128, 416, 3), np.uint8), points=POINTS, calib=CALIB),
         r'calib.txt: cam2img: found the principal point \(620.5, 187.0\), '
-        'outside of the image of 416x128',
+        'far from the middle of an image of 416x128 .*; if it is one, say so by image_size: 416 ',
     ),
     'calibration with a mistyped key': (
         lambda t: dict(inputs=IMAGE, points=CLOUD, calib=dict(cam2img=K, velo2cam=np.eye(4))),
@@ -204,9 +204,15 @@ CALLS = {
         lambda t: dict(
             inputs=folder(t, 'a', 'x.jpg', 'y.jpg'),
             calib=CALIB,
-            points=folder(t, 'b', 'x.bin', 'z.bin'),
+            points=file(folder(t, 'b'), 'x.bin', POINTS.read_bytes()).parent,
         ),
-        'b: points: found none for 1 of 2 images, the first is y; expected',
+        r'b/y\.\*: found no such file; expected the points of y',
+    ),
+    'folder of points of other names': (
+        lambda t: dict(
+            inputs=folder(t, 'a', 'x.jpg', 'y.jpg'), calib=CALIB, points=folder(t, 'b', 'z.bin')
+        ),
+        'b: points: found none for 2 of 2 images, the first is x; expected a file of the same stem',
     ),
     'batch of none': (lambda t: dict(inputs=IMAGE, batch_size=0), 'batch_size: found 0'),
 }

@@ -20,7 +20,8 @@ from test_apis.conftest import FRAME
 from tiny_dataset import make_tiny_dataset
 
 from pandepth_mm.apis import Calibration, PanDepthInferencer, init_model
-from pandepth_mm.apis.inputs import FrameSource, load_frame
+from pandepth_mm.apis.inputs import load_frame
+from pandepth_mm.apis.sources import FrameSource
 from pandepth_mm.datasets import VKITTI2Dataset
 from pandepth_mm.engine.checkpoint import read_checkpoint, write_weights
 from pandepth_mm.engine.model_zoo import DEFAULT_MODEL, find_config

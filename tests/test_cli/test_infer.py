@@ -193,8 +193,8 @@ def test_a_bad_frame_among_many_is_found_first(run_tool, drive):
     """Nothing is computed, and nothing written, before all was looked at."""
     for bad, message in (
         ('image/002.png', 'cannot be decoded'),
-        ('points/002.bin', '16 bytes per point'),
-        ('calib/002.txt', 'P2: found the lines'),
+        ('points/002.bin', 'found 7 bytes'),
+        ('calib/002.txt', 'found 1 words without a name; expected a calibration: P2'),
     ):
         good = (drive / bad).read_bytes()
         (drive / bad).write_bytes(b'nothing')

@@ -3,6 +3,7 @@
 import copyreg
 import os
 import pickle
+import socket
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from pandepth_mm.engine.checkpoint import (
     write_weights,
 )
 from pandepth_mm.errors import InputError
+from pandepth_mm.models.backbones import EfficientNetPS
 
 
 @pytest.fixture(autouse=True)
@@ -214,6 +216,26 @@ def test_weights_that_share_memory(tmp_path):
     with pytest.raises(InputError, match="w.pt: suffix: found '.pt'; expected one of"):
         write_weights(tmp_path / 'w.pt', weights, {})
     assert sorted(p.name for p in tmp_path.iterdir()) == ['w.pth', 'w.safetensors']
+
+
+@pytest.mark.parametrize('url', ['http://localhost:{}/w.pth', 'https://[bad/w.pth', 'http://'])
+def test_an_address_that_cannot_be_reached(url, tmp_path, monkeypatch):
+    """The reason is told, and what to do; also where a backbone begins from weights."""
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path))
+    with socket.socket() as free:  # a port that nobody listens to afterwards
+        free.bind(('localhost', 0))
+        url = url.format(free.getsockname()[1])
+    set_checkpoint_trust(False)
+    init_cfg = dict(type='Pretrained', checkpoint=url)
+    backbone = EfficientNetPS('b0', init_cfg=init_cfg)
+    for read in (load, read_checkpoint, lambda _: backbone.init_weights()):
+        with pytest.raises(InputError) as error:
+            read(url)
+        assert str(error.value).startswith(f'{url}: found no download (')
+        assert 'or a local file (of a backbone: init_cfg=None goes' in str(error.value)
+        assert 'localhost' not in url or 'Connection refused' in str(error.value)
+    assert socket.getdefaulttimeout() is None
+    assert [path.name for path in tmp_path.rglob('*') if path.is_file()] == []
 
 
 def test_no_dict_and_no_file(tmp_path):

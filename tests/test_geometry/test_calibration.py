@@ -7,14 +7,10 @@ import pytest
 from kitti_frames import MMDET3D, OBJECT, needs_kitti, object_matrices, project_homogeneous
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import read_points
-from pandepth_mm.geometry.calibration import (
-    Calibration,
-    guess_calibration,
-    make_calibration,
-    read_kitti_calibration,
-)
+from pandepth_mm.geometry.calibration import Calibration, guess_calibration, make_calibration
+from pandepth_mm.geometry.calibration_files import read_calibration
 from pandepth_mm.geometry.camera import project, transform_points
+from pandepth_mm.geometry.point_files import read_points
 
 K = np.array([[700.0, 0, 300], [0, 710, 100], [0, 0, 1]])
 # x forward, y left, z up to x right, y down, z forward
@@ -33,7 +29,7 @@ def pixels(points, calibration):
 
 @needs_kitti
 def test_kitti_object_frame_lands_where_p2_r0_tr_puts_it():
-    calibration = read_kitti_calibration(OBJECT / 'calib_000000.txt')
+    calibration = read_calibration(OBJECT / 'calib_000000.txt')
     points = read_points(OBJECT / 'velodyne_000000.bin')
     p2, rectify, velo2cam = object_matrices()
     uv, depth = project_homogeneous(points, p2 @ rectify @ velo2cam)
@@ -63,7 +59,7 @@ def test_text_and_matrices_agree(tmp_path):
     path = tmp_path / 'calib.txt'
     path.write_text(TEXT)
     projection = np.c_[K, [45, -0.3, 0.005]]
-    by_text = read_kitti_calibration(path)
+    by_text = read_calibration(path)
     square = np.r_[projection, [[0, 0, 0, 1]]]
     for given in (
         make_calibration(projection, AXES),
@@ -77,16 +73,6 @@ def test_text_and_matrices_agree(tmp_path):
     found, found_depth = pixels(points, by_text)
     np.testing.assert_allclose(found, uv, atol=1e-9)
     np.testing.assert_allclose(found_depth, depth, atol=1e-12)
-
-
-def test_another_camera_and_a_camera_alone(tmp_path):
-    path = tmp_path / 'calib.txt'
-    path.write_text(TEXT)
-    assert read_kitti_calibration(path, camera=0).cam2img[0, 0] == 7
-    path.write_text(TEXT.split('R0_rect')[0])
-    calibration = read_kitti_calibration(path)
-    np.testing.assert_allclose(calibration.cam2img, K)
-    assert calibration.lidar2cam is None
 
 
 def test_guess_is_virtual_kitti_at_its_size():
@@ -118,35 +104,7 @@ def test_bad_matrices(cam2img, lidar2cam, message):
         make_calibration(cam2img, lidar2cam)
 
 
-@pytest.mark.parametrize(
-    'old, new, message',
-    [
-        ('P2', 'P9', "P2: found the lines .*'P9'"),
-        (' 0.3\n', '\n', 'Tr_velo_to_cam: found 11 numbers; expected a line .*12'),
-        ('710', 'x', "P2: found could not convert string to float: 'x'"),
-        ('R0_rect: 1 0 0 0 1 0 0 0 1\n', '', 'R0_rect: found the lines'),
-        ('R0_rect: 1', 'R0_rect: 3', 'lidar2cam: found'),
-        ('P2: 700', 'P2: 0', 'found'),
-    ],
-)
-def test_bad_texts(tmp_path, old, new, message):
-    path = tmp_path / 'calib.txt'
-    assert old in TEXT
-    path.write_text(TEXT.replace(old, new))
-    with pytest.raises(InputError, match=message) as error:
-        read_kitti_calibration(path)
-    assert 'calib.txt' in str(error.value)
-
-
-def test_files_that_are_no_calibration(tmp_path):
-    with pytest.raises(InputError, match='found no such file'):
-        read_kitti_calibration(tmp_path / 'calib.txt')
-    with pytest.raises(InputError, match='found a folder'):
-        read_kitti_calibration(tmp_path)
-    binary = tmp_path / 'scan.bin'
-    binary.write_bytes(b'\xff\xfe\x80' * 100)
-    with pytest.raises(InputError, match='found a binary file'):
-        read_kitti_calibration(binary)
-    binary.write_bytes(bytes(2 << 20))
-    with pytest.raises(InputError, match='found 2097152 bytes'):
-        read_kitti_calibration(binary)
+@pytest.mark.parametrize('size', [7, (7,), (7, 0), (7, 'x'), (7.5, 8), 'ab'])
+def test_bad_image_size(size):
+    with pytest.raises(InputError, match='calib: image_size: found '):
+        make_calibration(K, image_size=size)

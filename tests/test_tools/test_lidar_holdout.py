@@ -8,9 +8,9 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from pandepth_mm.fileio import read_points
-from pandepth_mm.geometry.calibration import read_kitti_calibration
+from pandepth_mm.geometry.calibration_files import read_calibration
 from pandepth_mm.geometry.camera import points_to_depth, resize_intrinsics, transform_points
+from pandepth_mm.geometry.point_files import read_points
 from pandepth_mm.structures.methods import METHODS
 
 NAME = 'analysis_tools/lidar_holdout'
@@ -28,7 +28,7 @@ def test_errors_at_held_out_points(run_tool):
         (way, name) for way in ('rasterize', 'nearest') for name in METHODS.values()
     ]
     # the fills, by another way: a k-d tree over the pixels that have a point, and SciPy's triangles
-    calib = read_kitti_calibration(FRAME / 'calib.txt')
+    calib = read_calibration(FRAME / 'calib.txt')
     points = transform_points(read_points(FRAME / 'points.bin'), calib.lidar2cam)
     held = np.random.default_rng(3).random(len(points)) < 0.5
     given = points_to_depth(points[~held], calib.cam2img, (375, 1242))

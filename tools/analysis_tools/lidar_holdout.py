@@ -15,7 +15,8 @@ import argparse
 import numpy as np
 
 from pandepth_mm.apis import PanDepthInferencer, init_model
-from pandepth_mm.apis.inputs import list_frames, load_frame
+from pandepth_mm.apis.inputs import load_frame
+from pandepth_mm.apis.sources import list_frames
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.functional import FILLS, ROW, depth_row, resize_bilinear
@@ -29,8 +30,8 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description='Hold LiDAR points out')
     parser.add_argument('image', help='image')
-    parser.add_argument('--points', required=True, help='.bin or .npy')
-    parser.add_argument('--calib', required=True, help='calibration text')
+    parser.add_argument('--points', required=True, help='.bin, .npy, .ply or .pcd')
+    parser.add_argument('--calib', required=True, help='calibration, as infer.py takes it')
     parser.add_argument('--config', default='pandepth_effb0_minivkitti_long')
     parser.add_argument('--weights')
     parser.add_argument('--device')

@@ -335,7 +335,7 @@ def read_intrinsics(path: Path) -> dict[tuple[int, int], list[list[float]]]:
     Raises:
         InputError: Another header, or a row that is not six numbers with positive focal lengths.
     """
-    lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
+    lines = path.read_text(encoding='utf-8-sig', errors='replace').splitlines()
     header = lines[0].split() if lines else []
     if header != HEADERS['intrinsic'].split():
         raise InputError(path, f'{" ".join(header)!r}', f'{HEADERS["intrinsic"]!r}', 'line 1')

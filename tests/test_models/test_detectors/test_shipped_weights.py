@@ -17,9 +17,9 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from pandepth_mm.engine.checkpoint import fill_model, read_checkpoint
-from pandepth_mm.fileio import read_points
-from pandepth_mm.geometry.calibration import read_kitti_calibration
+from pandepth_mm.geometry.calibration_files import read_calibration
 from pandepth_mm.geometry.camera import points_to_depth, transform_points
+from pandepth_mm.geometry.point_files import read_points
 from pandepth_mm.registry import MODELS, TRANSFORMS, set_default_scope
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 
@@ -54,7 +54,7 @@ def sample():
 
     image = mmcv.imread(str(FRAME / 'image.jpg'))
     size = image.shape[:2]
-    calibration = read_kitti_calibration(FRAME / 'calib.txt')
+    calibration = read_calibration(FRAME / 'calib.txt')
     points = transform_points(read_points(FRAME / 'points.bin'), calibration.lidar2cam)
     dataset = cfg.test_dataloader.dataset
     steps = [TRANSFORMS.build(s) for s in dataset.pipeline if 'Load' not in s.type]
