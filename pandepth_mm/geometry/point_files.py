@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from plyfile import PlyData, PlyParseError
 
 from pandepth_mm.errors import InputError, require_count, require_file
 from pandepth_mm.fileio import PathLike, read_npy
@@ -227,6 +226,8 @@ def _read_npy(path: Path, columns: int | None) -> np.ndarray:
 
 def _read_ply(path: Path, columns: int | None) -> np.ndarray:
     """Fields x, y, z of the vertices, (N, 3)."""
+    from plyfile import PlyData, PlyParseError  # only here: the rest does with numpy
+
     try:
         vertices = PlyData.read(path)['vertex']
         return np.stack([np.asarray(vertices[axis], np.float64) for axis in 'xyz'], axis=1)

@@ -14,7 +14,7 @@ MODULES = [
 ]
 BLOCK = """
 import sys
-for name in ('torch', 'mmcv', 'mmdet', 'mmengine', 'matplotlib'):
+for name in ('torch', 'mmcv', 'mmdet', 'mmengine', 'matplotlib', 'plyfile', 'yaml'):
     sys.modules[name] = None
 """
 
