@@ -119,6 +119,12 @@ def require_size(found: Sequence[int], expected: Sequence[int], source: Any, wha
         )
 
 
+def shorten(value: Any, length: int = 80) -> str:
+    """A value as a message shows it."""
+    text = repr(value)
+    return text if len(text) <= length else f'{text[:length]} ...'
+
+
 def _is_number(value: Any) -> bool:
     """Whether it is a real number; True and False are not."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -69,6 +69,43 @@ def _refusals_as_bad_input(path: Path) -> Iterator[None]:
         ) from e
 
 
+def check_writable(path: PathLike, flag: str, folder: bool = False) -> None:
+    """Refuse an output that cannot be written; leaves nothing behind.
+
+    Args:
+        path: A file, or a folder.
+        flag: That names it, for the message.
+        folder: Which of the two.
+
+    Raises:
+        InputError: A file for a folder or a folder for a file, or a place that cannot be written.
+    """
+    what = 'a folder that can be written' if folder else 'the name of a file that can be written'
+    if not str(path):
+        raise InputError(flag, 'an empty name', what)
+    path = Path(path)
+    made: list[Path] = []
+    try:
+        if path.exists() and path.is_dir() != folder:
+            raise InputError(flag, f'{path}, a {"file" if folder else "folder"}', what)
+        place = path if folder else path.parent
+        missing = [p for p in (place, *place.parents) if not p.exists()]
+        for parent in reversed(missing):
+            parent.mkdir()
+            made.append(parent)
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except (OSError, ValueError) as e:
+        if isinstance(e, InputError):
+            raise
+        reason = getattr(e, 'strerror', None) or e
+        raise InputError(flag, f'{path}, which cannot be written ({reason})', what) from None
+    finally:
+        for parent in reversed(made):
+            with contextlib.suppress(OSError):  # not empty: somebody else writes there
+                parent.rmdir()
+
+
 def is_path(value: Any) -> bool:
     """Whether a value names a file or a folder."""
     return isinstance(value, (str, os.PathLike))
@@ -99,8 +136,8 @@ def read_json(path: PathLike, kind: type = dict):
     except FileNotFoundError:
         raise InputError(path, 'no such file', 'a JSON file') from None
     except OSError as e:
-        raise InputError(path, f'a file that cannot be read ({e.strerror})', 'JSON') from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise InputError(path, f'what cannot be read ({e.strerror})', 'a JSON file') from None
+    except (ValueError, RecursionError) as e:  # with numbers too long, lists too deep
         raise InputError(path, f'broken JSON ({e})', 'valid JSON') from None
     if not isinstance(data, kind):
         raise InputError(
@@ -119,6 +156,26 @@ def _read_png(path: PathLike, flag: int, what: str) -> np.ndarray:
     if image is None:
         raise InputError(path, 'a file that cannot be decoded', what)
     return image
+
+
+def check_whole_jpeg(content: bytes, source: PathLike) -> None:
+    """Refuse a JPEG that breaks off; decoders only warn, and make its lower rows gray.
+
+    Args:
+        content: Of an image file; other formats pass.
+        source: Its name, for the message.
+
+    Raises:
+        InputError: A JPEG without its end.
+    """
+    if not content.startswith(b'\xff\xd8'):
+        return
+    start = 2
+    # the segments before the picture may hold a small JPEG, with an end of its own
+    while content[start : start + 1] == b'\xff' and content[start + 1 : start + 2] != b'\xda':
+        start += 2 + int.from_bytes(content[start + 2 : start + 4], 'big')
+    if content.find(b'\xff\xd9', start) < 0:
+        raise InputError(source, 'a JPEG that breaks off', 'a complete image')
 
 
 def read_depth_png(

@@ -35,6 +35,8 @@ def load_converter(name: str) -> ModuleType:
         InputError: No such module, or one without ``main``.
     """
     path = f'{converters.__name__}.{name}' if name in converter_names() else name
+    if not all(part.isidentifier() for part in path.split('.')):
+        raise InputError('NAME', repr(name), f'one of {converter_names()}, or a module')
     try:
         module = importlib.import_module(path)
     except ModuleNotFoundError as e:

@@ -3,6 +3,9 @@
 PRED is what ``tools/test.py --format-only PRED`` wrote, GT the annotation JSON of the split. The
 metrics, their options and the pipeline that loads the ground truth and the input are those of that
 test run; they are printed. So are the numbers, except that a file holds depth in steps of 1/256 m.
+
+COCO panoptic predictions of other tools will do as well, a folder with ``panoptic.json`` and
+``panoptic/*.png``, or the JSON. They give PQ.
 """
 
 import argparse
@@ -24,6 +27,7 @@ from pandepth_mm.evaluation.prediction_files import (
     PredictionFiles,
 )
 from pandepth_mm.evaluation.table import format_table
+from pandepth_mm.fileio import check_writable
 from pandepth_mm.registry import set_default_scope
 
 
@@ -31,7 +35,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description='Evaluate predictions in files')
     parser.add_argument('gt', help='annotation JSON of the split')
-    parser.add_argument('pred', help='folder that tools/test.py --format-only wrote')
+    parser.add_argument(
+        'pred', help='folder that tools/test.py --format-only wrote, or COCO panoptic predictions'
+    )
     parser.add_argument('--out', metavar='FILE', help='write the metrics to a JSON file')
     parser.add_argument(
         '--data-root',
@@ -79,8 +85,8 @@ def load_dataset(args: argparse.Namespace, files: PredictionFiles) -> PanopticDe
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate, print the table, write the metrics."""
     args = parse_args(argv)
-    if args.out and os.path.isdir(args.out):
-        raise InputError('--out', f'{args.out}, a folder', 'a file name')
+    if args.out is not None:
+        check_writable(args.out, '--out')
     set_default_scope()
     files = PredictionFiles(args.pred, args.gt)
     cfgs = checked(files, 'metrics', files.info['settings'].get('metrics'), METRICS)
@@ -98,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         evaluator.process([sample])
     metrics = evaluator.evaluate(len(dataset))
 
-    print('settings of the test run:')
+    print('settings of the test run:' if 'stack' in files.info else 'settings:')
     for cfg in cfgs:
         options = (f'{k}={v!r}' for k, v in cfg.items() if k != 'type')
         print(f'  {cfg["type"]}({", ".join(options)})')

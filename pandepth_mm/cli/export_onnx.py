@@ -10,13 +10,15 @@ import os
 import re
 from collections.abc import Sequence
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.engine.checkpoint import TRUST_FLAG, fill_model, read_checkpoint
 from pandepth_mm.engine.launch import load_config
+from pandepth_mm.engine.options import add_cfg_options
 from pandepth_mm.errors import InputError
 from pandepth_mm.export.onnx_file import OPSETS, TOLERANCE, export_onnx
+from pandepth_mm.fileio import check_writable
 from pandepth_mm.models.build import build_pandepth
 
 
@@ -46,9 +48,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='D',
         help='largest difference to PyTorch, of a logit and of the depth in meters (%(default)s)',
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='K=V', help='override config keys'
-    )
+    add_cfg_options(parser)
     parser.add_argument(
         TRUST_FLAG, action='store_true', help='allow the checkpoint to run code while it is loaded'
     )
@@ -80,8 +80,11 @@ def input_size(cfg: Config, size: str | None, source: str) -> tuple[int, int]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Export."""
     args = parse_args(argv)
-    if not args.out.endswith('.onnx') or os.path.isdir(args.out):
+    if not args.out.endswith('.onnx'):
         raise InputError('--out', args.out, 'a file name that ends in .onnx')
+    if not args.tolerance >= 0:
+        raise InputError('--tolerance', str(args.tolerance), 'a number, 0 or more')
+    check_writable(args.out, '--out')
     cfg = load_config(args)
     size = input_size(cfg, args.size, args.config)
     num_points = args.points

@@ -17,7 +17,8 @@ from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.engine.checkpoint import SAFETENSORS, TRUST_FLAG, read_checkpoint, write_weights
 from pandepth_mm.engine.model_zoo import config_of_weights
 from pandepth_mm.engine.stored_config import inference_config, read_stored_config
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_choice, require_file
+from pandepth_mm.fileio import check_writable
 from pandepth_mm.version import __version__
 
 # of the data set: what the outputs mean
@@ -82,9 +83,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--half', action='store_true', help='16 bits per weight, half the size')
     parser.add_argument(TRUST_FLAG, action='store_true')
     args = parser.parse_args(argv)
-    out = args.out or str(Path(args.checkpoint).with_suffix(SAFETENSORS))
-    if os.path.isdir(out) or os.path.abspath(out) == os.path.abspath(args.checkpoint):
+    if '://' not in args.checkpoint:
+        require_file(args.checkpoint, 'a checkpoint')
+    out = args.out
+    if out is None:
+        out = str(Path(args.checkpoint).with_suffix(SAFETENSORS))
+    if os.path.abspath(out) == os.path.abspath(args.checkpoint):
         raise InputError('out', f'{out}, which is there', 'the name of a new file')
+    check_writable(out, 'out')
+    require_choice(Path(out).suffix, (SAFETENSORS, '.pth'), out, 'suffix')
     checkpoint = read_checkpoint(args.checkpoint, args.trust_checkpoint)
     if 'state_dict' not in checkpoint:
         raise InputError(args.checkpoint, 'no state_dict', 'a checkpoint of a training')

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from mmengine.dist import is_main_process
 
 from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.engine.config_mistakes import config_mistakes
 from pandepth_mm.engine.launch import (
     add_common_arguments,
     apply_format_only,
     apply_heuristic_fusion,
     apply_test_flags,
     build_runner,
+    check_output,
     load_config,
 )
 from pandepth_mm.errors import InputError
@@ -64,10 +66,9 @@ def draw_figures(details: dict, folder: str) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Test, print the table, write the metrics."""
     args = parse_args(argv)
-    if args.out and os.path.isdir(args.out):
-        raise InputError('--out', f'{args.out}, a folder', 'a file name')
-    if args.figures and os.path.isfile(args.figures):
-        raise InputError('--figures', f'{args.figures}, a file', 'a folder')
+    check_output(args.out, '--out')
+    check_output(args.figures, '--figures', folder=True)
+    check_output(args.format_only, '--format-only', folder=True)
     if args.format_only and (args.out or args.figures):
         raise InputError(
             '--format-only', 'it with --out or --figures', 'one of them: nothing is evaluated'
@@ -79,7 +80,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.format_only:
         apply_format_only(cfg, args.format_only)
     runner = build_runner(cfg, args.trust_checkpoint)
-    metrics = runner.test()
+    with config_mistakes(cfg, args.config):
+        metrics = runner.test()
     if is_main_process() and args.format_only:
         print(f'predictions: {args.format_only}')
     elif is_main_process():

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.engine.config_mistakes import config_mistakes
 from pandepth_mm.engine.launch import (
     add_common_arguments,
     apply_train_flags,
@@ -37,4 +38,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = load_config(args)
     apply_train_flags(cfg, args)
-    build_runner(cfg, args.trust_checkpoint).train()
+    runner = build_runner(cfg, args.trust_checkpoint)
+    with config_mistakes(cfg, args.config):
+        runner.train()

@@ -4,10 +4,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from mmengine.dataset import BaseDataset
 
+from pandepth_mm.datasets.transforms.load_image_from_file import LoadImageFromFile
 from pandepth_mm.errors import InputError, require_choice, require_count, require_positive
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
 from pandepth_mm.registry import DATASETS
@@ -198,7 +198,7 @@ class PanopticDepthDataset(BaseDataset):
                     id=segment['id'],
                     category=content.labels[segment['category_id']],
                     isthing=content.is_thing[segment['category_id']],
-                    iscrowd=int(segment.get('iscrowd', 0)),
+                    iscrowd=int(segment.get('iscrowd') or 0),
                 )
                 for segment in frame.segments
             ]
@@ -207,15 +207,7 @@ class PanopticDepthDataset(BaseDataset):
     def _check_first_frame(self, data_info: dict) -> None:
         """Read the first frame's files: sizes, bit depths, scales."""
         shape = (data_info['height'], data_info['width'])
-        image = cv2.imread(data_info['img_path'], cv2.IMREAD_COLOR)
-        if image is None or image.shape[:2] != shape:
-            raise InputError(
-                data_info['img_path'],
-                'a file that cannot be decoded'
-                if image is None
-                else f'size (h, w) = {image.shape[:2]}',
-                f'an image of {shape}, as {self.ann_file} has it',
-            )
+        LoadImageFromFile().transform(dict(data_info))
         for prefix in DEPTH_KINDS:
             if f'{prefix}_path' in data_info:
                 read_depth_png(data_info[f'{prefix}_path'], data_info[f'{prefix}_scale'], shape)

@@ -1,12 +1,11 @@
 """Turning a command line into a config that mmengine's Runner can run."""
 
-import inspect
 import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.runner import Runner
@@ -17,35 +16,28 @@ from pandepth_mm.engine.checkpoint import (
     save_atomically,
     set_checkpoint_trust,
 )
+from pandepth_mm.engine.config_mistakes import check_values, config_mistakes
 from pandepth_mm.engine.model_zoo import read_config
+from pandepth_mm.engine.options import add_cfg_options, merge_options
 from pandepth_mm.errors import InputError, require_file
 from pandepth_mm.evaluation.prediction_files import DATASET_KEYS, METRICS
+from pandepth_mm.fileio import check_writable
 from pandepth_mm.mmcv_ops import ops_in_use
 from pandepth_mm.registry import type_name
 from pandepth_mm.version import stack_summary
 
-# top-level keys of a config that mmengine reads beside Runner's arguments
-_EXTRA_KEYS = {
-    'compile',
-    'custom_imports',
-    'find_unused_parameters',
-    'model_wrapper_cfg',
-    'runner_type',
-    'sync_bn',
-}
+# what the launchers tell the processes that they start
+_LAUNCHER_ENV = dict(
+    pytorch=('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
+    slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
+    mpi=('OMPI_COMM_WORLD_LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'),
+)
 
 
 def add_common_arguments(parser: ArgumentParser) -> None:
     """Add the flags that training and testing share."""
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='K=V',
-        help='override config keys, e.g. train_cfg.max_epochs=3 or '
-        'model.betas="[0.9,0.99]" (no white space in a value)',
-    )
+    add_cfg_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -75,29 +67,31 @@ def load_config(args: Namespace) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg, found = read_config(args.config)
     args.config = str(found.config)
-    _merge_options(cfg, args.cfg_options or {})
+    merge_options(cfg, args.cfg_options or {})
+    check_values(cfg, args.config)
+    _mend_loaders(cfg)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
-    if os.path.exists(cfg.work_dir) and not os.path.isdir(cfg.work_dir):
-        raise InputError('--work-dir', f'{cfg.work_dir}, a file', 'a folder')
     cfg.launcher = args.launcher
     return cfg
 
 
-def _merge_options(cfg: Config, options: dict) -> None:
-    """Merge ``--cfg-options``; refuse a top-level key that nothing reads."""
-    known = set(inspect.signature(Runner).parameters) | _EXTRA_KEYS | set(cfg)
-    for key in options:
-        if key.split('.')[0] not in known:
-            raise InputError(
-                '--cfg-options', key, f'a key of the config ({", ".join(sorted(cfg))})'
-            )
-    try:
-        cfg.merge_from_dict(options)
-    except (KeyError, TypeError, IndexError, AttributeError) as e:
-        raise InputError('--cfg-options', f'{options} ({e})', 'keys that fit the config') from e
+def check_output(path: str | None, flag: str, folder: bool = False) -> None:
+    """Refuse an output that cannot be written, before the long work; the main process looks."""
+    if path is not None and os.environ.get('RANK', '0') == '0':
+        check_writable(path, flag, folder)
+
+
+def _mend_loaders(cfg: Config) -> None:
+    """Turn off what torch refuses without worker processes."""
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        loader = cfg.get(name) or {}
+        if loader.get('num_workers', 0) == 0:
+            if loader.get('persistent_workers'):
+                loader.persistent_workers = False
+            loader.pop('prefetch_factor', None)
 
 
 def apply_train_flags(cfg: Config, args: Namespace) -> None:
@@ -162,9 +156,8 @@ def apply_test_flags(cfg: Config, args: Namespace) -> None:
     cfg.load_from = args.checkpoint
     cfg.resume = False
     add_custom_hook(cfg, dict(type='pandepth_mm.CheckWeightsHook', checkpoint=args.checkpoint))
+    check_output(args.show_dir, '--show-dir', folder=True)
     if args.show_dir:
-        if os.path.isfile(args.show_dir):
-            raise InputError('--show-dir', f'{args.show_dir}, a file', 'a folder')
         hook = cfg.get('default_hooks', {}).get('visualization') or dict(
             type='pandepth_mm.PanDepthVisualizationHook'
         )
@@ -329,14 +322,25 @@ def build_runner(cfg: Config, trust_checkpoint: bool) -> Runner:
 
     Returns:
         The runner.
+
+    Raises:
+        InputError: A work directory that cannot be written, a launcher without its environment, or
+            a config that names what does not exist.
     """
     # names without a prefix are ours or mmdet's
     cfg.setdefault('default_scope', 'pandepth_mm')
+    check_output(cfg.work_dir, '--work-dir', folder=True)
+    for name in _LAUNCHER_ENV.get(cfg.launcher, ()):
+        if name not in os.environ:
+            raise InputError(
+                '--launcher', f'{cfg.launcher}, and no {name} in the environment', 'its launcher'
+            )
     set_checkpoint_trust(trust_checkpoint)
     save_atomically()
     _keep_two_checkpoints(cfg)
     if cfg.launcher != 'none' and get_device() == 'cpu':
         _prepare_cpu_processes(cfg)
-    runner = Runner.from_cfg(cfg)
+    with config_mistakes(cfg, cfg.filename or 'config'):
+        runner = Runner.from_cfg(cfg)
     runner.logger.info(f"{stack_summary()}; mmcv's ops: {ops_in_use()}")
     return runner

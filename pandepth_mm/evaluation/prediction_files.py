@@ -15,6 +15,9 @@ Layout of OUT; a branch that the model lacks leaves its files out:
   255.996 m is cut off there and counted in ``info.json``.
 
 All maps have the image's original size.
+
+Other tools write ``panoptic.json`` and its PNGs alone, and no ``info.json``. These are read too,
+for PQ.
 """
 
 import os
@@ -29,7 +32,13 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData, PixelData
 from pycocotools import mask as mask_utils
 
-from pandepth_mm.errors import InputError, require_choice, require_count, require_file
+from pandepth_mm.errors import InputError, require_choice, require_file, shorten
+from pandepth_mm.evaluation.coco_panoptic import (
+    check_image_id,
+    check_keys,
+    label_of,
+    read_coco_panoptic,
+)
 from pandepth_mm.fileio import (
     KITTI_DEPTH_SCALE,
     PathLike,
@@ -69,13 +78,24 @@ METRICS = (
     'DepthLegacyMetric',
 )
 
+# the settings for predictions of other tools
+_COCO_SETTINGS = dict(
+    dataset={},
+    pipeline=[
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadDepthMap', key='sparse_depth'),
+        dict(type='LoadPanopticMap'),
+        dict(type='PackPanopticDepthInputs'),
+    ],
+    metrics=[dict(type='PanopticMetric')],
+)
 _INFO_KEYS = dict(
     thing_classes=list, stuff_classes=list, predictions=list, images=list, settings=dict
 )
 _VALUES = {BOXES: 'bbox', MASKS: 'segmentation'}
 
 
-def frame_names(images: Sequence[dict]) -> dict[int, str]:
+def frame_names(images: Sequence[dict]) -> dict[int | str, str]:
     """Name the files of each image, {image id: name}, none twice.
 
     Args:
@@ -95,7 +115,9 @@ class PredictionFiles:
     Everything but the content of the PNGs is checked at once.
 
     Args:
-        folder: The OUT of ``tools/test.py --format-only OUT``.
+        pred: The OUT of ``tools/test.py --format-only OUT``; or COCO panoptic predictions: a folder
+            with ``panoptic.json`` and ``panoptic/``, or the JSON, whose PNGs lie in the folder of
+            its name without suffix, else beside it.
         ann_file: Annotation JSON of the split (see ``structures/annotations.py``). It must list
             exactly the images of the predictions.
 
@@ -104,29 +126,31 @@ class PredictionFiles:
             an image without prediction, or an unknown id.
     """
 
-    def __init__(self, folder: PathLike, ann_file: PathLike) -> None:
-        self.folder = Path(folder)
-        self.info = self._read_info()
+    def __init__(self, pred: PathLike, ann_file: PathLike) -> None:
+        self.folder = Path(pred)
+        self._panoptic = {kind: self.folder / f'{kind}.json' for kind in PANOPTIC}
+        foreign = self._is_foreign()
+        if self.folder.is_file():
+            self._panoptic['panoptic'] = self.folder
         self.thing_classes, self.stuff_classes = _classes(ann_file)
-        for key in ('thing_classes', 'stuff_classes'):
-            if self.info[key] != getattr(self, key):
-                raise InputError(
-                    self.folder / INFO,
-                    str(self.info[key]),
-                    f'{getattr(self, key)}, as {ann_file} has',
-                    key,
-                )
         annotations = read_annotations(str(ann_file), self.thing_classes, self.stuff_classes)
         self._labels = annotations.labels
+        self._classes = [*self.thing_classes, *self.stuff_classes]
         self._shapes = {
             image['id']: (image['height'], image['width']) for image in annotations.images
         }
         self._names = frame_names(annotations.images)
-        self._check_images(ann_file)
+        if foreign:
+            self.info = dict(predictions=['panoptic'], settings=_COCO_SETTINGS)
+        else:
+            self.info = self._read_info(ann_file)
+            self._check_images(ann_file)
         self.kinds = self.info['predictions']
 
         self._segments = {
-            kind: self._read_panoptic(kind) for kind in PANOPTIC if kind in self.kinds
+            kind: read_coco_panoptic(path, self._labels, self._classes, self._names)
+            for kind, path in self._panoptic.items()
+            if kind in self.kinds
         }
         self._detections = {
             kind: self._read_detections(kind) for kind in (BOXES, MASKS) if kind in self.kinds
@@ -147,17 +171,33 @@ class PredictionFiles:
                 f'{len(paths)} maps, one per kind and image',
             )
 
-    def _read_info(self) -> dict:
-        """Read info.json and check its keys."""
+    def _is_foreign(self) -> bool:
+        """Whether another tool wrote the predictions, and panoptic ones only."""
+        if not self.folder.is_dir():
+            return self.folder.is_file()
+        ours = {INFO, *(f'{kind}{end}' for kind in KINDS[1:] for end in ('', '.json'))}
+        there = set(os.listdir(self.folder))
+        return 'panoptic.json' in there and not ours & there
+
+    def _read_info(self, ann_file: PathLike) -> dict:
+        """Read info.json; check its keys and the classes."""
         path = self.folder / INFO
-        require_file(path, 'what a finished `tools/test.py --format-only` wrote')
+        require_file(
+            path,
+            'what a finished `tools/test.py --format-only` wrote, or panoptic.json and panoptic/ '
+            'of another tool',
+        )
         info = read_json(path)
         require_choice(info.get('format'), (FORMAT,), path, 'format')
         for key, kind in _INFO_KEYS.items():
             if not isinstance(info.get(key), kind):
-                raise InputError(path, repr(info.get(key)), f'a {kind.__name__}', key)
+                raise InputError(path, shorten(info.get(key)), f'a {kind.__name__}', key)
         for kind in info['predictions']:
             require_choice(kind, KINDS, path, 'predictions')
+        for key in ('thing_classes', 'stuff_classes'):
+            expected = getattr(self, key)
+            if info[key] != expected:
+                raise InputError(path, str(info[key]), f'{expected}, as {ann_file} has', key)
         return info
 
     def _check_images(self, ann_file: PathLike) -> None:
@@ -165,7 +205,11 @@ class PredictionFiles:
         path = self.folder / INFO
         found = {}
         for i, image in enumerate(self.info['images']):
-            _check_keys(path, f'images[{i}]', image, ('id', 'name'))
+            check_keys(path, f'images[{i}]', image, ('id', 'name'))
+            if not isinstance(image['id'], int | str):
+                raise InputError(
+                    path, shorten(image['id']), 'the id of an image', f'images[{i}].id'
+                )
             found[image['id']] = image['name']
         for img_id, name in found.items():
             if self._names.get(img_id) != name:
@@ -191,58 +235,15 @@ class PredictionFiles:
         """Path of a map."""
         return str(self.folder / kind / f'{self._names[img_id]}.png')
 
-    def _label(self, path: Path, field: str, category_id: Any) -> int:
-        """Label of a category id."""
-        require_choice(category_id, self._labels, path, f'{field}.category_id')
-        return self._labels[category_id]
-
-    def _check_id(self, path: Path, field: str, img_id: Any) -> None:
-        """Refuse what is no image id."""
-        if not isinstance(img_id, int) or img_id not in self._names:
-            raise InputError(path, repr(img_id), 'the id of an image', f'{field}.image_id')
-
-    def _read_panoptic(self, kind: str) -> dict[int, tuple[str, dict]]:
-        """Read {image id: (path of the PNG, {segment id: label})}."""
-        path = self.folder / f'{kind}.json'
-        records = read_json(path).get('annotations')
-        if not isinstance(records, list):
-            raise InputError(path, type(records).__name__, 'a list', 'annotations')
-        images: dict[int, tuple[str, dict]] = {}
-        for i, record in enumerate(records):
-            field = f'annotations[{i}]'
-            _check_keys(path, field, record, ('image_id', 'file_name', 'segments_info'))
-            img_id = record['image_id']
-            self._check_id(path, field, img_id)
-            labels: dict[int, int] = {}
-            for j, segment in enumerate(record['segments_info']):
-                where = f'{field}.segments_info[{j}]'
-                _check_keys(path, where, segment, ('id', 'category_id'))
-                require_count(segment['id'], path, f'{where}.id')
-                if segment['id'] in labels:
-                    raise InputError(path, f'{segment["id"]} again', 'unique ids', f'{where}.id')
-                labels[segment['id']] = self._label(path, where, segment['category_id'])
-            if img_id in images:
-                raise InputError(path, f'{img_id} again', 'each image once', f'{field}.image_id')
-            images[img_id] = (str(self.folder / kind / record['file_name']), labels)
-        missing = [i for i in self._names if i not in images]
-        if missing:
-            raise InputError(
-                path,
-                f'none for {len(missing)} images, the first is {self._names[missing[0]]}',
-                'one for every image',
-                'annotations',
-            )
-        return images
-
     def _read_detections(self, kind: str) -> dict[int, list[tuple]]:
         """Read {image id: [(label, score, box or RLE)]}."""
         path, key = self.folder / f'{kind}.json', _VALUES[kind]
         images = defaultdict(list)
         for i, item in enumerate(read_json(path, list)):
             field = f'[{i}]'
-            _check_keys(path, field, item, ('image_id', 'category_id', 'score', key))
-            self._check_id(path, field, item['image_id'])
-            label = self._label(path, field, item['category_id'])
+            check_keys(path, field, item, ('image_id', 'category_id', 'score', key))
+            check_image_id(path, f'{field}.image_id', item['image_id'], self._names)
+            label = label_of(path, f'{field}.category_id', item['category_id'], self._labels)
             if label >= len(self.thing_classes):
                 raise InputError(
                     path,
@@ -369,12 +370,6 @@ def _classes(ann_file: PathLike) -> tuple[list[str], list[str]]:
             "a list of objects with 'name' and 'isthing'",
             'categories',
         ) from None
-
-
-def _check_keys(path: Path, field: str, record: Any, keys: Sequence[str]) -> None:
-    """Refuse what is no object with these keys."""
-    if not isinstance(record, dict) or not set(keys) <= set(record):
-        raise InputError(path, str(record)[:80], f'an object with {list(keys)}', field)
 
 
 def _is_number(value: Any) -> bool:

@@ -6,6 +6,7 @@ picture is found when the JSON is read, before training starts.
 """
 
 import dataclasses
+import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Sequence
@@ -15,19 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from pandepth_mm.errors import InputError, require_count
+from pandepth_mm.errors import InputError, shorten
 from pandepth_mm.fileio import PathLike, read_json, write_json
 from pandepth_mm.geometry.camera import check_intrinsics
 from pandepth_mm.structures.coco_results import encode_rle
+from pandepth_mm.structures.panoptic_ids import MAX_ID
 
 DEPTH_KINDS = ('sparse_depth', 'gt_depth_map', 'dense_depth')
 # in the order in which they are written: where the last one is, both are
 ANNOTATION_KINDS = ('instances', 'panoptic')
-_IMAGE_KEYS = ('id', 'file_name', 'width', 'height', 'cam2img', 'sparse_depth_file')
-_ANNOTATION_KEYS = ('image_id', 'file_name', 'segments_info')
-_SEGMENT_KEYS = ('id', 'category_id', 'area')
 _COCO_SEGMENT_KEYS = ('id', 'category_id', 'area', 'bbox', 'iscrowd')
-_CATEGORY_KEYS = ('id', 'name', 'isthing')
 # keys of ``images`` in files that earlier versions wrote -> keys of today
 _FORMER_KEYS = {
     f'{former}_{part}': f'{kind}_{part}'
@@ -46,7 +44,8 @@ class FrameRecord:
     ``panoptic_file`` to the folder ``panoptic`` of the converted data.
 
     Attributes:
-        id: Of the image, unique in the data set; :func:`write_annotations` numbers the frames.
+        id: Of the image, an integer or a text, unique in the data set;
+            :func:`write_annotations` numbers the frames.
         file_name: The RGB image.
         width: Of the image, pixels.
         height: Of the image, pixels.
@@ -67,7 +66,7 @@ class FrameRecord:
             added.
     """
 
-    id: int = 0
+    id: int | str = 0
     file_name: str
     width: int
     height: int
@@ -115,15 +114,99 @@ class Annotations(NamedTuple):
         return [frame.image() for frame in self.frames]
 
 
-def _check_keys(path: str, field: str, record: Any, keys: Sequence[str]) -> None:
-    """Raise InputError unless ``record`` is a dict that has ``keys``."""
+def _is_whole(value: Any) -> bool:
+    """Whether it is an integer; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite number that a float can hold."""
+    return (_is_whole(value) and abs(value) < 1e300) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
+
+
+def _is_name(value: Any) -> bool:
+    """Whether it is a text, not an empty one."""
+    return isinstance(value, str) and value != ''
+
+
+def _is_flag(value: Any) -> bool:
+    """Whether it is 0, 1, true or false."""
+    return isinstance(value, int) and value in (0, 1)
+
+
+def _is_matrix(value: Any) -> bool:
+    """Whether it is three rows of three numbers."""
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(isinstance(row, list) and len(row) == 3 for row in value)
+        and all(_is_number(x) for row in value for x in row)
+    )
+
+
+class _Rule(NamedTuple):
+    """What a key of a record must hold; null is right where it is not required."""
+
+    is_right: Callable[[Any], bool]
+    expected: str
+    required: bool = True
+
+
+def _is_id(value: Any) -> bool:
+    """Whether it can be the id of an image, as COCO or as cityscapesScripts has it."""
+    return _is_whole(value) or _is_name(value)
+
+
+_ID = _Rule(_is_id, 'an integer or a text')
+_WHOLE = _Rule(_is_whole, 'an integer')
+_FILE = _Rule(_is_name, 'the name of a file')
+_PIXELS = _Rule(lambda v: _is_whole(v) and v > 0, 'a whole number, at least 1')
+_SCALE = _Rule(
+    lambda v: _is_number(v) and 1e-6 <= v <= 1e9, 'a number above 0, PNG units per meter', False
+)
+_ORIGIN = _Rule(lambda v: v == '' or _is_id(v), 'an integer or a text', False)
+
+_IMAGE = dict(
+    id=_ID,
+    file_name=_FILE,
+    width=_PIXELS,
+    height=_PIXELS,
+    cam2img=_Rule(_is_matrix, 'a 3 x 3 matrix of numbers, a list of three lists'),
+    sparse_depth_file=_FILE,
+    **{f'{kind}_file': _FILE._replace(required=False) for kind in DEPTH_KINDS[1:]},
+    **{f'{kind}_scale': _SCALE for kind in DEPTH_KINDS},
+    **dict.fromkeys(('scene', 'variation', 'camera', 'frame'), _ORIGIN),
+)
+_ANNOTATION = dict(
+    image_id=_ID, file_name=_FILE, segments_info=_Rule(lambda v: isinstance(v, list), 'a list')
+)
+_SEGMENT = dict(  # area and bbox are what other tools read
+    id=_Rule(
+        lambda v: _is_whole(v) and 0 < v < MAX_ID, 'an integer, 1 to 16777215 (0 is void in a PNG)'
+    ),
+    category_id=_WHOLE,
+    iscrowd=_Rule(_is_flag, '0 or 1', False),
+)
+_CATEGORY = dict(
+    id=_WHOLE, name=_Rule(_is_name, 'the name of a class'), isthing=_Rule(_is_flag, '0 or 1')
+)
+
+
+def _check_record(path: PathLike, field: str, record: Any, rules: dict[str, _Rule]) -> None:
+    """Refuse what is no object, or lacks a key, or has a wrong value."""
     if not isinstance(record, dict):
-        raise InputError(path, type(record).__name__, 'an object', field)
-    missing = [key for key in keys if key not in record]
-    if missing:
-        raise InputError(
-            path, f'no key {missing[0]!r} in {sorted(record)}', f'the keys {list(keys)}', field
-        )
+        raise InputError(path, shorten(record), 'an object', field)
+    for key, rule in rules.items():
+        value = record.get(key)
+        if value is None and not rule.required:
+            continue
+        if key not in record:
+            keys = [key for key, rule in rules.items() if rule.required]
+            raise InputError(path, f'no key {key!r} in {sorted(record)}', f'the keys {keys}', field)
+        if not rule.is_right(value):
+            raise InputError(path, shorten(value), rule.expected, f'{field}.{key}')
 
 
 def _check_categories(
@@ -131,7 +214,7 @@ def _check_categories(
 ) -> list[dict]:
     """Return the categories, things first, if they are the expected ones."""
     for i, category in enumerate(categories):
-        _check_keys(path, f'categories[{i}]', category, _CATEGORY_KEYS)
+        _check_record(path, f'categories[{i}]', category, _CATEGORY)
     things = [c for c in categories if c['isthing']]
     stuff = [c for c in categories if not c['isthing']]
     found = ([c['name'] for c in things], [c['name'] for c in stuff])
@@ -157,12 +240,10 @@ def _check_images(path: str, images: list[dict]) -> None:
     seen = set()
     for i, image in enumerate(images):
         field = f'images[{i}]'
-        _check_keys(path, field, image, _IMAGE_KEYS)
-        if not isinstance(image['id'], int) or image['id'] in seen:
-            raise InputError(path, repr(image['id']), 'a unique integer', f'{field}.id')
+        _check_record(path, field, image, _IMAGE)
+        if image['id'] in seen:
+            raise InputError(path, f'{image["id"]!r} again', 'a unique id', f'{field}.id')
         seen.add(image['id'])
-        for key in ('width', 'height'):
-            require_count(image[key], path, f'{field}.{key}')
         check_intrinsics(image['cam2img'], path, f'{field}.cam2img')
     with_gt = sum('gt_depth_map_file' in image for image in images)
     if with_gt not in (0, len(images)):
@@ -175,40 +256,39 @@ def _check_images(path: str, images: list[dict]) -> None:
 
 
 def _check_panoptic(
-    path: str, records: list[dict], image_ids: set, category_ids: Iterable[int]
-) -> dict[int, dict]:
+    path: str, records: list[dict], image_ids: Sequence, category_ids: Iterable[int]
+) -> dict[int | str, dict]:
     """Check the panoptic ground truth and return it by image id."""
-    category_ids = set(category_ids)
+    category_ids, known = set(category_ids), set(image_ids)
     found = {}
     for i, record in enumerate(records):
         field = f'annotations[{i}]'
-        _check_keys(path, field, record, _ANNOTATION_KEYS)
+        _check_record(path, field, record, _ANNOTATION)
         image_id = record['image_id']
-        if image_id not in image_ids or image_id in found:
-            raise InputError(path, repr(image_id), 'the id of an image, once', f'{field}.image_id')
+        if image_id not in known or image_id in found:
+            raise InputError(
+                path, shorten(image_id), 'the id of an image, once', f'{field}.image_id'
+            )
         found[image_id] = record
         segment_ids = set()
         for j, segment in enumerate(record['segments_info']):
             where = f'{field}.segments_info[{j}]'
-            _check_keys(path, where, segment, _SEGMENT_KEYS)
+            _check_record(path, where, segment, _SEGMENT)
             if segment['category_id'] not in category_ids:
                 raise InputError(
                     path,
-                    repr(segment['category_id']),
+                    shorten(segment['category_id']),
                     f'one of {sorted(category_ids)}',
                     f'{where}.category_id',
                 )
-            if segment['id'] in segment_ids or segment['id'] == 0:
-                raise InputError(
-                    path, repr(segment['id']), 'a unique id other than 0 (void)', f'{where}.id'
-                )
+            if segment['id'] in segment_ids:
+                raise InputError(path, f'{segment["id"]} again', 'a unique id', f'{where}.id')
             segment_ids.add(segment['id'])
-    if found and len(found) < len(image_ids):
-        lacking = min(image_ids - found.keys())
+    lacking = [image_id for image_id in image_ids if image_id not in found]
+    if found and lacking:
         raise InputError(
             path,
-            f'none for {len(image_ids) - len(found)} of '
-            f'{len(image_ids)} images, first image id {lacking}',
+            f'none for {len(lacking)} of {len(image_ids)} images, first image id {lacking[0]}',
             'one for every image (or none at all, for data without panoptic ground truth)',
             'annotations',
         )
@@ -229,20 +309,25 @@ def read_annotations(
         InputError: The first mistake found, with its place in the file.
     """
     data = read_json(path)
-    _check_keys(path, '', data, ('images', 'annotations', 'categories'))
     for key in ('images', 'annotations', 'categories'):
-        if not isinstance(data[key], list):
-            raise InputError(path, type(data[key]).__name__, 'a list', key)
+        if not isinstance(data.get(key), list):
+            found = shorten(data[key]) if key in data else f'no key {key!r} in {sorted(data)}'
+            raise InputError(path, found, 'a list', key)
+    info = data.get('info') or {}
+    if not isinstance(info, dict):
+        raise InputError(path, shorten(info), 'an object', 'info')
+    if not isinstance(info.get('data_root', ''), str | None):
+        raise InputError(path, shorten(info['data_root']), 'a folder', 'info.data_root')
     categories = _check_categories(path, data['categories'], thing_classes, stuff_classes)
     images = [
-        {_FORMER_KEYS.get(key, key): value for key, value in image.items()}
+        {_FORMER_KEYS.get(key, key): value for key, value in image.items() if value is not None}
         if isinstance(image, dict)
         else image
         for image in data['images']
     ]
     _check_images(path, images)
     labels = {c['id']: label for label, c in enumerate(categories)}
-    panoptic = _check_panoptic(path, data['annotations'], {image['id'] for image in images}, labels)
+    panoptic = _check_panoptic(path, data['annotations'], [image['id'] for image in images], labels)
     known = {field.name for field in dataclasses.fields(FrameRecord)}
     frames = []
     for image in images:
@@ -252,7 +337,7 @@ def read_annotations(
             values.update(panoptic_file=entry['file_name'], segments=entry['segments_info'])
         frames.append(FrameRecord(**values))
     return Annotations(
-        info=data.get('info') or {},
+        info=info,
         frames=frames,
         labels=labels,
         is_thing={c['id']: bool(c['isthing']) for c in categories},
@@ -277,8 +362,9 @@ def check_files(source: str, paths: Iterable[str]) -> None:
     for folder, names in folders.items():
         total += len(names)
         try:
-            present = set(os.listdir(folder or '.'))
-        except (FileNotFoundError, NotADirectoryError):
+            with os.scandir(folder or '.') as entries:  # a link may lead nowhere
+                present = {entry.name for entry in entries if entry.is_file()}
+        except (OSError, ValueError):  # no such folder, or no name that a system takes
             present = set()
         missing += [os.path.join(folder, name) for name in names if name not in present]
     if missing:

@@ -1,5 +1,6 @@
 """Names of picture files, one per frame and none twice."""
 
+import hashlib
 import os
 import re
 from collections import Counter
@@ -25,8 +26,13 @@ def frame_name(meta: dict, ambiguous: set[str] | None = None) -> str:
     """
     name = _plain_name(meta)
     if (ambiguous is None or name in ambiguous) and meta.get('img_id') is not None:
-        name += _clean(f'_id{meta["img_id"]}')
+        name += f'_id{_id_text(meta["img_id"])}'
     return name
+
+
+def id_order(img_id: int | str) -> tuple:
+    """Sorts the ids of images: integers by value, then texts."""
+    return isinstance(img_id, str), img_id
 
 
 def ambiguous_names(metas: Iterable[dict]) -> set[str]:
@@ -48,6 +54,15 @@ def _plain_name(meta: dict) -> str:
         folder, base = os.path.split(str(meta.get('img_path') or 'frame'))
         parts = [os.path.basename(folder), os.path.splitext(base)[0]]
     return _clean('_'.join(str(p) for p in parts if p not in (None, '')))
+
+
+def _id_text(img_id: int | str) -> str:
+    """The id as part of a file name; other ids give other texts."""
+    text = str(img_id)
+    clean = _clean(text)
+    if isinstance(img_id, str) and (clean != text or text.isdecimal()):
+        clean += f'-{hashlib.sha256(text.encode()).hexdigest()[:8]}'
+    return clean
 
 
 def _clean(name: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 INSTANCE_OFFSET = 1000  # mmdet's, which this floor does without
 VOID_LABEL = 255  # of semantic maps
-_MAX_ID = 256**3  # the number of ids that a COCO PNG can tell apart
+MAX_ID = 256**3  # the number of ids that a COCO PNG can tell apart
 
 
 def number_segments(ids: np.ndarray, listed: Sequence[int]) -> np.ndarray:
@@ -92,7 +92,7 @@ def decode_panoptic(sem_seg: np.ndarray, num_classes: int) -> tuple[np.ndarray, 
     Raises:
         ValueError: Negative or absurdly large ids.
     """
-    if sem_seg.max(initial=0) >= _MAX_ID or sem_seg.min(initial=0) < 0:
+    if sem_seg.max(initial=0) >= MAX_ID or sem_seg.min(initial=0) < 0:
         raise ValueError(f'panoptic ids from {sem_seg.min()} to {sem_seg.max()}, not in [0, 2^24)')
     counts = np.bincount(sem_seg.ravel())
     present = np.flatnonzero(counts)

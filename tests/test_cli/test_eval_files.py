@@ -314,3 +314,32 @@ def test_frames_of_one_basename(tmp_path, run_tool):
     )
     assert code == 0, err
     compare(json.loads((tmp_path / 'm.json').read_text()), metrics_of(samples, meta, METRICS))
+
+
+def test_text_ids_give_the_same_numbers(run, run_tool, tiny_root, tmp_path):
+    """As cityscapesScripts has them; one is left a number."""
+    new_ids = {1001: 'b_000000_000019', 1002: 'a_000000_000019', 1003: 3}
+    gt, samples, meta = run
+    expected = metrics_of(samples, meta, METRICS)
+    shutil.copytree(tiny_root, tmp_path / 'data')
+    path = tmp_path / 'data/annotations/panoptic_test.json'
+    data = read_json(path)
+    for image, record in zip(data['images'], data['annotations'], strict=True):
+        image['id'] = record['image_id'] = new_ids[image['id']]
+    write_json(path, data)
+    samples, meta = all_frames(tmp_path / 'data')
+    assert [sample.img_id for sample in samples] == list(new_ids.values())
+    compare(metrics_of(samples[::-1], meta, METRICS), metrics_of(samples, meta, METRICS))
+    compare(
+        metrics_of(samples, meta, [INSTANCE, SEMANTIC]),
+        {
+            **{k: v for k, v in expected.items() if k.split('/')[0] in ('instance', 'semantic')},
+            'details': {k: expected['details'][k] for k in ('instance', 'semantic')},
+        },
+    )
+    for sample in samples:
+        sample.pred_depth_map.data = quantize(sample.pred_depth_map.data)
+    write(samples, meta, tmp_path / 'pred')
+    code, _, err = run_tool('eval_files', path, tmp_path / 'pred', '--out', tmp_path / 'm.json')
+    assert code == 0, err
+    compare(json.loads((tmp_path / 'm.json').read_text()), metrics_of(samples, meta, METRICS))

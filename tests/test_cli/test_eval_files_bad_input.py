@@ -203,7 +203,7 @@ def test_bad_annotations(tiny_root, files, run_tool, tmp_path):
         (tmp_path / 'no.json', 'found no such file'),
         (folder, 'found a folder'),
         (folder / 'panoptic_val.json', 'another split'),
-        (folder / 'instances_test.json', 'stuff_classes'),
+        (folder / 'instances_test.json', 'segments_info'),
     ):
         code, _, err = run_tool('eval_files', gt, files)
         assert code == 2, err

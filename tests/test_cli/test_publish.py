@@ -137,7 +137,7 @@ def test_bad_input(run_tool, tmp_path):
     [
         ('out.bin', "out.bin: suffix: found '.bin'; expected one of ['.safetensors', '.pth']"),
         ('in.pth', 'in.pth, which is there; expected the name of a new file'),
-        ('.', 'which is there; expected the name of a new file'),
+        ('.', 'a folder; expected the name of a file that can be written'),
     ],
 )
 def test_bad_output(run_tool, tmp_path, out, message):

@@ -7,6 +7,7 @@ import pytest
 from pycocotools.coco import COCO
 from vkitti2_frames import (
     EXPECTED_SEGMENTS,
+    INTRINSIC_HEADER,
     LAYOUTS,
     class_image,
     load,
@@ -21,6 +22,7 @@ from vkitti2_frames import (
 )
 
 from pandepth_mm.converters.vkitti2.labels import decode_classes, panoptic_ids
+from pandepth_mm.converters.vkitti2.reader import read_intrinsics
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
 from pandepth_mm.geometry.sampling import frame_seed, sample_depth
@@ -290,6 +292,29 @@ def test_only_one_scene_downloaded(tmp_path, caplog):
         'instances_train.json',
         'panoptic_train.json',
     ]
+
+
+def test_other_variations_are_named(tmp_path, caplog):
+    for variation in ('15-deg-left', '30-deg-right'):
+        make_frame(tmp_path / 'in', 'Scene06', variation)
+    wanted = (
+        r'without clone, .*, but with 15-deg-left, 30-deg-right; .* --variations 15-deg-left 30'
+    )
+    for given in ({}, dict(train_scenes=['Scene06'])):
+        with pytest.raises(InputError, match=wanted):
+            quiet(tmp_path / 'in', tmp_path / 'out', **given)
+    assert 'Scene06 (train) has only 15-deg-left, 30-deg-right, left out' in caplog.text
+    with pytest.raises(InputError, match='Scene06 without fog, but with 15-deg-left'):
+        quiet(tmp_path / 'in', tmp_path / 'out', variations=['fog', '15-deg-left'])
+    assert not (tmp_path / 'out').exists()
+    summary = quiet(tmp_path / 'in', tmp_path / 'out', variations=['15-deg-left'])
+    assert summary.frames == dict(train=1, val=0, test=0)
+
+
+def test_intrinsics_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / 'intrinsic.txt'
+    path.write_text(f'{INTRINSIC_HEADER}0 0 3 4 1 2\n', encoding='utf-8-sig')
+    assert read_intrinsics(path) == {(0, 0): [[3, 0, 1], [0, 4, 2], [0, 0, 1]]}
 
 
 def test_frame_without_things(tmp_path):

@@ -31,6 +31,7 @@ INTRINSIC_HEADER = 'frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]\n'
 LAYOUTS = dict(
     merged='{scene}/{variation}/frames/{folder}',
     archives='vkitti_2.0.3_{folder}/{scene}/{variation}/frames/{folder}',
+    twice='vkitti_2.0.3_{folder}/vkitti_2.0.3_{folder}/{scene}/{variation}/frames/{folder}',
     lower='{scene}/{variation}/frames/{lower}',
     lower_archives='vkitti_2.0.3_{lower}/{scene}/{variation}/frames/{lower}',
 )

@@ -294,12 +294,12 @@ def _segment(**values):
     'change, found',
     [
         (lambda data: data.pop('annotations'), "no key 'annotations'"),
-        (lambda data: data.update(images={}), 'images: found dict'),
+        (lambda data: data.update(images={}), 'images: found {}; expected a list'),
         (lambda data: data.update(images=[]), 'no image'),
         (_delete('cam2img'), r"images\[1\]: found no key 'cam2img'"),
         (_delete('sparse_depth_file'), "no key 'sparse_depth_file'"),
         (_set('id', 1), r'images\[1\].id: found 1'),
-        (_set('id', 'b'), r"images\[1\].id: found 'b'"),
+        (_set('id', 'b'), r'annotations\[1\].image_id: found 2'),
         (_set('width', 0), r'images\[1\].width'),
         (_set('cam2img', [[1, 0], [0, 1]]), r'images\[1\].cam2img'),
         (_set('cam2img', [[1, 0, 2], [0, 'x', 2], [0, 0, 1]]), 'cam2img'),
@@ -317,7 +317,7 @@ def _segment(**values):
         (_set('id', 1, 'categories'), 'a category id twice'),
         (_set('sparse_depth_file', 'sparse_depth/x.png'), '1 of 20'),
         (_set('height', 47, i=0), r'size \(h, w\) = \(48, 96\)'),
-        (_set('sparse_depth_scale', 0, i=0), 'depth scale 0'),
+        (_set('sparse_depth_scale', 0, i=0), 'sparse_depth_scale: found 0'),
     ],
 )
 def test_broken_annotations(root, change, found):

@@ -105,6 +105,19 @@ def test_processes_without_a_gpu(config, monkeypatch, capsys):
         launch._prepare_cpu_processes(cfg)
 
 
+def test_loaders_without_workers(config):
+    config.write_text(
+        CONFIG + 'train_dataloader = dict(num_workers=2, persistent_workers=True, '
+        'prefetch_factor=2)\nval_dataloader = dict(num_workers=0, persistent_workers=True)\n'
+    )
+    cfg = launch.load_config(arguments(config))
+    assert cfg.train_dataloader == dict(num_workers=2, persistent_workers=True, prefetch_factor=2)
+    assert cfg.val_dataloader.persistent_workers is False
+    options = {'train_dataloader.num_workers': 0}
+    cfg = launch.load_config(arguments(config, cfg_options=options))
+    assert cfg.train_dataloader == dict(num_workers=0, persistent_workers=False)
+
+
 def test_show_dir(config, tmp_path):
     (tmp_path / 'a.pth').write_bytes(b'')
     args = arguments(config, checkpoint=str(tmp_path / 'a.pth'), show_dir='pictures')

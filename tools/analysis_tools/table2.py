@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 from mmcv.cnn import ConvModule
 from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead
-from mmengine.config import DictAction
 from torch import nn
 
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.engine.launch import load_config
+from pandepth_mm.engine.options import add_cfg_options
 from pandepth_mm.models.backbones import EfficientNetPS
 from pandepth_mm.models.build import build_pandepth
 from pandepth_mm.models.depth_heads import FuseBlockDepthHead
@@ -264,13 +264,7 @@ def main() -> None:
         description='Parameters by branch, beside Table 2 of the paper'
     )
     parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='K=V',
-        help='override config keys, e.g. model.depth_head.k=5',
-    )
+    add_cfg_options(parser)
     # load_config reads these also
     parser.set_defaults(work_dir=None, launcher='none', local_rank=0)
     args = parser.parse_args()

@@ -286,6 +286,8 @@ class Converter(abc.ABC):
         logging.basicConfig(format='%(levelname)s: %(message)s')
 
         def command() -> None:
+            if not args.out:  # which would be the current folder
+                raise InputError('--out', 'an empty name', 'a folder')
             converter = cls(
                 args.root, **{field.name: getattr(args, field.name) for field in fields}
             )

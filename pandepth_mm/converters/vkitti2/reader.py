@@ -3,7 +3,8 @@
 Three layouts exist, and mixtures of them:
 
 1. one merged tree, ``ROOT/Scene01/clone/frames/rgb/Camera_0/rgb_00000.jpg``;
-2. one folder per archive, ``ROOT/vkitti_2.0.3_rgb/Scene01/clone/frames/rgb/Camera_0/...``;
+2. one folder per archive, ``ROOT/vkitti_2.0.3_rgb/Scene01/clone/frames/rgb/Camera_0/...``, which
+   may lie in another of the same name;
 3. either of these with lower-case ``classsegmentation`` and ``instancesegmentation`` folders.
 
 Everything here reads names and headers only, so that wrong input is known before the long work
@@ -83,13 +84,12 @@ def _child(folder: Path, name: str) -> Path | None:
 
 
 def _bases(root: Path, archive: str) -> list[Path]:
-    """Folders that hold ``SceneXX``: the root and the archive's folder."""
+    """Folders that hold ``SceneXX``: the root, the archive's folder, one of the same name in it."""
     pattern = re.compile(ARCHIVE_PATTERN + archive, re.IGNORECASE)
-    return [root] + [
-        entry
-        for entry in sorted(root.iterdir())
-        if entry.is_dir() and pattern.fullmatch(entry.name)
-    ]
+    bases = [root]
+    for folder in (entry for entry in sorted(root.iterdir()) if pattern.fullmatch(entry.name)):
+        bases += [path for path in (folder, folder / folder.name) if path.is_dir()]
+    return bases
 
 
 def _listing(folder: Path, kind: ImageKind) -> dict[int, str]:
@@ -126,6 +126,18 @@ class DataRoot:
             (base / scene / variation / 'frames').is_dir()
             for bases in self._image_bases.values()
             for base in bases
+        )
+
+    def variations(self, scenes: Sequence[str]) -> list[str]:
+        """Names of the variations of which any archive holds frames of these scenes."""
+        return sorted(
+            {
+                folder.parent.name
+                for bases in self._image_bases.values()
+                for base in bases
+                for scene in scenes
+                for folder in base.glob(f'{scene}/*/frames')
+            }
         )
 
     def _folder(self, key: str, scene: str, variation: str, camera: int) -> Path:
@@ -233,20 +245,20 @@ def select_frames(
             there = [v for v in variations if data.has(scene, v)]
             absent = [v for v in variations if v not in there]
             if not there:
+                others = data.variations([scene])
                 if split not in optional_splits:
+                    if others:
+                        raise _other_variations(data.root, scene, variations, others)
                     raise InputError(
                         data.root,
                         f'no frames of {scene} ({", ".join(variations)})',
                         f'the scene, as --{split}-scenes names it',
                     )
-                logger.warning('%s (%s) is not in %s, left out', scene, split, data.root)
+                what = f'has only {", ".join(others)}' if others else f'is not in {data.root}'
+                logger.warning('%s (%s) %s, left out', scene, split, what)
                 continue
             if absent and not optional_variations:
-                raise InputError(
-                    data.root,
-                    f'{scene} without {", ".join(absent)}',
-                    'every variation that --variations names',
-                )
+                raise _other_variations(data.root, scene, absent, data.variations([scene]))
             if absent:
                 logger.warning('%s has no %s, left out', scene, ', '.join(absent))
             for variation in there:
@@ -254,6 +266,10 @@ def select_frames(
                     selected[split] += data.frames(scene, variation, camera)
         selected[split].sort(key=lambda f: (f.scene, f.variation, f.camera, f.number))
     if not any(selected.values()):
+        scenes = [scene for names in splits.values() for scene in names]
+        others = data.variations(scenes)
+        if others:
+            raise _other_variations(data.root, 'these scenes', variations, others)
         raise InputError(
             data.root,
             'no frames',
@@ -265,6 +281,18 @@ def select_frames(
         if splits[split] and not frames:
             logger.warning('%s has no frames, so it gets no annotations', split)
     return selected
+
+
+def _other_variations(
+    root: Path, scene: str, wanted: Sequence[str], there: Sequence[str]
+) -> InputError:
+    """Say which variations are there instead."""
+    names = ' '.join(there)
+    return InputError(
+        root,
+        f'{scene} without {", ".join(wanted)}, but with {", ".join(there)}',
+        f'the variations that are there: add --variations {names}',
+    )
 
 
 def _png_header(path: Path) -> tuple[int, int, int, int]:

@@ -2,6 +2,7 @@
 
 from pandepth_mm.datasets.transforms.flip_panoptic_depth import FlipPanopticDepth
 from pandepth_mm.datasets.transforms.load_depth_map import LoadDepthMap
+from pandepth_mm.datasets.transforms.load_image_from_file import LoadImageFromFile
 from pandepth_mm.datasets.transforms.load_panoptic_map import LoadPanopticMap
 from pandepth_mm.datasets.transforms.pack_panoptic_depth_inputs import PackPanopticDepthInputs
 from pandepth_mm.datasets.transforms.resample_sparse_depth import ResampleSparseDepth
@@ -10,6 +11,7 @@ from pandepth_mm.datasets.transforms.resize_panoptic_depth import ResizePanoptic
 __all__ = [
     'FlipPanopticDepth',
     'LoadDepthMap',
+    'LoadImageFromFile',
     'LoadPanopticMap',
     'PackPanopticDepthInputs',
     'ResampleSparseDepth',

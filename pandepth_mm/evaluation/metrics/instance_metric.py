@@ -99,8 +99,10 @@ class InstanceMetric(PerImageMetric):
         classes = self.meta('thing_classes')
         metrics: dict[str, float] = {}
         per_class: dict[str, np.ndarray] = {}
+        # COCOeval would turn ids into texts where only some are
+        numbered = dict(enumerate(results.values(), 1))
         for iou_type in self.iou_types:
-            evaluator = self._evaluate(results, iou_type)
+            evaluator = self._evaluate(numbered, iou_type)
             for name, value in zip(_STATS, evaluator.stats[:6], strict=True):
                 metrics[f'{iou_type}_{name}'] = _score(value)
             by_class = {f'{iou_type}_mAP': _class_ap(evaluator)}

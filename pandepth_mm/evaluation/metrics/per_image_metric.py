@@ -14,6 +14,7 @@ from pandepth_mm.errors import InputError
 from pandepth_mm.evaluation.metrics_file import plain
 from pandepth_mm.evaluation.table import Column, Table
 from pandepth_mm.structures.frame_maps import to_numpy
+from pandepth_mm.structures.frame_names import id_order
 from pandepth_mm.structures.panoptic_ids import decode_panoptic
 
 
@@ -60,8 +61,8 @@ class PerImageMetric(BaseMetric):
         """Reduce one data sample (a dict) to what the summary needs."""
 
     @abstractmethod
-    def summarize(self, results: dict[int, Any]) -> dict[str, float]:
-        """Compute the metrics from {img_id: result}, sorted by img_id."""
+    def summarize(self, results: dict[int | str, Any]) -> dict[str, float]:
+        """Compute the metrics from {img_id: result}, sorted by :func:`id_order`."""
 
     def notes(self, values: Mapping[str, float | None]) -> list[str]:
         """Lines that go below the tables.
@@ -103,7 +104,7 @@ class PerImageMetric(BaseMetric):
                 logger='current',
                 level=logging.WARNING,
             )
-        metrics = self.summarize({i: unique[i] for i in sorted(unique)})
+        metrics = self.summarize({i: unique[i] for i in sorted(unique, key=id_order)})
         self.details = plain(self.details)
         return metrics
 

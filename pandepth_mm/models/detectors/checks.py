@@ -6,7 +6,7 @@ import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.utils import OptConfigType
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_count
 
 
 def check_branches(branches: dict[str, OptConfigType]) -> None:
@@ -33,6 +33,21 @@ def check_branches(branches: dict[str, OptConfigType]) -> None:
     if all(branches[name] is None for name in tasks):
         raise InputError(
             'config', 'no branch with a loss', f'at least one of {", ".join(tasks)}', 'model'
+        )
+
+
+def check_counts(branches: dict[str, OptConfigType], num_things: int, num_stuff: int) -> None:
+    """Refuse counts that are none, and an instance branch without thing classes."""
+    for name, count in (('num_things', num_things), ('num_stuff', num_stuff)):
+        require_count(count, 'config', f'model.{name}', least=0)
+    names = ('rpn_head', 'roi_head', 'panoptic_fusion', 'panoptic_baseline')
+    idle = [f'model.{name}' for name in names if branches[name] is not None]
+    if num_things == 0 and idle:
+        raise InputError(
+            'config',
+            f'0, and {", ".join(idle)}',
+            f'at least 1 thing class; for data without things set to None: {", ".join(idle)}',
+            'model.num_things',
         )
 
 

@@ -12,7 +12,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pandepth_mm.errors import InputError, require_choice
-from pandepth_mm.models.detectors.checks import check_branches, check_feats, check_losses
+from pandepth_mm.models.detectors.checks import (
+    check_branches,
+    check_counts,
+    check_feats,
+    check_losses,
+)
 from pandepth_mm.models.hand_down import hand_down
 from pandepth_mm.registry import MODELS
 
@@ -51,7 +56,8 @@ class PanDepth(BaseDetector):
     ``pred_sem_seg`` means nothing.)
 
     Args:
-        num_things: Number of thing classes, labels 0 .. num_things - 1.
+        num_things: Number of thing classes, labels 0 .. num_things - 1. With 0 there can be no
+            instance branch, and so no panoptic fusion.
         num_stuff: Number of stuff classes, the labels after them.
         max_depth: Depth range in meters.
         backbone: Config of the image backbone.
@@ -114,6 +120,7 @@ class PanDepth(BaseDetector):
             panoptic_baseline=panoptic_baseline,
         )
         check_branches(branches)
+        check_counts(branches, num_things, num_stuff)
         choices = ('refined', 'preliminary')
         require_choice(fusion_logits, choices, 'config', 'model.fusion_logits')
         self.fusion_logits = fusion_logits

@@ -219,3 +219,16 @@ def test_instance_losses_without_weight_are_refused(key):
 def test_unknown_fusion_logits_are_refused():
     with pytest.raises(InputError, match='model.fusion_logits: found'):
         build(fusion_logits='joint')
+
+
+def test_data_without_things_or_without_stuff():
+    names = 'model.rpn_head, model.roi_head, model.panoptic_fusion'
+    with pytest.raises(InputError, match=f'model.num_things: found 0, .* to None: {names}$'):
+        build(num_things=0)
+    stuff_only = build(num_things=0, num_stuff=2, **INSTANCES)
+    assert torch.isfinite(sum(v for k, v in losses_of(stuff_only).items() if 'loss' in k))
+    things_only = build(num_things=3, num_stuff=0)
+    assert things_only.num_classes == 3
+    for name, count in (('num_things', 1.5), ('num_stuff', -1), ('num_stuff', True)):
+        with pytest.raises(InputError, match=f'model.{name}: found {count}'):
+            build(**{name: count})
