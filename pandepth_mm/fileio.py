@@ -158,26 +158,6 @@ def _read_png(path: PathLike, flag: int, what: str) -> np.ndarray:
     return image
 
 
-def check_whole_jpeg(content: bytes, source: PathLike) -> None:
-    """Refuse a JPEG that breaks off; decoders only warn, and make its lower rows gray.
-
-    Args:
-        content: Of an image file; other formats pass.
-        source: Its name, for the message.
-
-    Raises:
-        InputError: A JPEG without its end.
-    """
-    if not content.startswith(b'\xff\xd8'):
-        return
-    start = 2
-    # the segments before the picture may hold a small JPEG, with an end of its own
-    while content[start : start + 1] == b'\xff' and content[start + 1 : start + 2] != b'\xda':
-        start += 2 + int.from_bytes(content[start + 2 : start + 4], 'big')
-    if content.find(b'\xff\xd9', start) < 0:
-        raise InputError(source, 'a JPEG that breaks off', 'a complete image')
-
-
 def read_depth_png(
     path: PathLike, scale: float, shape: tuple | None = None, invalid: int | None = None
 ) -> np.ndarray:

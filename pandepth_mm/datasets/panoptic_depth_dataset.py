@@ -11,8 +11,8 @@ from pandepth_mm.datasets.transforms.load_image_from_file import LoadImageFromFi
 from pandepth_mm.errors import InputError, require_choice, require_count, require_positive
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
 from pandepth_mm.registry import DATASETS
+from pandepth_mm.structures.annotation_rules import DEPTH_KINDS
 from pandepth_mm.structures.annotations import (
-    DEPTH_KINDS,
     Annotations,
     FrameRecord,
     check_files,

@@ -6,12 +6,11 @@ picture is found when the JSON is read, before training starts.
 """
 
 import dataclasses
-import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -19,10 +18,15 @@ from scipy import ndimage
 from pandepth_mm.errors import InputError, shorten
 from pandepth_mm.fileio import PathLike, read_json, write_json
 from pandepth_mm.geometry.camera import check_intrinsics
+from pandepth_mm.structures.annotation_rules import (
+    ANNOTATION,
+    CATEGORY,
+    IMAGE,
+    SEGMENT,
+    check_record,
+)
 from pandepth_mm.structures.coco_results import encode_rle
-from pandepth_mm.structures.panoptic_ids import MAX_ID
 
-DEPTH_KINDS = ('sparse_depth', 'gt_depth_map', 'dense_depth')
 # in the order in which they are written: where the last one is, both are
 ANNOTATION_KINDS = ('instances', 'panoptic')
 _COCO_SEGMENT_KEYS = ('id', 'category_id', 'area', 'bbox', 'iscrowd')
@@ -114,107 +118,12 @@ class Annotations(NamedTuple):
         return [frame.image() for frame in self.frames]
 
 
-def _is_whole(value: Any) -> bool:
-    """Whether it is an integer; True and False are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    """Whether it is a finite number that a float can hold."""
-    return (_is_whole(value) and abs(value) < 1e300) or (
-        isinstance(value, float) and math.isfinite(value)
-    )
-
-
-def _is_name(value: Any) -> bool:
-    """Whether it is a text, not an empty one."""
-    return isinstance(value, str) and value != ''
-
-
-def _is_flag(value: Any) -> bool:
-    """Whether it is 0, 1, true or false."""
-    return isinstance(value, int) and value in (0, 1)
-
-
-def _is_matrix(value: Any) -> bool:
-    """Whether it is three rows of three numbers."""
-    return (
-        isinstance(value, list)
-        and len(value) == 3
-        and all(isinstance(row, list) and len(row) == 3 for row in value)
-        and all(_is_number(x) for row in value for x in row)
-    )
-
-
-class _Rule(NamedTuple):
-    """What a key of a record must hold; null is right where it is not required."""
-
-    is_right: Callable[[Any], bool]
-    expected: str
-    required: bool = True
-
-
-def _is_id(value: Any) -> bool:
-    """Whether it can be the id of an image, as COCO or as cityscapesScripts has it."""
-    return _is_whole(value) or _is_name(value)
-
-
-_ID = _Rule(_is_id, 'an integer or a text')
-_WHOLE = _Rule(_is_whole, 'an integer')
-_FILE = _Rule(_is_name, 'the name of a file')
-_PIXELS = _Rule(lambda v: _is_whole(v) and v > 0, 'a whole number, at least 1')
-_SCALE = _Rule(
-    lambda v: _is_number(v) and 1e-6 <= v <= 1e9, 'a number above 0, PNG units per meter', False
-)
-_ORIGIN = _Rule(lambda v: v == '' or _is_id(v), 'an integer or a text', False)
-
-_IMAGE = dict(
-    id=_ID,
-    file_name=_FILE,
-    width=_PIXELS,
-    height=_PIXELS,
-    cam2img=_Rule(_is_matrix, 'a 3 x 3 matrix of numbers, a list of three lists'),
-    sparse_depth_file=_FILE,
-    **{f'{kind}_file': _FILE._replace(required=False) for kind in DEPTH_KINDS[1:]},
-    **{f'{kind}_scale': _SCALE for kind in DEPTH_KINDS},
-    **dict.fromkeys(('scene', 'variation', 'camera', 'frame'), _ORIGIN),
-)
-_ANNOTATION = dict(
-    image_id=_ID, file_name=_FILE, segments_info=_Rule(lambda v: isinstance(v, list), 'a list')
-)
-_SEGMENT = dict(  # area and bbox are what other tools read
-    id=_Rule(
-        lambda v: _is_whole(v) and 0 < v < MAX_ID, 'an integer, 1 to 16777215 (0 is void in a PNG)'
-    ),
-    category_id=_WHOLE,
-    iscrowd=_Rule(_is_flag, '0 or 1', False),
-)
-_CATEGORY = dict(
-    id=_WHOLE, name=_Rule(_is_name, 'the name of a class'), isthing=_Rule(_is_flag, '0 or 1')
-)
-
-
-def _check_record(path: PathLike, field: str, record: Any, rules: dict[str, _Rule]) -> None:
-    """Refuse what is no object, or lacks a key, or has a wrong value."""
-    if not isinstance(record, dict):
-        raise InputError(path, shorten(record), 'an object', field)
-    for key, rule in rules.items():
-        value = record.get(key)
-        if value is None and not rule.required:
-            continue
-        if key not in record:
-            keys = [key for key, rule in rules.items() if rule.required]
-            raise InputError(path, f'no key {key!r} in {sorted(record)}', f'the keys {keys}', field)
-        if not rule.is_right(value):
-            raise InputError(path, shorten(value), rule.expected, f'{field}.{key}')
-
-
 def _check_categories(
     path: str, categories: list[dict], thing_classes: Sequence[str], stuff_classes: Sequence[str]
 ) -> list[dict]:
     """Return the categories, things first, if they are the expected ones."""
     for i, category in enumerate(categories):
-        _check_record(path, f'categories[{i}]', category, _CATEGORY)
+        check_record(path, f'categories[{i}]', category, CATEGORY)
     things = [c for c in categories if c['isthing']]
     stuff = [c for c in categories if not c['isthing']]
     found = ([c['name'] for c in things], [c['name'] for c in stuff])
@@ -240,7 +149,7 @@ def _check_images(path: str, images: list[dict]) -> None:
     seen = set()
     for i, image in enumerate(images):
         field = f'images[{i}]'
-        _check_record(path, field, image, _IMAGE)
+        check_record(path, field, image, IMAGE)
         if image['id'] in seen:
             raise InputError(path, f'{image["id"]!r} again', 'a unique id', f'{field}.id')
         seen.add(image['id'])
@@ -263,7 +172,7 @@ def _check_panoptic(
     found = {}
     for i, record in enumerate(records):
         field = f'annotations[{i}]'
-        _check_record(path, field, record, _ANNOTATION)
+        check_record(path, field, record, ANNOTATION)
         image_id = record['image_id']
         if image_id not in known or image_id in found:
             raise InputError(
@@ -273,7 +182,7 @@ def _check_panoptic(
         segment_ids = set()
         for j, segment in enumerate(record['segments_info']):
             where = f'{field}.segments_info[{j}]'
-            _check_record(path, where, segment, _SEGMENT)
+            check_record(path, where, segment, SEGMENT)
             if segment['category_id'] not in category_ids:
                 raise InputError(
                     path,

@@ -8,8 +8,8 @@ from prediction_run import PIPELINE
 from tiny_dataset import make_tiny_dataset, tiny_config
 from torch.utils.data import DataLoader
 
+from pandepth_mm.datasets.transforms.load_image_from_file import check_whole_jpeg
 from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import check_whole_jpeg
 from pandepth_mm.registry import DATASETS, TRANSFORMS
 
 FILES = dict(

@@ -5,8 +5,28 @@ import mmcv
 from mmcv.transforms import LoadImageFromFile as _LoadImageFromFile
 
 from pandepth_mm.errors import InputError, require_size
-from pandepth_mm.fileio import check_whole_jpeg
+from pandepth_mm.fileio import PathLike
 from pandepth_mm.registry import TRANSFORMS
+
+
+def check_whole_jpeg(content: bytes, source: PathLike) -> None:
+    """Refuse a JPEG that breaks off; decoders only warn, and make its lower rows gray.
+
+    Args:
+        content: Of an image file; other formats pass.
+        source: Its name, for the message.
+
+    Raises:
+        InputError: A JPEG without its end.
+    """
+    if not content.startswith(b'\xff\xd8'):
+        return
+    start = 2
+    # the segments before the picture may hold a small JPEG, with an end of its own
+    while content[start : start + 1] == b'\xff' and content[start + 1 : start + 2] != b'\xda':
+        start += 2 + int.from_bytes(content[start + 2 : start + 4], 'big')
+    if content.find(b'\xff\xd9', start) < 0:
+        raise InputError(source, 'a JPEG that breaks off', 'a complete image')
 
 
 @TRANSFORMS.register_module()

@@ -21,9 +21,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pandepth_mm.structures.panoptic_ids import MAX_ID
+
 VOID = 0
 # Largest id that a COCO panoptic PNG holds, plus one.
-MAX_ID = 256**3
+
 # Columns of the statistics.
 IOU, TP, FP, FN = range(4)
 # Rows and columns of the overlap table that stand before the segments.
