@@ -1,6 +1,8 @@
 """The detector of the paper."""
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -231,14 +233,17 @@ class PanDepth(BaseDetector):
     def _instance_loss(
         self, feats: tuple[Tensor, ...], batch_data_samples: SampleList
     ) -> dict[str, Tensor]:
-        """The five losses of Mask R-CNN (paper, equation 3)."""
-        rpn_losses, proposals = self.rpn_head.loss_and_predict(
-            feats,
-            [_class_agnostic(s) for s in batch_data_samples],
-            proposal_cfg=self.rpn_proposal_cfg,
-        )
-        losses = {key if 'rpn' in key else f'rpn_{key}': value for key, value in rpn_losses.items()}
-        losses.update(self.roi_head.loss(feats, proposals, batch_data_samples))
+        """The five losses of Mask R-CNN (paper, equation 3), in float32."""
+        with _full_precision(feats) as feats:
+            rpn_losses, proposals = self.rpn_head.loss_and_predict(
+                feats,
+                [_class_agnostic(s) for s in batch_data_samples],
+                proposal_cfg=self.rpn_proposal_cfg,
+            )
+            losses = {
+                key if 'rpn' in key else f'rpn_{key}': value for key, value in rpn_losses.items()
+            }
+            losses.update(self.roi_head.loss(feats, proposals, batch_data_samples))
         return losses
 
     def predict(
@@ -249,8 +254,28 @@ class PanDepth(BaseDetector):
         Labels come from interpolated logits, depth is interpolated bilinearly. The samples get
         ``pred_instances`` (bboxes, scores, labels, masks), ``pred_sem_seg``, ``pred_panoptic_seg``
         (id = label + 1000 * instance number, num_classes = void), the same in
-        ``pred_panoptic_baseline``, and ``pred_depth_map`` (meters), as far as the branches exist.
+        ``pred_panoptic_baseline``, and ``pred_depth_map`` (metres), as far as the branches exist,
+        and the metainfo ``max_depth``, the model's depth range in metres.
+
+        A prediction does not depend on what else is in the batch: no image is padded to the size
+        of another one, see :func:`_alike`.
         """
+        for indices, (height, width) in _alike(batch_inputs['img'], batch_data_samples):
+            samples = [batch_data_samples[i] for i in indices]
+            inputs = {key: value[indices] for key, value in batch_inputs.items()}
+            for key in ('img', 'sparse_depth'):
+                inputs[key] = inputs[key][..., :height, :width].contiguous()
+            for sample in samples:
+                sample.set_metainfo(
+                    dict(batch_input_shape=(height, width), max_depth=self.max_depth)
+                )
+            self._predict_alike(inputs, samples, rescale)
+        return batch_data_samples
+
+    def _predict_alike(
+        self, batch_inputs: dict[str, Tensor], batch_data_samples: SampleList, rescale: bool
+    ) -> None:
+        """:meth:`predict` for images of one size."""
         out = self.forward_dense(batch_inputs)
         instances = self._predict_instances(out.feats, batch_data_samples, rescale)
         logits = out.logits if out.refined is None else out.refined
@@ -273,7 +298,6 @@ class PanDepth(BaseDetector):
                 # only the fusion needs them
                 instances[i].pop('mask_logits', None)
                 sample.pred_instances = instances[i]
-        return batch_data_samples
 
     def _predict_instances(
         self, feats: tuple[Tensor, ...] | None, batch_data_samples: SampleList, rescale: bool
@@ -281,9 +305,7 @@ class PanDepth(BaseDetector):
         """Boxes, scores, labels, masks and mask logits of each image."""
         if self.roi_head is None:
             return None
-        # mmcv's RoIAlign has no bfloat16, whose 8 bits are too coarse for box corners anyway
-        with torch.autocast(feats[0].device.type, enabled=False):
-            feats = tuple(x.float() for x in feats)
+        with _full_precision(feats) as feats:
             proposals = self.rpn_head.predict(feats, batch_data_samples, rescale=False)
             results = self.roi_head.predict(feats, proposals, batch_data_samples, rescale=rescale)
         for result in results:
@@ -300,6 +322,16 @@ class PanDepth(BaseDetector):
         return self.forward_dense(batch_inputs)
 
 
+@contextlib.contextmanager
+def _full_precision(feats: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
+    """Switch autocast off and give the maps in float32, for the instance branch.
+
+    mmcv's RoIAlign has no bfloat16, and its 8 bits could not place a corner.
+    """
+    with torch.autocast(feats[0].device.type, enabled=False):
+        yield tuple(x.float() for x in feats)
+
+
 def _class_agnostic(sample: DetDataSample) -> DetDataSample:
     """A light copy for the RPN: boxes of one class, no pixel maps."""
     light = DetDataSample(metainfo=sample.metainfo)
@@ -309,6 +341,25 @@ def _class_agnostic(sample: DetDataSample) -> DetDataSample:
     if 'ignored_instances' in sample:
         light.ignored_instances = sample.ignored_instances
     return light
+
+
+def _alike(
+    images: Tensor, batch_data_samples: SampleList
+) -> Iterator[tuple[list[int], tuple[int, int]]]:
+    """Divide a batch into images that can be predicted together.
+
+    They have one size, padding to ``pad_size_divisor`` included. On a CPU each image goes alone:
+    that is no slower there, and matrix products round differently from one batch size to another.
+    On a GPU the last bits may therefore depend on the number of images of one size.
+
+    Returns:
+        Iterator over the numbers of the images and their padded (height, width).
+    """
+    groups: dict[tuple, list[int]] = {}
+    for i, sample in enumerate(batch_data_samples):
+        size = tuple(sample.get('pad_shape', images.shape[-2:])[:2])
+        groups.setdefault((size, i if images.device.type == 'cpu' else 0), []).append(i)
+    return ((indices, size) for (size, _), indices in groups.items())
 
 
 def _to_image(maps: Tensor, sample: DetDataSample, rescale: bool) -> Tensor:

@@ -65,12 +65,12 @@ def test_labels_and_depth_come_from_maps_interpolated_bilinearly(ori_size, dtype
 
 def test_proposals_of_the_training_follow_its_own_config(monkeypatch):
     model = demo_model(**{'train_cfg.rpn_proposal.max_per_img': 7, 'test_cfg.rpn.max_per_img': 3})
-    numbers = {}
-    for step in ('loss', 'predict'):
+    numbers = dict(loss=[], predict=[])
+    for step in numbers:
         call = getattr(model.roi_head, step)
 
         def spy(feats, proposals, *args, step=step, call=call, **kwargs):
-            numbers[step] = [len(p) for p in proposals]
+            numbers[step] += [len(p) for p in proposals]
             return call(feats, proposals, *args, **kwargs)
 
         monkeypatch.setattr(model.roi_head, step, spy)
