@@ -11,6 +11,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='PanDepthVisualizationHook'),
     class_count=dict(type='CheckClassCountHook'),
+    padding=dict(type='CheckPaddingHook'),
 )
 
 

@@ -2,12 +2,14 @@
 
 from pandepth_mm.engine.hooks.channels_last_hook import ChannelsLastHook
 from pandepth_mm.engine.hooks.check_class_count_hook import CheckClassCountHook
+from pandepth_mm.engine.hooks.check_padding_hook import CheckPaddingHook
 from pandepth_mm.engine.hooks.check_weights_hook import CheckWeightsHook
 from pandepth_mm.engine.hooks.visualization_hook import PanDepthVisualizationHook
 
 __all__ = [
     'ChannelsLastHook',
     'CheckClassCountHook',
+    'CheckPaddingHook',
     'CheckWeightsHook',
     'PanDepthVisualizationHook',
 ]
