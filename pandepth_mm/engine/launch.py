@@ -219,6 +219,8 @@ def apply_format_only(cfg: Config, out_dir: str) -> None:
     for metric in settings['metrics']:
         metric.pop('collect_device', None)
         metric.pop('collect_dir', None)
+        if metric['type'] in ('PanopticMetric', 'DepthMetric', 'DepthBreakdownMetric'):
+            metric.setdefault('max_depth', cfg.model.get('max_depth'))  # no file tells
     if len(settings['metrics']) < len(metrics):
         _note(f'eval_files.py can compute the metrics {METRICS} only')
     cfg.test_evaluator = dict(

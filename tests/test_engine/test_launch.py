@@ -181,18 +181,33 @@ def test_collect_details():
     assert collect_details(metrics) == dict(a=dict(x=1, y=2))
 
 
+def test_files_are_evaluated_within_the_range_of_the_model():
+    """No file tells it; a metric that states one keeps it."""
+    kinds = ('PanopticMetric', 'DepthMetric', 'DepthBreakdownMetric', 'SemanticMetric')
+    cfg = Config(
+        dict(
+            model=dict(max_depth=20.0),
+            test_dataloader=dict(dataset=dict(img_scale=(4, 2), pipeline=[])),
+            test_evaluator=[*(dict(type=k) for k in kinds), dict(type=kinds[1], max_depth=5.0)],
+        )
+    )
+    launch.apply_format_only(cfg, 'out')
+    found = [m.get('max_depth') for m in cfg.test_evaluator.settings.metrics]
+    assert found == [20, 20, 20, None, 5]
+
+
 def test_heuristic_fusion_is_switched_on():
     cfg = Config(
         dict(
             model=dict(
-                panoptic_fusion=dict(type='PanopticFusion', score_thr=0.4, stuff_area_limit=9)
+                panoptic_fusion=dict(type='PanopticFusion', score_thr=0.4, stuff_area_limit=0.1)
             ),
             test_evaluator=[dict(type='pandepth_mm.PanopticMetric'), dict(type='SemanticMetric')],
         )
     )
     launch.apply_heuristic_fusion(cfg)
     assert cfg.model.panoptic_baseline == dict(
-        type='pandepth_mm.HeuristicFusion', score_thr=0.4, stuff_area_limit=9
+        type='pandepth_mm.HeuristicFusion', score_thr=0.4, stuff_area_limit=0.1
     )
     assert cfg.test_evaluator[0].heuristic_fusion
     assert cfg.test_evaluator[1] == dict(type='SemanticMetric')

@@ -45,6 +45,37 @@ def test_unseen_and_details():
     assert {f'depth/{name}' for name in ERRORS} <= set(metrics)
 
 
+def test_range_is_the_models():
+    """A model of 20 m that is right within its range has no error there."""
+    results = {}
+    for limit in (20.0, None):
+        samples = []
+        for i in (1, 3):
+            sample, _ = make_sample(i)
+            sample.pred_depth_map.data = sample.dense_depth.data.clamp(min=0.01, max=20.0)
+            if limit:
+                sample.set_metainfo(dict(max_depth=limit))  # as PanDepth.predict does
+            samples.append(sample)
+        metrics = [
+            dict(type='DepthMetric', fills=()),
+            dict(type='DepthBreakdownMetric', fills=()),
+            dict(type='PanopticMetric', depth_lambdas=(0.1,)),
+        ]
+        evaluator = Evaluator(metrics)
+        evaluator.dataset_meta = META
+        for sample in samples:
+            sample.pred_panoptic_seg = sample.gt_panoptic_seg
+            evaluator.process([sample])
+        found = evaluator.evaluate(2)
+        ranges = evaluator.metrics[1].details['breakdown']['range']
+        results[limit] = found['depth/rmse'], found['panoptic/DPQ@0.1'], ranges['20-40 m']
+    (rmse, dpq, far), (other, worse, _) = results[20.0], results[None]
+    assert (rmse, dpq, far['n_pixels']) == (0, 1, 0)
+    assert other > 5000 and worse < 1
+    metric = DepthMetric(fills=(), max_depth=5.0)  # its own goes first
+    assert metric.depth_range(dict(max_depth=20.0)) == 5
+
+
 def test_input_that_gives_every_pixel_leaves_none_unseen():
     sample, _ = make_sample(1)
     sample.sparse_depth.data[:] = 7

@@ -31,7 +31,8 @@ class DepthBreakdownMetric(DepthFillMetric):
             'input_distance' to the nearest input point, 'edge' (of ``dense_depth``, for images that
             have it), 'class' (needs ``gt_sem_seg``), 'instance' (needs ``gt_panoptic_seg`` and
             ``segments_info``).
-        max_depth: Ground truth beyond this distance in meters is left out; None keeps all.
+        max_depth: Ground truth beyond this distance in meters is left out. By default the range of
+            the model that predicts.
         **kwargs: Of `DepthFillMetric`.
 
     Raises:
@@ -52,7 +53,7 @@ class DepthBreakdownMetric(DepthFillMetric):
     def image_result(self, sample: dict) -> dict[str, Any]:
         """Sums of each part under its name; no 'edge' without dense depth."""
         maps = self.load(sample)
-        valid = gt_mask(maps.gt, self.max_depth)
+        valid = gt_mask(maps.gt, self.depth_range(sample))
         gt = maps.gt[valid]
         preds = [clamp(dense[valid])[0] for dense in maps.dense()]
         result: dict[str, Any] = {}
@@ -79,7 +80,8 @@ class DepthBreakdownMetric(DepthFillMetric):
             labels = self.get_map(sample, 'gt_sem_seg', 'sem_seg')
             self.check_shapes(sample, labels, gt)
             return groups_of.class_groups(labels, len(self.meta('classes')))
-        dense = drop_beyond(self.get_map(sample, 'dense_depth', 'data'), self.max_depth)
+        dense = self.get_map(sample, 'dense_depth', 'data')
+        dense = drop_beyond(dense, self.depth_range(sample))
         return resize_nearest(groups_of.depth_edges(dense), gt.shape).astype(int)
 
     def summarize(self, results: dict[int, dict]) -> dict[str, float]:

@@ -39,7 +39,8 @@ class DepthMetric(DepthFillMetric):
     ``unseen_per_image_mean`` and ``unseen_pooled`` of every error.
 
     Args:
-        max_depth: Ground truth beyond this distance in meters is left out; None keeps all.
+        max_depth: Ground truth beyond this distance in meters is left out. By default the range of
+            the model that predicts.
         **kwargs: Of `DepthFillMetric`.
 
     Raises:
@@ -72,13 +73,10 @@ class DepthMetric(DepthFillMetric):
             float64 (1 + number of fills, 2, 14): errors over all pixels, and over those that were
             not given.
         """
-        maps = self.load(sample)
+        maps, limit = self.load(sample), self.depth_range(sample)
         unseen = np.where(seen_pixels(maps.sparse, maps.gt.shape), 0, maps.gt)
         return np.array(
-            [
-                [depth_row(gt, dense, self.max_depth) for gt in (maps.gt, unseen)]
-                for dense in maps.dense()
-            ]
+            [[depth_row(gt, dense, limit) for gt in (maps.gt, unseen)] for dense in maps.dense()]
         )
 
     def summarize(self, results: dict[int, np.ndarray]) -> dict[str, float]:

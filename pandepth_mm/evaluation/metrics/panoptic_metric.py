@@ -53,7 +53,8 @@ class PanopticMetric(PerImageMetric):
 
     Args:
         depth_lambdas: Limits of the absolute relative depth error, for DPQ; () for PQ alone.
-        max_depth: Depth ground truth beyond this distance in meters is none; None keeps all.
+        max_depth: Depth ground truth beyond this distance in meters is none. By default the range
+            of the model that predicts.
         heuristic_fusion: Whether to evaluate ``pred_panoptic_baseline`` too, see
             ``model.panoptic_baseline``.
         **kwargs: Of `PerImageMetric`.
@@ -115,7 +116,8 @@ class PanopticMetric(PerImageMetric):
         depth = self.get_map(sample, 'pred_depth_map', 'data')
         self.check_shapes(sample, gt, depth)
         self.check_shapes(sample, gt, pred)
-        return depth_error_bins(drop_beyond(gt, self.max_depth), depth, self.lambdas), dense
+        gt = drop_beyond(gt, self.depth_range(sample))
+        return depth_error_bins(gt, depth, self.lambdas), dense
 
     def _count(
         self, gt: np.ndarray, segments: Sequence[dict], pred: np.ndarray, bins: np.ndarray | None

@@ -44,6 +44,7 @@ class PerImageMetric(BaseMetric):
 
     table: Table | None = None
     class_columns: Sequence[Column] = ()
+    max_depth: float | None = None
 
     def __init__(
         self,
@@ -117,6 +118,14 @@ class PerImageMetric(BaseMetric):
         """
         self._size = size
         return super().evaluate(sys.maxsize)
+
+    def depth_range(self, sample: dict) -> float | None:
+        """Metres up to which depth ground truth counts; None for no limit.
+
+        ``max_depth`` of the metric where it has one, else the range of the model, which its
+        predictions have in their meta information.
+        """
+        return sample.get('max_depth') if self.max_depth is None else self.max_depth
 
     def get(self, sample: dict, *keys: str) -> Any:
         """Look up ``sample[keys[0]][keys[1]]...`` or say what is missing.

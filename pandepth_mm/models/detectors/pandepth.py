@@ -254,8 +254,8 @@ class PanDepth(BaseDetector):
         Labels come from interpolated logits, depth is interpolated bilinearly. The samples get
         ``pred_instances`` (bboxes, scores, labels, masks), ``pred_sem_seg``, ``pred_panoptic_seg``
         (id = label + 1000 * instance number, num_classes = void), the same in
-        ``pred_panoptic_baseline``, and ``pred_depth_map`` (metres), as far as the branches exist,
-        and the metainfo ``max_depth``, the model's depth range in metres.
+        ``pred_panoptic_baseline``, and ``pred_depth_map`` (meters), as far as the branches exist,
+        and the metainfo ``max_depth``, the model's depth range in meters.
 
         A prediction does not depend on what else is in the batch: no image is padded to the size
         of another one, see :func:`_alike`.
