@@ -262,7 +262,9 @@ class PanDepth(BaseDetector):
         """
         for indices, (height, width) in _alike(batch_inputs['img'], batch_data_samples):
             samples = [batch_data_samples[i] for i in indices]
-            inputs = {key: value[indices] for key, value in batch_inputs.items()}
+            inputs = dict(batch_inputs)
+            if len(samples) < len(batch_data_samples):
+                inputs = {key: value[indices] for key, value in inputs.items()}
             for key in ('img', 'sparse_depth'):
                 inputs[key] = inputs[key][..., :height, :width].contiguous()
             for sample in samples:
