@@ -6,6 +6,7 @@ imported, and says what it needs when it is called.
 """
 
 import importlib
+import importlib.machinery
 import sys
 import types
 import warnings
@@ -288,6 +289,7 @@ def install() -> None:
     if not isinstance(sys.modules.get(_NAME), _Ops) and not compiled_ops_work():
         ops = _Ops(_NAME)
         ops.__dict__.update(_OPS)
+        ops.__spec__ = importlib.machinery.ModuleSpec(_NAME, loader=None)  # mmengine asks for it
         sys.modules[_NAME] = importlib.import_module('mmcv')._ext = ops
 
 

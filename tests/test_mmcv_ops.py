@@ -201,6 +201,8 @@ result = PanDepthInferencer()(f'{frame}/image.jpg', points=f'{frame}/points.bin'
 np.savez(sys.argv[2], panoptic=result.panoptic, semantic=result.semantic, depth=result.depth,
          boxes=result.instances.bboxes)
 import mmcv.ops, mmcv._ext
+from mmengine.utils.dl_utils.misc import mmcv_full_available
+mmcv_full_available()  # a training asks it
 if sys.argv[1] == 'plain':
     try:
         mmcv._ext.deform_conv_forward()

@@ -1,5 +1,6 @@
 """Using a trained model: one call on an image and its LiDAR points."""
 
+import pandepth_mm.registry  # noqa: F401  (first: mmdet wants mmcv's ops)
 from pandepth_mm.apis.builder import init_model
 from pandepth_mm.apis.inferencer import PanDepthInferencer
 from pandepth_mm.apis.result import PanDepthResult

@@ -1,5 +1,6 @@
 """Metrics, the pure functions below them, and their table."""
 
+import pandepth_mm.registry  # noqa: F401  (first: mmdet wants mmcv's ops)
 from pandepth_mm.evaluation.metrics import (
     DepthBreakdownMetric,
     DepthLegacyMetric,
