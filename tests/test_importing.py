@@ -11,6 +11,8 @@ PACKAGE = ROOT / 'pandepth_mm'
 CODE = """
 import importlib, logging, os, sys, warnings
 import cv2, matplotlib, torch
+from pandepth_mm import mmcv_ops
+mmcv_ops.install()  # as the registries do
 others, ours = (part.split(',') for part in sys.argv[1:])
 def state():
     return dict(

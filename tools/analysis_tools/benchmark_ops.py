@@ -12,6 +12,9 @@ import sys
 import time
 from collections.abc import Sequence
 
+import pandepth_mm.registry  # noqa: F401  (first: mmdet wants mmcv's ops)
+
+# isort: split
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample

@@ -15,6 +15,9 @@ import argparse
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import pandepth_mm.registry  # noqa: F401  (first: mmdet wants mmcv's ops)
+
+# isort: split
 from mmcv.cnn import ConvModule
 from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead
 from torch import nn
