@@ -291,6 +291,10 @@ def install() -> None:
         ops.__dict__.update(_OPS)
         ops.__spec__ = importlib.machinery.ModuleSpec(_NAME, loader=None)  # mmengine asks for it
         sys.modules[_NAME] = importlib.import_module('mmcv')._ext = ops
+        # onedl's mmdet goes without RoIAlign where it is imported before
+        masks = sys.modules.get('mmdet.structures.mask.structures')
+        if masks is not None:
+            masks.roi_align = importlib.import_module('mmcv.ops.roi_align').roi_align
 
 
 def ops_in_use() -> str:
