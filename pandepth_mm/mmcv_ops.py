@@ -98,10 +98,7 @@ def roi_align_forward(
         aligned,
         input.dtype,
     )
-    cells = input.to(matrix.dtype).permute(0, 2, 3, 1).reshape(-1, input.shape[1])
-    with torch.autocast(input.device.type, enabled=False):
-        pooled = matrix @ cells
-    output.copy_(pooled.view(output.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2))
+    _multiply(matrix, input, output)
 
 
 def roi_align_backward(
@@ -133,10 +130,21 @@ def roi_align_backward(
         grad_output.dtype,
         transposed=True,
     )
-    pooled = grad_output.to(matrix.dtype).permute(0, 2, 3, 1).reshape(-1, grad_input.shape[1])
-    with torch.autocast(grad_output.device.type, enabled=False):
-        cells = matrix @ pooled
-    grad_input.copy_(cells.view(grad_input.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2))
+    _multiply(matrix, grad_output, grad_input)
+
+
+def _multiply(matrix: Tensor, source: Tensor, target: Tensor) -> None:
+    """Fill maps with the product of a matrix and other maps, in the precision of the matrix.
+
+    Args:
+        matrix: Sparse, (cells of the target, cells of the source).
+        source: (N, C, H, W).
+        target: (M, C, H', W').
+    """
+    cells = source.to(matrix.dtype).permute(0, 2, 3, 1).reshape(-1, source.shape[1])
+    with torch.autocast(source.device.type, enabled=False):
+        product = matrix @ cells
+    target.copy_(product.view(target.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2))
 
 
 def _sampling(

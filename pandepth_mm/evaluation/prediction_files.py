@@ -24,7 +24,6 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -47,6 +46,7 @@ from pandepth_mm.fileio import (
     read_label_png,
     read_panoptic_png,
 )
+from pandepth_mm.structures.annotation_rules import is_number
 from pandepth_mm.structures.annotations import read_annotations
 from pandepth_mm.structures.frame_names import ambiguous_names, frame_name
 from pandepth_mm.structures.panoptic_ids import encode_panoptic, number_segments
@@ -251,11 +251,11 @@ class PredictionFiles:
                     'the category of a thing',
                     f'{field}.category_id',
                 )
-            if not _is_number(item['score']):
+            if not is_number(item['score']):
                 raise InputError(path, repr(item['score']), 'a number', f'{field}.score')
             value, shape = item[key], self._shapes[item['image_id']]
             if kind == BOXES and not (
-                isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
+                isinstance(value, list) and len(value) == 4 and all(map(is_number, value))
             ):
                 raise InputError(path, repr(value), '[x, y, width, height]', f'{field}.bbox')
             if kind == MASKS and not (
@@ -370,10 +370,3 @@ def _classes(ann_file: PathLike) -> tuple[list[str], list[str]]:
             "a list of objects with 'name' and 'isthing'",
             'categories',
         ) from None
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a value from JSON is a finite number."""
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and bool(np.isfinite(value))
-    )
