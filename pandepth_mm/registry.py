@@ -22,6 +22,7 @@ _LOCATIONS = {
     'DATASETS': ['pandepth_mm.datasets'],
     'TRANSFORMS': ['pandepth_mm.datasets.transforms'],
     'MODELS': ['pandepth_mm.models'],
+    'TASK_UTILS': ['pandepth_mm.models'],
     'METRICS': ['pandepth_mm.evaluation'],
     'VISUALIZERS': ['pandepth_mm.visualization.frame'],
 }

@@ -28,10 +28,9 @@ PAPER = CONFIGS / 'pandepth_effb5_vkitti2.py'
 MINI = CONFIGS / 'pandepth_effb0_minivkitti.py'
 INPUT = (200, 1000)  # height and width of the paper's input
 STRIDES = (4, 8, 16, 32)
-# Side in pixels of the square anchor of each level: 8 strides, as in the paper on FPN. Real
-# instances are often smaller than the first and are then missed: other scales in the config are to
-# be written here, and nowhere else.
-ANCHOR_SIDES = (32, 64, 128, 256)
+# Sides in pixels of the square anchors of each level: 2, 4 and 8 strides. The paper on FPN has 8
+# alone, of which the smallest is larger than most instances of a frame.
+ANCHOR_SIDES = ((8, 16, 32), (16, 32, 64), (32, 64, 128), (64, 128, 256))
 
 
 def load(path=PAPER):
@@ -94,7 +93,7 @@ def test_input_is_normalized_as_for_imagenet_and_not_padded(model):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_losses_are_summed_without_weights(model):
+def test_losses_are_summed_without_weights_but_for_depth(model):
     """Paper, equations 1 to 5, each on errors whose loss is known."""
     logits, labels = torch.zeros(1, model.num_classes, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long)
     logits[:, 0, 1:] = 30.0  # no loss but on the worst quarter
@@ -103,7 +102,7 @@ def test_losses_are_summed_without_weights(model):
     assert semantic.item() == joint.item() == pytest.approx(math.log(model.num_classes))
     meters = torch.full((1, 1, 4, 4), 10.0)
     (depth,) = model.depth_head.loss_by_feat(meters + 3, meters).values()
-    assert depth.item() == pytest.approx(9)
+    assert depth.item() == pytest.approx(9 * 0.026)  # test_depth_weighs_as_in_the_authors_code
     box_head, mask_head = model.roi_head.bbox_head, model.roi_head.mask_head
     zeros = torch.zeros(1, 4)  # three things and background; a box
     assert box_head.loss_cls(zeros, torch.tensor([3])).item() == pytest.approx(math.log(4))
@@ -120,22 +119,30 @@ def test_losses_are_summed_without_weights(model):
 
 
 def test_anchors(model):
-    """One size a level, three shapes, on every position of the features."""
+    """Three sizes a level, three shapes, on every position of the features."""
     with torch.no_grad():
         feats = model.extract_feat(torch.zeros(1, 3, *INPUT))
     sizes = [tuple(f.shape[-2:]) for f in feats]
     assert sizes == [tuple(math.ceil(side / s) for side in INPUT) for s in STRIDES]
     levels = model.rpn_head.prior_generator.grid_priors(sizes, device='cpu')
-    for anchors, (rows, cols), stride, side in zip(
+    for anchors, (rows, cols), stride, sides in zip(
         levels, sizes, STRIDES, ANCHOR_SIDES, strict=True
     ):
-        anchors = anchors.reshape(rows, cols, 3, 4)
+        anchors = anchors.reshape(rows, cols, 9, 4)
         x0, y0, x1, y1 = anchors.unbind(-1)
         shapes = torch.stack([y1 - y0, x1 - x0], -1)
         # height to width 1:2, 1:1, 2:1, of one area
-        expected = side * torch.tensor([[0.5**0.5, 2**0.5], [1, 1], [2**0.5, 0.5**0.5]])
+        ratios = torch.tensor([[0.5**0.5, 2**0.5], [1, 1], [2**0.5, 0.5**0.5]])
+        expected = (ratios[:, None] * torch.tensor(sides)[None, :, None]).flatten(0, 1)
         torch.testing.assert_close(shapes, expected.expand_as(shapes), rtol=1e-4, atol=1e-4)
-        assert (anchors[1, 1, 1] - anchors[0, 0, 1]).tolist() == [stride] * 4
+        step = anchors[1, 1, 4] - anchors[0, 0, 4]
+        assert step.tolist() == [stride] * 4
+
+
+@pytest.mark.parametrize('path', [PAPER, MINI])
+def test_all_configs_share_the_anchors(path):
+    generator = load(path).model.rpn_head.anchor_generator
+    assert generator == load(PAPER).model.rpn_head.anchor_generator
 
 
 @pytest.mark.parametrize('name, bins, cells', [('bbox', 7, 3), ('mask', 14, 1)])
@@ -205,10 +212,10 @@ def test_samples_of_a_training_step(model, name, objects, expected):
 
 def test_anchors_across_the_border_are_trained(model):
     """Else no anchor is left for an object that fills the image."""
-    size = (ANCHOR_SIDES[0] * 3 // 4,) * 2  # every anchor is larger
+    size = (6, 6)  # every anchor is larger
     maps = [(math.ceil(size[0] / s),) * 2 for s in STRIDES]
-    scores = [torch.zeros(1, 3, *m) for m in maps]
-    deltas = [torch.zeros(1, 12, *m) for m in maps]
+    scores = [torch.zeros(1, 9, *m) for m in maps]
+    deltas = [torch.zeros(1, 36, *m) for m in maps]
     gt = InstanceData(bboxes=torch.tensor([[0.0, 0.0, *size]]), labels=torch.tensor([0]))
     metas = [dict(img_shape=size, pad_shape=size, batch_input_shape=size)]
     losses = model.rpn_head.loss_by_feat(scores, deltas, [gt], metas)
@@ -231,19 +238,19 @@ def test_proposals(cfg, model, training, best):
 
     maps = [(50, 250), (1, 1), (1, 1), (1, 1)]
     # the smallest boxes there are, so that none overlaps another much
-    small = torch.tensor([0.0, 0.0, -9.0, -9.0] * 3)[None, :, None, None]
+    small = torch.tensor([0.0, 0.0, -9.0, -9.0] * 9)[None, :, None, None]
 
     def number(**changes):
         (found,) = model.rpn_head.predict_by_feat(
-            [torch.zeros(1, 3, *m) for m in maps],
-            [small.expand(1, 12, *m) for m in maps],
+            [torch.zeros(1, 9, *m) for m in maps],
+            [small.expand(1, 36, *m) for m in maps],
             batch_img_metas=[dict(img_shape=INPUT)],
             cfg=ConfigDict(proposals, **changes),
         )
         return len(found)
 
     assert number() == 1000
-    assert best < number(max_per_img=10**6) <= best + 9  # 9 of the other levels
+    assert best < number(max_per_img=10**6) <= best + 27  # 27 of the other levels
 
 
 def detected(model, boxes, scores, deltas=None):
@@ -299,6 +306,20 @@ def test_masks_are_those_of_the_fusion(model, logit, area):
     assert found.masks.sum() == area
 
 
+# ---- the losses
+
+
+def test_depth_weighs_as_in_the_authors_code(model):
+    """Units of 2.55 m, the sum over the measured pixels divided by all of them."""
+    rng = torch.Generator().manual_seed(0)
+    pred, gt = (80 * torch.rand(2, 1, 200, 1000, generator=rng) for _ in range(2))
+    gt[torch.rand(gt.shape, generator=rng) >= 0.171] = 0
+    units = (pred - gt)[gt > 0] / 2.55
+    expected = units.square().sum() / gt.numel()
+    found = model.depth_head.loss_by_feat(pred, gt)['loss_depth']
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0)
+
+
 # ---- the fusion
 
 
@@ -321,10 +342,9 @@ def fused(head, spans, scores, stuff=0):
 
 @pytest.mark.parametrize('built', ['config', 'PanopticFusion', 'HeuristicFusion'])
 def test_fusion_has_the_thresholds_of_efficientps(model, built):
-    """EfficientPS: score 0.5, overlap 0.5, stuff of 2048 px.
+    """EfficientPS: score 0.5, overlap 0.5, stuff of 2048 px of 1024 x 2048.
 
-    The last one is of 1024 x 2048 px, here the same share of 375 x 1242. The classes' defaults are
-    the same.
+    The classes' defaults are the same.
     """
     head = model.panoptic_fusion
     if built != 'config':
@@ -334,7 +354,7 @@ def test_fusion_has_the_thresholds_of_efficientps(model, built):
     for start, number in ((51.0, 2), (49.0, 1)):  # 49 and 51 of 100 columns
         panoptic = fused(head, [(0.0, 100.0), (start, start + 100)], [0.9, 0.8])
         assert len(panoptic[panoptic >= 1000].unique()) == number
-    least = round(2048 * (375 * 1242) / (1024 * 2048))
+    least = math.ceil(2048 * (INPUT[0] * INPUT[1]) / (1024 * 2048))
     for area, shown in ((least, True), (least - 1, False)):
         assert (fused(head, [], [], stuff=area) == 3).any() == shown
 
@@ -381,17 +401,31 @@ def run_pipeline(cfg, split, record):
     return Compose([TRANSFORMS.build(step) for step in steps])(record)
 
 
-def test_tiny_instances_are_not_trained(cfg, tmp_path):
-    """Up to 2 px across or under 8 px: half a cell of the finest features."""
+def test_tiny_instances_are_not_trained(cfg, model, tmp_path):
+    """Under 2 px across or under 8 px: half a cell of the finest features.
+
+    Nor are they background: anchors and RoIs on them are neither.
+    """
     seven, eight = np.ones((3, 3)), np.ones((3, 3))
     seven[0, :2], eight[0, 0] = 0, 0
-    masks = dict(line=np.ones((1, 9)), low=np.ones((2, 40)), high=np.ones((40, 2)), seven=seven)
-    kept = dict(eight=eight, large=np.ones((20, 30)))
-    instances = [(50, 100 * i, m) for i, m in enumerate([*masks.values(), *kept.values()])]
+    tiny = [np.ones((1, 9)), np.ones((9, 1)), seven]
+    kept = [eight, np.ones((20, 30)), np.ones((2, 40))]
+    instances = [(50, 100 * i, m) for i, m in enumerate([*tiny, *kept])]
     sample = run_pipeline(cfg, 'train', record(tmp_path, instances))['data_samples']
     areas = sample.gt_instances.masks.masks.sum(axis=(1, 2)).tolist()
-    assert areas == [8, 600]
-    assert len(sample.gt_instances.bboxes) == len(sample.gt_instances.labels) == 2
+    assert areas == [8, 600, 80]
+    assert len(sample.gt_instances.bboxes) == len(sample.gt_instances.labels) == 3
+    assert sample.ignored_instances.masks.masks.sum(axis=(1, 2)).tolist() == [9, 9, 7]
+
+    objects, ignored = sample.gt_instances, sample.ignored_instances
+    for boxes in (objects, ignored):
+        boxes.bboxes = boxes.bboxes.tensor
+    center = (ignored.bboxes[:, :2] + ignored.bboxes[:, 2:]) / 2
+    anchors = torch.cat([center - 4, center + 4], dim=1)  # the smallest
+    anchors = torch.cat([anchors, anchors + 60])  # there is the road
+    for assigner in (model.rpn_head.assigner, model.roi_head.bbox_assigner):
+        result = assigner.assign(InstanceData(priors=anchors), objects, ignored)
+        assert result.gt_inds.tolist() == [-1, -1, -1, 0, 0, 0]
 
 
 def test_a_frame_that_loses_its_instances_is_trained(cfg, tmp_path):
@@ -430,7 +464,8 @@ def test_splits(cfg):
 def test_depth_is_judged_within_the_range_of_the_model(cfg):
     """DPQ by the three relative errors of ViP-DeepLab."""
     (metric,) = (m for m in cfg.test_evaluator if 'Panoptic' in m.type)
-    assert metric.max_depth == cfg.model.max_depth == 80
+    assert cfg.model.max_depth == 80
+    assert not any('max_depth' in m for m in cfg.test_evaluator)  # it is the model's
     assert metric.depth_lambdas == (0.1, 0.25, 0.5)
     assert cfg.val_evaluator == cfg.test_evaluator
 

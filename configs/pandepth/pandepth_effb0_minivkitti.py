@@ -13,9 +13,7 @@ model = dict(
     ),  # the demo fetches no weights
     neck=dict(in_channels=[24, 40, 112, 320], out_channels=64, norm_cfg=norm_cfg),
     semantic_head=dict(in_channels=64, channels=48, norm_cfg=norm_cfg, loss=semantic_loss),
-    rpn_head=dict(
-        in_channels=64, feat_channels=64, norm_cfg=norm_cfg, anchor_generator=dict(scales=[4])
-    ),
+    rpn_head=dict(in_channels=64, feat_channels=64, norm_cfg=norm_cfg),
     roi_head=dict(
         bbox_roi_extractor=dict(out_channels=64),
         bbox_head=dict(in_channels=64, fc_out_channels=256),
@@ -29,11 +27,8 @@ model = dict(
         image_channels=12,
         residual='nearest',
         norm_cfg=norm_cfg,
-        # squared meters: keeps the loss from drowning the others
-        loss=dict(loss_weight=0.02),
     ),
     joint_head=dict(channels=16, norm_cfg=norm_cfg, loss=semantic_loss),
-    panoptic_fusion=dict(stuff_area_limit=30),
     train_cfg=dict(
         rpn_proposal=dict(nms_pre=500, max_per_img=200), rcnn=dict(sampler=dict(num=64))
     ),

@@ -3,6 +3,9 @@
 # See docs/demo_training.md.
 _base_ = './pandepth_effb0_minivkitti.py'
 
+# The weights that come along were trained with these anchors. To be deleted with the next training.
+model = dict(rpn_head=dict(anchor_generator=dict(scales=[4])))
+
 max_iters = 4500
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters + 1)
 train_dataloader = dict(batch_size=3)

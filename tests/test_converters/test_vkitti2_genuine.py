@@ -1,17 +1,25 @@
 """The Virtual KITTI 2 converter on a genuine frame."""
 
 import json
+import math
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
+from mmengine.config import Config
+from mmengine.structures import InstanceData
 from PIL import Image
 from pycocotools.coco import COCO
 from vkitti2_frames import FOLDERS, GENUINE, load, quiet, source, tree
 
 from pandepth_mm.fileio import read_panoptic_png
+from pandepth_mm.registry import DATASETS, TASK_UTILS
 from pandepth_mm.structures.vkitti2_meta import CLASS_COLORS
+
+CONFIG = Path(__file__).parents[2] / 'configs' / 'pandepth' / 'pandepth_effb5_vkitti2.py'
 
 
 @pytest.fixture(scope='module')
@@ -140,3 +148,28 @@ def test_genuine_merged_lower_case(genuine, tmp_path):
     for name, digest in theirs.items():
         if name.endswith('.png'):
             assert ours[name] == digest
+
+
+def test_anchors_find_the_instances(genuine):
+    """At least 18 of the 24 that are kept for training, by the config's own parts.
+
+    With anchors of 8 strides alone there were 4.
+    """
+    _, out, _ = genuine
+    cfg = Config.fromfile(CONFIG)
+    dataset = dict(cfg.train_dataloader.dataset, data_root=str(out))
+    sample = DATASETS.build(dataset)[0]['data_samples']
+    assert len(sample.gt_instances) == 24
+    assert len(sample.ignored_instances) == 39 - 24
+
+    generator = TASK_UTILS.build(cfg.model.rpn_head.anchor_generator)
+    height, width = sample.img_shape
+    maps = [(math.ceil(height / s), math.ceil(width / s)) for (s, _) in generator.strides]
+    assert max(generator.num_base_priors) <= 9
+    assigner = TASK_UTILS.build(cfg.model.train_cfg.rpn.assigner)
+    objects = InstanceData(
+        bboxes=sample.gt_instances.bboxes.tensor, labels=sample.gt_instances.labels
+    )
+    anchors = InstanceData(priors=torch.cat(generator.grid_priors(maps, device='cpu')))
+    found = assigner.assign(anchors, objects).gt_inds
+    assert len(set(found[found > 0].tolist())) >= 18

@@ -214,8 +214,8 @@ def test_image_without_things(root):
     assert results['gt_masks'].masks.shape == (0, 48, 96)
     resized = make('ResizePanopticDepth')(dict(results, img_scale=(50, 30)))
     flipped = make('FlipPanopticDepth', prob=1)(resized)
-    kept = make('FilterAnnotations', by_mask=True, keep_empty=False)(flipped)
-    sample = make('PackPanopticDepthInputs')(kept)['data_samples']
+    marked = make('IgnoreTinyInstances')(flipped)
+    sample = make('PackPanopticDepthInputs')(marked)['data_samples']
     assert len(sample.gt_instances) == 0
     assert sample.gt_instances.masks.masks.shape == (0, 30, 50)
 
@@ -242,7 +242,11 @@ def test_resize(loaded, img_scale):
         assert results[key].dtype == array.dtype
     np.testing.assert_array_equal(results['gt_masks'].masks, masks[:, rows][:, :, cols])
     assert (results['gt_masks'].height, results['gt_masks'].width) == (h, w)
-    np.testing.assert_allclose(results['gt_bboxes'].numpy(), boxes * [sx, sy, sx, sy], rtol=1e-6)
+    for box, mask in zip(results['gt_bboxes'].numpy(), results['gt_masks'].masks, strict=True):
+        v, u = np.nonzero(mask)
+        assert box.tolist() == [u.min(), v.min(), u.max() + 1, v.max() + 1]
+    # each edge within a pixel of where the scaled box has it
+    assert np.abs(results['gt_bboxes'].numpy() - boxes * [sx, sy, sx, sy]).max() <= 1
     new_k = results['cam2img']
     np.testing.assert_allclose(new_k[0, 2], (w - 1) / 2)
     np.testing.assert_allclose(new_k[1, 2], (h - 1) / 2)
@@ -313,7 +317,7 @@ def test_training_pipeline(root):
         dict(type='ResizePanopticDepth'),
         dict(type='FlipPanopticDepth', prob=0.5),
         dict(type='PhotoMetricDistortion'),
-        dict(type='FilterAnnotations', by_mask=True, min_gt_mask_area=4, keep_empty=False),
+        dict(type='IgnoreTinyInstances'),
         dict(type='PackPanopticDepthInputs'),
     ]
     dataset = build(root, pipeline, img_scale=(80, 40))
@@ -337,16 +341,26 @@ def test_training_pipeline(root):
         assert torch.equal(labels.where(labels < 14, 255).long(), sample.gt_sem_seg.sem_seg)
 
 
-def test_tiny_instances_are_filtered(loaded):
-    """One whose last pixel is lost in the resize, not the rest."""
-    masks = loaded['gt_masks'].masks
+def test_tiny_instances_are_ignored(loaded):
+    """One whose last pixel is lost in the resize, at its place, and a crowd, not the rest."""
+    masks, boxes = loaded['gt_masks'].masks, loaded['gt_bboxes'].numpy().copy()
     masks[1] = 0
-    loaded['img_scale'] = (80, 40)
-    results = make('ResizePanopticDepth')(loaded)
+    loaded['gt_ignore_flags'][2] = True
+    results = make('ResizePanopticDepth')(dict(loaded, img_scale=(80, 40)))
     labels = results['gt_bboxes_labels']
-    kept = make('FilterAnnotations', by_mask=True, min_gt_mask_area=1, keep_empty=False)(results)
-    assert kept['gt_bboxes_labels'].tolist() == labels[[0, 2]].tolist()
-    assert len(kept['gt_masks']) == len(kept['gt_bboxes']) == 2
+    marked = make('IgnoreTinyInstances', min_side=0, min_area=1)(results)
+    assert marked['gt_ignore_flags'].tolist() == [False, True, True]
+    sample = make('PackPanopticDepthInputs')(marked)['data_samples']
+    assert sample.gt_instances.labels.tolist() == [labels[0]]
+    assert sample.ignored_instances.labels.tolist() == labels[1:].tolist()
+    lost = sample.ignored_instances.bboxes.tensor[0].numpy()
+    np.testing.assert_allclose(lost, boxes[1] * [80 / 96, 40 / 48, 80 / 96, 40 / 48], rtol=1e-6)
+
+
+@pytest.mark.parametrize('kwargs', [dict(min_side=-1), dict(min_area=0.5)])
+def test_limits_of_tiny_instances(kwargs):
+    with pytest.raises(InputError, match=next(iter(kwargs))):
+        make('IgnoreTinyInstances', **kwargs)
 
 
 def test_test_pipeline_keeps_ground_truth_at_original_size(root):

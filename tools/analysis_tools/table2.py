@@ -29,7 +29,7 @@ from pandepth_mm.models.backbones import EfficientNetPS
 from pandepth_mm.models.build import build_pandepth
 from pandepth_mm.models.depth_heads import FuseBlockDepthHead
 from pandepth_mm.models.detectors import PanDepth
-from pandepth_mm.models.instance_heads import SeparableFCNMaskHead
+from pandepth_mm.models.instance_heads import SeparableFCNMaskHead, SeparableRPNHead
 from pandepth_mm.models.layers import ContinuousConv
 from pandepth_mm.models.semantic_heads import EfficientPSSemanticHead, JointHead
 
@@ -68,6 +68,7 @@ _IMAGENET_CLASSES = 1000
 _BOX_POOLER = 14
 _POINTS = 8000
 _NEIGHBORS = 3
+_ANCHORS = 3
 _POINT_NORMS = 2  # a continuous convolution
 
 
@@ -157,6 +158,13 @@ def _instance(rpn_head: nn.Module | None, roi_head: nn.Module | None) -> Iterato
     if rpn_head is not None:
         for residual in _biases(rpn_head):
             yield Residual(f'RPN: {residual.name}', residual.count)
+        if isinstance(rpn_head, SeparableRPNHead):
+            outputs = rpn_head.rpn_cls.out_channels + rpn_head.rpn_reg.out_channels
+            yield Residual(
+                f'RPN: {_ANCHORS} anchors at a point, not {rpn_head.num_base_priors}',
+                (_ANCHORS * outputs // rpn_head.num_base_priors - outputs)
+                * (rpn_head.rpn_cls.in_channels + 1),
+            )
     box = getattr(roi_head, 'bbox_head', None)
     if isinstance(box, Shared2FCBBoxHead):
         height, width = box.roi_feat_size

@@ -16,13 +16,7 @@ train_pipeline = [
     dict(type='LoadDepthMap', key='gt_depth_map'),
     dict(type='ResizePanopticDepth'),
     dict(type='FlipPanopticDepth', prob=0.5),
-    dict(
-        type='FilterAnnotations',
-        by_mask=True,
-        min_gt_bbox_wh=(2, 2),
-        min_gt_mask_area=8,
-        keep_empty=False,
-    ),  # keeps the frames that have no instance left
+    dict(type='IgnoreTinyInstances', min_side=2, min_area=8),  # neither trained nor background
     dict(type='PackPanopticDepthInputs'),
 ]
 # The ground truth is loaded after the resize: it is compared at its own size.
@@ -59,11 +53,9 @@ test_dataloader = dict(
     dataset=dict(val_dataloader['dataset'], ann_file='annotations/panoptic_test.json'),
 )
 
-# Paths and class names reach the metrics through the data set.
+# Paths and class names reach the metrics through the data set, the depth range through the model.
 val_evaluator = [
-    dict(
-        type='PanopticMetric', depth_lambdas=(0.1, 0.25, 0.5), max_depth=80.0
-    ),  # as of gt_depth_map, see vkitti2.py --max-depth
+    dict(type='PanopticMetric', depth_lambdas=(0.1, 0.25, 0.5)),
     dict(type='SemanticMetric'),
     dict(type='InstanceMetric'),
     dict(type='DepthMetric'),

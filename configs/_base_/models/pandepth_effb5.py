@@ -7,6 +7,11 @@ act_cfg = dict(type='LeakyReLU', negative_slope=0.01)
 # ImageNet weights: a URL or a local file. init_cfg=None starts from scratch.
 imagenet_weights = 'https://mmassets.onedl.ai/mmclassification/v0/efficientnet/efficientnet-b5_3rdparty_8xb32-aa_in1k_20220119-2cab8b78.pth'  # noqa: E501
 
+# The paper states no weight and no unit of depth. The authors' code measures depth in units of
+# 2.55 m and divides the sum over the measured pixels (17.1 % of a frame) by all pixels. For the
+# mean over the measured pixels in square meters, that is a weight of 0.171 / 2.55^2.
+authors_depth_weight = 0.026
+
 roi_layer = dict(type='RoIAlign', output_size=7, sampling_ratio=0)
 model = dict(
     type='PanDepth',
@@ -50,8 +55,9 @@ model = dict(
         feat_channels=256,
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
+        # 8 px and up: with scales=[8], so 32 px and up, 20 of 24 things of a frame get no anchor
         anchor_generator=dict(
-            type='AnchorGenerator', scales=[8], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32]
+            type='AnchorGenerator', scales=[2, 4, 8], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32]
         ),
         bbox_coder=dict(
             type='DeltaXYWHBBoxCoder',
@@ -107,7 +113,7 @@ model = dict(
         k=3,
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
-        loss=dict(type='MaskedMSELoss', loss_weight=1.0),
+        loss=dict(type='MaskedMSELoss', loss_weight=authors_depth_weight),
     ),
     joint_head=dict(
         type='JointHead',
@@ -121,19 +127,18 @@ model = dict(
         type='PanopticFusion',
         score_thr=0.5,
         overlap_thr=0.5,
-        # EfficientPS takes 2048 px of 1024 x 2048; the same share of a
-        # Virtual KITTI 2 frame
-        stuff_area_limit=455,
+        stuff_area_limit=1 / 1024,  # share of the image: EfficientPS's 2048 px of 1024 x 2048
     ),
     train_cfg=dict(
         rpn=dict(
             assigner=dict(
-                type='MaxIoUAssigner',
+                type='IgnoringAssigner',
                 pos_iou_thr=0.7,
                 neg_iou_thr=0.3,
                 min_pos_iou=0.3,
                 match_low_quality=True,
-                ignore_iof_thr=-1,
+                ignore_iof_thr=0.5,
+                min_ignored_side=8,
             ),
             sampler=dict(
                 type='RandomSampler',
@@ -151,12 +156,13 @@ model = dict(
         ),
         rcnn=dict(
             assigner=dict(
-                type='MaxIoUAssigner',
+                type='IgnoringAssigner',
                 pos_iou_thr=0.5,
                 neg_iou_thr=0.5,
                 min_pos_iou=0.5,
                 match_low_quality=True,
-                ignore_iof_thr=-1,
+                ignore_iof_thr=0.5,
+                min_ignored_side=8,
             ),
             sampler=dict(
                 type='RandomSampler',

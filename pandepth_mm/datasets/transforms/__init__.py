@@ -1,6 +1,7 @@
 """Transforms that keep an image and its depth together."""
 
 from pandepth_mm.datasets.transforms.flip_panoptic_depth import FlipPanopticDepth
+from pandepth_mm.datasets.transforms.ignore_tiny_instances import IgnoreTinyInstances
 from pandepth_mm.datasets.transforms.load_depth_map import LoadDepthMap
 from pandepth_mm.datasets.transforms.load_image_from_file import LoadImageFromFile
 from pandepth_mm.datasets.transforms.load_panoptic_map import LoadPanopticMap
@@ -10,6 +11,7 @@ from pandepth_mm.datasets.transforms.resize_panoptic_depth import ResizePanoptic
 
 __all__ = [
     'FlipPanopticDepth',
+    'IgnoreTinyInstances',
     'LoadDepthMap',
     'LoadImageFromFile',
     'LoadPanopticMap',

@@ -24,7 +24,8 @@ class ResizePanopticDepth(Resize):
     mmdet's Resize leaves panoptic and depth maps and intrinsics as they are, and aligns label maps
     by their corners. Here the image is interpolated bilinearly, everything else takes the nearest
     pixel, aligned by pixel centers as ``cam2img`` is (u' = (u + 0.5) s - 0.5), so that all maps
-    show the same pixels. Depth values do not change.
+    show the same pixels. Depth values do not change. Boxes are taken from the resized masks; where
+    a mask has lost its last pixel, the box is scaled.
 
     The measurements, ``sparse_depth``, can reach the new grid in two ways. 'nearest' treats them as
     any map: where the image shrinks, their density stays and most of them drop out. This is the
@@ -77,9 +78,11 @@ class ResizePanopticDepth(Resize):
             if key in results:
                 results[key] = resize_nearest(results[key], size)
         if 'gt_masks' in results:
-            results['gt_masks'] = BitmapMasks(
-                resize_nearest(results['gt_masks'].masks, size), *size
-            )
+            masks = BitmapMasks(resize_nearest(results['gt_masks'].masks, size), *size)
+            results['gt_masks'] = masks
+            if 'gt_bboxes' in results:
+                seen = masks.areas > 0
+                results['gt_bboxes'].tensor[seen] = masks[seen].get_bboxes('hbox').tensor
         if 'cam2img' in results:
             results.setdefault('ori_cam2img', results['cam2img'])
             results['cam2img'] = resize_intrinsics(results['cam2img'], results['scale_factor'])

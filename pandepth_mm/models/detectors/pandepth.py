@@ -244,6 +244,8 @@ class PanDepth(BaseDetector):
                 key if 'rpn' in key else f'rpn_{key}': value for key, value in rpn_losses.items()
             }
             losses.update(self.roi_head.loss(feats, proposals, batch_data_samples))
+            if 'loss_cls' not in losses:  # every RoI is ignored; DDP waits for every gradient
+                losses['loss_cls'] = 0 * sum(p.sum() for p in self.roi_head.parameters())
         return losses
 
     def predict(

@@ -70,7 +70,7 @@ def fuse_panoptic(
     num_things: int,
     score_thr: float = 0.5,
     overlap_thr: float = 0.5,
-    stuff_area_limit: int = 0,
+    stuff_area_limit: float = 0,
 ) -> Tensor:
     """Fuse semantic logits and instances into one panoptic map.
 

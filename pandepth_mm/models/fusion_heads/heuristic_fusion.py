@@ -6,6 +6,7 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from pandepth_mm.errors import require_fraction
 from pandepth_mm.registry import MODELS
 
 
@@ -23,7 +24,10 @@ class HeuristicFusion(HeuristicFusionHead):
         score_thr: Lowest score of an instance.
         overlap_thr: Largest part of an instance's mask that may lie under the masks of instances of
             higher score.
-        stuff_area_limit: Smallest area of a stuff class in an image, pixels.
+        stuff_area_limit: Smallest area of a stuff class, as a share of the image.
+
+    Raises:
+        InputError: ``stuff_area_limit`` is no share.
     """
 
     def __init__(
@@ -32,14 +36,16 @@ class HeuristicFusion(HeuristicFusionHead):
         num_stuff: int,
         score_thr: float = 0.5,
         overlap_thr: float = 0.5,
-        stuff_area_limit: int = 455,
+        stuff_area_limit: float = 1 / 1024,
     ):
         super().__init__(
             num_things_classes=num_things,
             num_stuff_classes=num_stuff,
-            test_cfg=ConfigDict(mask_overlap=overlap_thr, stuff_area_limit=stuff_area_limit),
+            test_cfg=ConfigDict(mask_overlap=overlap_thr),
         )
+        require_fraction(stuff_area_limit, 'panoptic_baseline', 'stuff_area_limit', zero=True)
         self.score_thr = score_thr
+        self.stuff_area_limit = stuff_area_limit
 
     @torch.no_grad()
     def predict(self, sem_logits: Tensor, instances: InstanceData) -> Tensor:
@@ -59,4 +65,6 @@ class HeuristicFusion(HeuristicFusionHead):
         if len(things):
             stuff = torch.cat([stuff, things.amax(dim=0, keepdim=True)])
         instances = instances[instances.scores >= self.score_thr]
+        # mmdet counts pixels
+        self.test_cfg.stuff_area_limit = self.stuff_area_limit * sem_logits[0].numel()
         return self._predict_single(instances, stuff).sem_seg[0].long()

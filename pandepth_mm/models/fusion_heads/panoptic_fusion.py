@@ -4,7 +4,7 @@ from mmdet.models.seg_heads.panoptic_fusion_heads import BasePanopticFusionHead
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from pandepth_mm.errors import InputError
+from pandepth_mm.errors import InputError, require_fraction
 from pandepth_mm.models.fusion_heads.functional import fuse_panoptic
 from pandepth_mm.registry import MODELS
 from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
@@ -20,12 +20,12 @@ class PanopticFusion(BasePanopticFusionHead):
         score_thr: Lowest score of an instance.
         overlap_thr: Largest part of an instance's mask that may lie under the masks of instances of
             higher score.
-        stuff_area_limit: Smallest area of a stuff class in an image, pixels of the grid that is
-            fused. The default is the 2048 of EfficientPS at 1024x2048, scaled by area to Virtual
-            KITTI's 375x1242.
+        stuff_area_limit: Smallest area of a stuff class, as a share of the image. The default is
+            EfficientPS's 2048 pixels of 1024 x 2048.
 
     Raises:
-        InputError: The class counts do not fit the panoptic ids.
+        InputError: The class counts do not fit the panoptic ids, or ``stuff_area_limit`` is no
+            share.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class PanopticFusion(BasePanopticFusionHead):
         num_stuff: int,
         score_thr: float = 0.5,
         overlap_thr: float = 0.5,
-        stuff_area_limit: int = 455,
+        stuff_area_limit: float = 1 / 1024,
     ):
         super().__init__(num_things_classes=num_things, num_stuff_classes=num_stuff)
         if num_things < 0 or num_stuff < 0 or not (0 < self.num_classes < INSTANCE_OFFSET):
@@ -44,6 +44,7 @@ class PanopticFusion(BasePanopticFusionHead):
                 f'1 to {INSTANCE_OFFSET - 1} classes in all',
                 'num_things, num_stuff',
             )
+        require_fraction(stuff_area_limit, 'panoptic_fusion', 'stuff_area_limit', zero=True)
         self.score_thr = score_thr
         self.overlap_thr = overlap_thr
         self.stuff_area_limit = stuff_area_limit
@@ -75,5 +76,5 @@ class PanopticFusion(BasePanopticFusionHead):
             num_things=self.num_things_classes,
             score_thr=self.score_thr,
             overlap_thr=self.overlap_thr,
-            stuff_area_limit=self.stuff_area_limit,
+            stuff_area_limit=self.stuff_area_limit * sem_logits[0].numel(),
         )

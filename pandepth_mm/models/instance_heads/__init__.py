@@ -1,6 +1,7 @@
 """Light parts of Mask R-CNN."""
 
+from pandepth_mm.models.instance_heads.ignoring_assigner import IgnoringAssigner
 from pandepth_mm.models.instance_heads.separable_fcn_mask_head import SeparableFCNMaskHead
 from pandepth_mm.models.instance_heads.separable_rpn_head import SeparableRPNHead
 
-__all__ = ['SeparableFCNMaskHead', 'SeparableRPNHead']
+__all__ = ['IgnoringAssigner', 'SeparableFCNMaskHead', 'SeparableRPNHead']

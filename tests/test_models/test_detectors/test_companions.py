@@ -48,7 +48,7 @@ def assert_same(found, expected):
         assert torch.equal(getattr(found.get(name), key), getattr(expected.get(name), key)), name
     for key in ('bboxes', 'scores', 'labels', 'masks'):
         assert torch.equal(found.pred_instances[key], expected.pred_instances[key]), key
-    for key in ('img_id', 'pad_shape', 'batch_input_shape'):
+    for key in ('img_id', 'pad_shape', 'batch_input_shape', 'max_depth'):
         assert found.metainfo[key] == expected.metainfo[key], key
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.structures import InstanceData
 from random_batch import random_batch
 
 from pandepth_mm.errors import InputError
@@ -115,7 +116,7 @@ def test_predictions_come_at_the_original_size():
     assert sample.pred_panoptic_seg.sem_seg.shape == (1, 75, 120)
     assert sample.pred_instances.masks.shape[1:] == (75, 120)
     assert sample.pred_depth_map.data.min() > 0
-    assert sample.pred_depth_map.data.max() <= model.max_depth
+    assert sample.pred_depth_map.data.max() <= model.max_depth == sample.max_depth
 
 
 def test_channels_last_changes_the_layout_alone():
@@ -209,6 +210,25 @@ def test_a_head_with_another_class_count_is_refused():
 
 def test_demo_model_is_small():
     assert sum(p.numel() for p in build().parameters()) <= 5e6
+
+
+@pytest.mark.parametrize('num_instances', [0, 2])
+def test_a_crowd_that_fills_the_image_is_no_background(num_instances):
+    """Only what belongs to an object is trained, and every parameter gets a gradient."""
+    model = build()
+    torch.nn.init.constant_(model.rpn_head.rpn_cls.bias, 9.0)  # background costs 9 then
+    batch = random_batch(num_instances=num_instances)
+    for sample in batch['data_samples']:
+        sample.ignored_instances = InstanceData(
+            bboxes=torch.tensor([[0.0, 0.0, 96.0, 64.0]]), labels=torch.tensor([0])
+        )
+    losses = model(**model.data_preprocessor(batch, training=True), mode='loss')
+    # of the anchors that are sampled some lie outside of the image for the most part
+    assert sum(losses['loss_rpn_cls']) < 9
+    if not num_instances:
+        assert losses['loss_cls'] == losses['loss_bbox'] == losses['loss_mask'] == 0
+    model.parse_losses(losses)[0].backward()
+    assert all(p.grad is not None for p in model.parameters())
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])

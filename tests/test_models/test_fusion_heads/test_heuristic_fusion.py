@@ -77,7 +77,7 @@ def test_equals_the_rule():
                 num_stuff=3,
                 score_thr=0.3,
                 overlap_thr=0.4,
-                stuff_area_limit=35,
+                stuff_area_limit=35 / (12 * 20),
             )
         )
         before = logits.clone()

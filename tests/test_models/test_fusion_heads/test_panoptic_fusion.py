@@ -441,7 +441,7 @@ def test_bad_instances():
 
 def test_head():
     head = MODELS.build(
-        dict(type='PanopticFusion', num_things=2, num_stuff=2, score_thr=0.3, stuff_area_limit=10)
+        dict(type='PanopticFusion', num_things=2, num_stuff=2, score_thr=0.3, stuff_area_limit=0.05)
     )
     assert not list(head.parameters()) and not head.with_loss
     assert head.loss() == {}
@@ -454,6 +454,27 @@ def test_head():
     assert (pan[2:7, 4:9] == 1000).all() and (pan[9, :9] == 4).all()
     with pytest.raises(ValueError, match='4 semantic classes'):
         head.predict(sem[:3], instances)
+
+
+@pytest.mark.parametrize('kind', ['PanopticFusion', 'HeuristicFusion'])
+def test_least_area_is_a_share_of_the_image(kind):
+    """So it means the same at twice the size."""
+    head = MODELS.build(dict(type=kind, num_things=2, num_stuff=2, stuff_area_limit=0.05))
+    for columns, stays in ((10, True), (9, False)):  # of 200 pixels
+        sem = stuff_map()
+        sem[3, 0, :columns] = 9.0
+        for factor in (1, 2):
+            large = sem.repeat_interleave(factor, 1).repeat_interleave(factor, 2)
+            none = InstanceData(
+                bboxes=torch.zeros(0, 4),
+                scores=torch.zeros(0),
+                labels=torch.zeros(0, dtype=torch.long),
+                mask_logits=torch.zeros(0, 28, 28),
+                masks=torch.zeros(0, *large.shape[1:], dtype=torch.bool),
+            )
+            assert bool((head.predict(large, none) == 3).any()) == stays
+    with pytest.raises(InputError, match='stuff_area_limit: found 455; expected a fraction'):
+        MODELS.build(dict(type=kind, num_things=2, num_stuff=2, stuff_area_limit=455))
 
 
 @pytest.mark.parametrize('things, stuff', [(0, 0), (-1, 5), (3, 997)])
