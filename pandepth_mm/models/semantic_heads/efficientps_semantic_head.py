@@ -16,9 +16,9 @@ from pandepth_mm.registry import MODELS
 class EfficientPSSemanticHead(BaseModule):
     """Semantic head of EfficientPS: preliminary logits of every class.
 
-    LSFE on the maps of strides 4 and 8, DPC on those of 16 and 32. Each scale's result, once the
-    coarser one has been added to it, corrects the next finer one through an MC. The four are
-    concatenated at stride 4, a 1x1 convolution turns them into logits, which are upsampled
+    LSFE on the maps of strides 4 and 8, DPC on those of 16 and 32. The sum of the two DPCs corrects
+    stride 8 through an MC, and that sum stride 4. Concatenated at stride 4 are these two sums and
+    the two DPCs, each as it is; a 1x1 convolution turns them into logits, which are upsampled
     bilinearly.
 
     Args:
@@ -72,8 +72,8 @@ class EfficientPSSemanticHead(BaseModule):
         if len(feats) != len(self.extractors):
             raise InputError('config', f'{len(feats)} feature maps', 'four', 'model.neck')
         x4, x8, x16, x32 = (extract(x) for extract, x in zip(self.extractors, feats, strict=True))
-        x16 = x16 + upsample(x32, x16.shape[-2:])
-        x8 = x8 + self.corrections[1](x16, x8.shape[-2:])
+        coarse = x16 + upsample(x32, x16.shape[-2:])
+        x8 = x8 + self.corrections[1](coarse, x8.shape[-2:])
         x4 = x4 + self.corrections[0](x8, x4.shape[-2:])
         size = x4.shape[-2:]
         x = torch.cat([x4, *(upsample(x, size) for x in (x8, x16, x32))], 1)

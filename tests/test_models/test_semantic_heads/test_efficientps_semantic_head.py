@@ -29,11 +29,11 @@ def dpc(module, x):
 
 
 def recomposed(head, feats, out_size):
-    """EfficientPS's figure of the semantic head, written out."""
+    """EfficientPS's figure of the semantic head, written out: both DPCs enter it unsummed."""
     x4, x8 = lsfe(head.extractors[0], feats[0]), lsfe(head.extractors[1], feats[1])
     x16, x32 = dpc(head.extractors[2], feats[2]), dpc(head.extractors[3], feats[3])
-    x16 = x16 + bilinear(x32, x16.shape[-2:])
-    x8 = x8 + bilinear(lsfe(head.corrections[1].convs, x16), x8.shape[-2:])
+    both = x16 + bilinear(x32, x16.shape[-2:])
+    x8 = x8 + bilinear(lsfe(head.corrections[1].convs, both), x8.shape[-2:])
     x4 = x4 + bilinear(lsfe(head.corrections[0].convs, x8), x4.shape[-2:])
     x = torch.cat([x4] + [bilinear(x, x4.shape[-2:]) for x in (x8, x16, x32)], 1)
     weight, bias = head.classifier.weight[:, :, 0, 0], head.classifier.bias
