@@ -1,13 +1,11 @@
 """What a user hands in, checked and read frame by frame."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import mmcv
 import numpy as np
-from PIL import Image
 
 from pandepth_mm.apis.sources import FrameSource
 from pandepth_mm.errors import InputError, require_file
@@ -16,10 +14,7 @@ from pandepth_mm.geometry.calibration import Calibration, guess_calibration
 from pandepth_mm.geometry.calibration_files import as_calibration
 from pandepth_mm.geometry.camera import points_to_depth, transform_points
 from pandepth_mm.geometry.point_files import check_points, check_points_file, read_points
-
-_ENDS = dict(JPEG=b'\xff\xd9', MPO=b'\xff\xd9', PNG=b'IEND')  # markers at the end of complete files
-_TAIL = 1024  # bytes in which to look for them
-_ORIENTATION = 0x0112  # tag of Exif
+from pandepth_mm.structures.image_files import check_image_file
 
 
 class Frame(NamedTuple):
@@ -69,7 +64,7 @@ def check_sources(sources: Sequence[FrameSource]) -> dict[str, InputError]:
 def _check_source(source: FrameSource) -> None:
     """Look into the files of one frame."""
     if is_path(source.image):
-        height, width = _check_image_file(source.image, source.name)
+        height, width = _check_image(source.image, source.name)
     else:
         height, width = load_image(source.image).shape[:2]
     for field in ('sparse_depth', 'points'):
@@ -137,7 +132,7 @@ def load_image(image: PathLike | np.ndarray, name: str = 'image') -> np.ndarray:
         InputError: No file, no complete image of 8 bits, or another array.
     """
     if is_path(image):
-        _check_image_file(image, name)
+        _check_image(image, name)
         pixels = mmcv.imfrombytes(Path(image).read_bytes())
         if pixels is None:
             raise InputError(image, 'a file that cannot be decoded', 'an image')
@@ -152,39 +147,14 @@ def load_image(image: PathLike | np.ndarray, name: str = 'image') -> np.ndarray:
     return image
 
 
-def _check_image_file(path: PathLike, name: str) -> tuple[int, int]:
-    """Check the header and the end of an image; its (height, width) when decoded."""
+def _check_image(path: PathLike, name: str) -> tuple[int, int]:
+    """Check the header and the end of a frame's image; its (height, width) when decoded."""
     require_file(path, f'the image of {name}')
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            deep = (
-                image.mode[0] in 'IF'
-                or ';16' in str(image.tile)
-                or (image.format == 'PPM' and isinstance(image.tile[0][3], tuple))  # with a maximum
-            )
-            jpeg = image.format in ('JPEG', 'MPO')
-            if jpeg and image.getexif().get(_ORIENTATION, 1) > 4:  # lies on its side
-                width, height = height, width
-            # seldom: some cameras append a video
-            if not _has_end(path, image.format):
-                image.load()
-    # a broken file can fail in many ways
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
-        found = f'a file that cannot be decoded ({e})' if 'truncated' in str(e) else None
-        raise InputError(path, found or 'a file that cannot be decoded', 'an image') from None
-    if deep:
-        raise InputError(path, 'an image of more than 8 bits a channel', '8 bits: convert it')
-    return height, width
-
-
-def _has_end(path: PathLike, kind: str | None) -> bool:
-    """Whether a file ends like a complete one of its kind, where that is known."""
-    if kind not in _ENDS:
-        return True
-    with open(path, 'rb') as f:
-        f.seek(max(0, os.path.getsize(path) - _TAIL))
-        return _ENDS[kind] in f.read()
+        with open(path, 'rb') as file:
+            return check_image_file(file, path)
+    except OSError as e:
+        raise InputError(path, f'what cannot be read ({e.strerror})', 'an image') from None
 
 
 def _where(source: FrameSource, field: str) -> str:

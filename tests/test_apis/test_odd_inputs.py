@@ -298,7 +298,7 @@ BAD = {
     ),
     'JPEG that is cut off': (
         lambda t: dict(inputs=cut(put(t / 'a.jpg', PIXELS), 0.6)),
-        'a.jpg: found a file that cannot be decoded .*truncated',
+        'a.jpg: found a JPEG that breaks off; expected a complete image',
     ),
     'JPEG without its header': (
         lambda t: dict(inputs=cut(put(t / 'a.jpg', PIXELS), 0.001)),
@@ -306,7 +306,7 @@ BAD = {
     ),
     'PNG that is cut off': (
         lambda t: dict(inputs=cut(put(t / 'a.png', PIXELS), 0.6)),
-        'a.png: found a file that cannot be decoded',
+        'a.png: found a PNG that breaks off',
     ),
     'webp that is cut off': (
         lambda t: dict(inputs=cut(put(t / 'a.webp', PIXELS), 0.6)),

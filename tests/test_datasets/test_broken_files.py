@@ -8,7 +8,6 @@ from prediction_run import PIPELINE
 from tiny_dataset import make_tiny_dataset, tiny_config
 from torch.utils.data import DataLoader
 
-from pandepth_mm.datasets.transforms.load_image_from_file import check_whole_jpeg
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import DATASETS, TRANSFORMS
 
@@ -41,6 +40,12 @@ def folder(path):
 
 def other_size(path):
     cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[:-1])
+
+
+def deep(path):
+    """A PNG of 16 bits; its name does not matter."""
+    image = cv2.imread(str(path)).astype(np.uint16) * 256
+    path.write_bytes(cv2.imencode('.png', image)[1].tobytes())
 
 
 def other_kind(path):
@@ -117,19 +122,13 @@ def test_the_image_has_the_size_of_its_record(root):
         load(dict(img_path=path, height=96, width=48))
 
 
-@pytest.mark.parametrize('progressive', [0, 1])
-def test_whole_jpeg(progressive):
-    """Its thumbnail has an end of its own, and what follows the end is no matter."""
-    image = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
-    options = [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive]
-    content = cv2.imencode('.jpg', image, options)[1].tobytes()
-    thumbnail = content[:2] + b'\xff\xe1\x00\x06\xff\xd8\xff\xd9' + content[2:]
-    for whole in (content, content + b'\0\0more', thumbnail):
-        check_whole_jpeg(whole, 'a.jpg')
-        assert cv2.imdecode(np.frombuffer(whole, np.uint8), 1).shape == image.shape
-    for cut in (3, 10, 300, len(content) // 2, len(content) - 1):
-        for half in (content[:cut], thumbnail[: cut + 8]):
-            with pytest.raises(InputError, match='a.jpg: found a JPEG that breaks off'):
-                check_whole_jpeg(half, 'a.jpg')
-    check_whole_jpeg(b'', 'a.jpg')
-    check_whole_jpeg(b'\x89PNG', 'a.png')
+def test_images_have_8_bits(root, spoiled):
+    """As in inference: cut to 8 bits, they would be trained as something else."""
+    path = spoiled('image', deep)
+    dataset = DATASETS.build(tiny_config(root, pipeline=PIPELINE))
+    with pytest.raises(InputError) as error:
+        for i in range(len(dataset)):
+            dataset[i]
+    assert str(error.value) == (
+        f'{path}: found an image of more than 8 bits a channel; expected 8 bits: convert it'
+    )
