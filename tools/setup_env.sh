@@ -13,11 +13,11 @@
 #     TORCH    what to install where no torch is found (torch==2.13.0); a torch that is there is
 #              kept. For another build of torch install it first, or set pip's own PIP_INDEX_URL /
 #              PIP_EXTRA_INDEX_URL
-#     EXTRAS   extras of pyproject.toml (test,demo,lint,docs,onnx)
+#     EXTRAS   extras of pyproject.toml (test,demo,lint,docs,onnx,pretrained)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 STACK=${STACK:-onedl}
-EXTRAS=${EXTRAS-test,demo,lint,docs,onnx}
+EXTRAS=${EXTRAS-test,demo,lint,docs,onnx,pretrained}
 TORCH=${TORCH:-torch==2.13.0}
 
 fail() {

@@ -46,11 +46,10 @@ def read_package(address: str) -> dict[str, Tensor]:
     if len(paths) != 1:
         raise InputError(address, f'{len(paths)} .pth files in it', 'a package with one')
     try:
-        content = torch.load(paths[0], map_location='cpu', weights_only=True)
+        return torch.load(paths[0], map_location='cpu', weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as e:
         reason = (str(e) or type(e).__name__).splitlines()[0]
         raise InputError(address, f'no weights ({reason})', 'a .pth file of tensors alone') from e
-    return content
 
 
 def translate_names(weights: dict[str, Tensor], depths: Sequence[int]) -> dict[str, Tensor]:
