@@ -68,6 +68,20 @@ def test_features_equal_the_reference(arch, size):
         torch.testing.assert_close(out, theirs, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize('arch', LITES)
+def test_channel_order(arch):
+    """The images behind the first norm's means were RGB as (x - 127) / 128, of ImageNet's colors.
+
+    Borders aside, the mean of a convolution's output is its summed kernel times the input's mean.
+    """
+    weights = read_package(ADDRESS.format(arch))
+    kernels = weights['_conv_stem.weight'].sum((2, 3))
+    solution = torch.linalg.lstsq(kernels, weights['_bn0.running_mean'][:, None]).solution
+    red, green, blue = (solution[:, 0] * 128 + 127).tolist()
+    assert red > green + 2 > blue + 4
+    assert (red, green, blue) == pytest.approx((123.7, 116.3, 103.5), abs=10)
+
+
 @pytest.mark.parametrize('out_indices', [(1, 2, 3, 4, 5), (2, 3)])
 def test_layers_that_are_not_asked_for_are_skipped(out_indices):
     model = lite(out_indices=out_indices)
