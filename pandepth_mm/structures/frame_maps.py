@@ -34,12 +34,15 @@ class FrameMaps(NamedTuple):
         instances: The instances.
         panoptic: int (H, W), ids of `panoptic_ids`.
         depth: float (H, W), meters; 0 = none.
+        depth_uncertainty: float (H, W), meters, above 0: the expected absolute error of ``depth``.
+            Only predictions have one.
     """
 
     semantic: np.ndarray | None = None
     instances: InstanceArrays | None = None
     panoptic: np.ndarray | None = None
     depth: np.ndarray | None = None
+    depth_uncertainty: np.ndarray | None = None
 
 
 def to_numpy(value: Any) -> np.ndarray:
@@ -60,7 +63,8 @@ def predicted_maps(sample: Any, size: tuple[int, int]) -> FrameMaps:
     """Collect the predictions of a sample.
 
     Args:
-        sample: With any of pred_sem_seg, pred_instances, pred_panoptic_seg and pred_depth_map.
+        sample: With any of pred_sem_seg, pred_instances, pred_panoptic_seg, pred_depth_map and
+            pred_depth_uncertainty.
         size: (height, width) of the image that they must have.
 
     Raises:
@@ -85,6 +89,7 @@ def _frame_maps(sample: Any, prefix: str, size: tuple[int, int]) -> FrameMaps:
         instances=_instances(sample, f'{prefix}_instances', size),
         panoptic=_pixel_map(sample, f'{prefix}_panoptic_seg', 'sem_seg', size),
         depth=_pixel_map(sample, f'{prefix}_depth_map', 'data', size),
+        depth_uncertainty=_pixel_map(sample, f'{prefix}_depth_uncertainty', 'data', size),
     )
 
 

@@ -1,7 +1,8 @@
 """The 3D panoptic cloud of a frame: colored points with class and instance.
 
 Where depth was interpolated, an edge between a near and a far surface is smeared over some pixels:
-their points hang in the air between the two. The cloud goes without these flying pixels.
+their points hang in the air between the two. The cloud goes without these flying pixels, and
+without what the model itself is not sure of.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from pandepth_mm.geometry.camera import back_project, check_intrinsics
 from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
 
 VOID_NAME = 'void'  # of the label after the last class
+MAX_UNCERTAINTY = 0.1  # of the depth: where the uncertainty is larger, the depth tells too little
 
 
 class PanopticCloud(NamedTuple):
@@ -25,6 +27,8 @@ class PanopticCloud(NamedTuple):
         labels: int32 (N,), class; num_classes = void.
         instances: int32 (N,), number of the instance within the frame; 0 = none (stuff, void).
         pixels: int32 (N, 2), row and column.
+        depth_uncertainty: float32 (N,), meters, the expected absolute error of the depth; None if
+            the model predicts none.
     """
 
     xyz: np.ndarray
@@ -32,6 +36,11 @@ class PanopticCloud(NamedTuple):
     labels: np.ndarray
     instances: np.ndarray
     pixels: np.ndarray
+    depth_uncertainty: np.ndarray | None = None
+
+    def select(self, index: np.ndarray | slice) -> 'PanopticCloud':
+        """The cloud of some of its points, in the order of the index."""
+        return PanopticCloud(*(None if column is None else column[index] for column in self))
 
 
 def flying_pixels(
@@ -102,9 +111,11 @@ def panoptic_cloud(
     panoptic: np.ndarray,
     num_classes: int,
     *,
+    depth_uncertainty: np.ndarray | None = None,
     max_depth: float | None = None,
     skip_labels: Sequence[int] = (),
     remove_flying: bool = True,
+    max_uncertainty: float | None = MAX_UNCERTAINTY,
 ) -> PanopticCloud:
     """Back-project the depth of a frame into a labeled cloud.
 
@@ -115,17 +126,21 @@ def panoptic_cloud(
         image: uint8 (H, W, 3), RGB.
         panoptic: int (H, W), ids of `panoptic_ids`; a label outside 0..num_classes-1 is void.
         num_classes: Number of classes, also the label of void.
+        depth_uncertainty: float (H, W), meters, the expected absolute error of the depth.
         max_depth: Leave out what is farther, meters.
         skip_labels: Classes to leave out (the sky: its depth means nothing); ``num_classes`` leaves
             out void.
         remove_flying: Leave out `flying_pixels`.
+        max_uncertainty: Leave out points whose uncertainty is more than this times their depth, or
+            not known although there is a ``depth_uncertainty`` (NaN). None keeps them.
 
     Returns:
         PanopticCloud: N may be 0.
 
     Raises:
         InputError: Sizes that differ, an image that is not uint8 RGB, no intrinsic matrix, a
-            ``max_depth`` that is not positive, or a label that does not exist.
+            ``max_depth`` or ``max_uncertainty`` that is not positive, or a label that does not
+            exist.
     """
     depth, panoptic = np.asarray(depth), np.asarray(panoptic)
     if depth.ndim != 2 or depth.dtype.kind != 'f':
@@ -142,9 +157,19 @@ def panoptic_cloud(
             f'{panoptic.dtype} of shape {panoptic.shape}',
             f'integers {depth.shape}, the size of depth',
         )
+    if depth_uncertainty is not None and (
+        depth_uncertainty.shape != depth.shape or depth_uncertainty.dtype.kind != 'f'
+    ):
+        raise InputError(
+            'depth_uncertainty',
+            f'{depth_uncertainty.dtype} of shape {depth_uncertainty.shape}',
+            f'floats {depth.shape}, meters, the size of depth',
+        )
     check_intrinsics(cam2img, 'panoptic_cloud', 'cam2img')
     if max_depth is not None:
         require_positive(max_depth, 'max_depth', unit='m')
+    if max_uncertainty is not None:
+        require_positive(max_uncertainty, 'max_uncertainty', unit='(share of the depth)')
     if not set(skip_labels) <= set(range(num_classes + 1)):
         raise InputError(
             'skip_labels', f'{list(skip_labels)}', f'labels from 0 to {num_classes} (void)'
@@ -162,12 +187,17 @@ def panoptic_cloud(
         keep &= depth <= max_depth
     if remove_flying:
         keep &= ~flying_pixels(depth)
+    if depth_uncertainty is not None and max_uncertainty is not None:
+        keep &= depth_uncertainty <= max_uncertainty * depth
     return PanopticCloud(
         xyz=back_project(np.where(keep, depth, 0), cam2img),
         rgb=image[keep],
         labels=labels[keep].astype(np.int32),
         instances=instances[keep].astype(np.int32),
         pixels=np.argwhere(keep).astype(np.int32),
+        depth_uncertainty=(
+            None if depth_uncertainty is None else depth_uncertainty[keep].astype(np.float32)
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.geometry.camera import back_project, project
-from pandepth_mm.structures.panoptic_cloud import flying_pixels, panoptic_cloud
+from pandepth_mm.structures.panoptic_cloud import MAX_UNCERTAINTY, flying_pixels, panoptic_cloud
 
 CAR, VOID = CLASSES.index('Car'), len(CLASSES)
 
@@ -119,7 +119,8 @@ def test_points_have_the_pixels_colors_and_labels():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, image.shape, dtype=np.uint8)
     cloud = panoptic_cloud(depth, CAM2IMG, image, panoptic, len(CLASSES))
-    assert [c.dtype for c in cloud] == [np.float32, np.uint8, np.int32, np.int32, np.int32]
+    assert cloud.depth_uncertainty is None
+    assert [c.dtype for c in cloud[:5]] == [np.float32, np.uint8, np.int32, np.int32, np.int32]
     assert len(cloud.xyz) == (depth > 0).sum() == 4004
     row, col = cloud.pixels.T
     assert (np.diff(row * 160 + col) > 0).all()
@@ -156,6 +157,65 @@ def test_what_is_left_out():
     assert len(everything.xyz) == 9
 
 
+def test_uncertain_points_are_left_out_and_the_others_keep_their_uncertainty():
+    depth, image, panoptic = make_frame()
+    rng = np.random.default_rng(0)
+    share = rng.choice([0.02, 0.099, 0.101, 3], depth.shape)  # of the depth; 0.1 is the limit
+    share[20, 20:24] = np.nan, np.inf, 1e-6, 0.02
+    uncertainty = (share * depth).astype(np.float32)
+    arguments = (depth, CAM2IMG, image, panoptic, len(CLASSES))
+
+    def pixels(**kwargs):
+        cloud = panoptic_cloud(*arguments, depth_uncertainty=uncertainty, **kwargs)
+        assert cloud.depth_uncertainty.dtype == np.float32
+        row, col = cloud.pixels.T
+        np.testing.assert_array_equal(cloud.depth_uncertainty, uncertainty[row, col])
+        np.testing.assert_allclose(cloud.xyz[:, 2], depth[row, col])
+        return [tuple(p) for p in cloud.pixels.tolist()]
+
+    def brute_force(limit):
+        return [
+            (row, col)
+            for row, col in zip(*np.nonzero(depth), strict=True)
+            if not np.isnan(share[row, col]) and share[row, col] <= limit
+        ]
+
+    assert MAX_UNCERTAINTY == 0.1
+    assert 1000 < len(pixels()) < 3000
+    assert pixels() == brute_force(0.1)
+    assert pixels(max_uncertainty=0.05) == brute_force(0.05)
+    assert len(pixels(max_uncertainty=None)) == (depth > 0).sum()
+
+
+def test_flying_pixels_fly_however_certain_they_are():
+    depth = np.array([[10.0] * 4 + [15] + [20] * 4], dtype=np.float32)
+    uncertainty = np.full_like(depth, 0.1)
+    uncertainty[0, 0] = 1.5
+    arguments = (depth, CAM2IMG, np.zeros((1, 9, 3), np.uint8), np.zeros((1, 9), np.uint8), 2)
+    for kwargs, expected in (
+        (dict(), [1, 2, 3, 5, 6, 7, 8]),
+        (dict(max_uncertainty=None), [0, 1, 2, 3, 5, 6, 7, 8]),
+        (dict(remove_flying=False), [1, 2, 3, 4, 5, 6, 7, 8]),
+    ):
+        cloud = panoptic_cloud(*arguments, depth_uncertainty=uncertainty, **kwargs)
+        assert cloud.pixels[:, 1].tolist() == expected
+        assert len(cloud.depth_uncertainty) == len(expected)
+
+
+def test_select_takes_the_same_points_of_every_column():
+    depth, image, panoptic = make_frame()
+    arguments = (depth, CAM2IMG, image, panoptic, len(CLASSES))
+    for uncertainty in (None, np.linspace(0.01, 0.02, depth.size).reshape(depth.shape)):
+        cloud = panoptic_cloud(*arguments, depth_uncertainty=uncertainty)
+        some = cloud.select(np.array([7, 3000, 5]))
+        for name, column in some._asdict().items():
+            whole = getattr(cloud, name)
+            if whole is None:
+                assert name == 'depth_uncertainty' and column is None
+            else:
+                np.testing.assert_array_equal(column, [whole[7], whole[3000], whole[5]])
+
+
 @pytest.mark.parametrize(
     'change, field',
     [
@@ -167,6 +227,9 @@ def test_what_is_left_out():
         (dict(panoptic=np.zeros((60, 160))), 'panoptic'),
         (dict(cam2img=np.eye(3, 4)), 'cam2img'),
         (dict(max_depth=0.0), 'max_depth'),
+        (dict(max_uncertainty=0.0), 'max_uncertainty'),
+        (dict(depth_uncertainty=np.ones((60, 159), np.float32)), 'depth_uncertainty'),
+        (dict(depth_uncertainty=np.ones((60, 160), int)), 'depth_uncertainty'),
         (dict(skip_labels=(3,)), 'skip_labels'),
     ],
 )

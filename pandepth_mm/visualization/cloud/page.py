@@ -23,13 +23,20 @@ from pandepth_mm.visualization.frame.colors import (
     depth_lut,
     depth_range,
     instance_shades,
+    percent_of_depth,
 )
-from pandepth_mm.visualization.frame.panels import ColorBar, tick_labels
+from pandepth_mm.visualization.frame.panels import ColorBar, tick_labels, uncertainty_bar
 
 # A template of string.Template: $NAME is a place to fill.
 _PAGE = Path(__file__).with_name('page.html')
 BACKGROUND = '#14171b'
-MODES = (('rgb', 'RGB'), ('class', 'Class'), ('instance', 'Instance'), ('depth', 'Depth'))
+MODES = (
+    ('rgb', 'RGB'),
+    ('class', 'Class'),
+    ('instance', 'Instance'),
+    ('depth', 'Depth'),
+    ('uncertainty', 'Uncertainty'),
+)
 POINT_SIZE = 2  # pixels
 # What is no instance stays visible as a dim gray picture behind them.
 _GRAYS = np.repeat(np.linspace(40, 140, 32).astype(np.uint8)[:, None], 3, 1)
@@ -49,8 +56,8 @@ def write_cloud_page(
     """Write a page to turn a cloud, color it and hide classes, atomically.
 
     The page holds all it needs, plotly.js too (5 MB), and makes no request. It shows the scene with
-    z up from a little behind and above the camera, colored by the image, class, instance or depth.
-    The cloud may be empty.
+    z up from a little behind and above the camera, colored by the image, class, instance, depth or,
+    where the cloud has it, the uncertainty of the depth. The cloud may be empty.
 
     Args:
         path: The file.
@@ -70,8 +77,12 @@ def write_cloud_page(
     require_count(max_points, 'max_points')
     # before the sampling, so that it changes no color
     codes = dict(rgb=_image_codes(cloud), instance=_instance_codes(cloud, palette))
+    ticks = {}
+    if cloud.depth_uncertainty is not None:
+        codes['uncertainty'], uncertainty_scale = _uncertainty_codes(cloud)
+        ticks['uncertainty'] = _ticks(uncertainty_scale)
     sampled = _sample(cloud.pixels, max_points)
-    shown = PanopticCloud(*(column[sampled] for column in cloud))
+    shown = cloud.select(sampled)
     present = np.unique(shown.labels).tolist()
     members = [np.flatnonzero(shown.labels == label) for label in present]
 
@@ -80,6 +91,7 @@ def write_cloud_page(
     depth = cloud.xyz[:, 2]
     vmin, vmax = depth_range([depth])
     bar = ColorBar(vmin, vmax, DEPTH_CMAP, bool((depth > vmax).any()))
+    ticks['depth'] = _ticks(bar)
     modes = {
         'class': dict(colors=[_css(colors[label]) for label in present]),
         'depth': dict(axis='y', scale=_scale(depth_lut(bar.cmap)), max=vmax),
@@ -105,9 +117,7 @@ def write_cloud_page(
             )
         )
 
-    data = dict(
-        modes=modes, camera=camera, ticks=[(tick / vmax, text) for tick, text in tick_labels(bar)]
-    )
+    data = dict(modes=modes, camera=camera, ticks=ticks)
     page = Template(_PAGE.read_text(encoding='utf-8')).substitute(
         TITLE=html.escape(title),
         BACKGROUND=BACKGROUND,
@@ -116,6 +126,7 @@ def write_cloud_page(
             f'<button data-mode="{mode}" aria-pressed='
             f'"{str(mode == "rgb").lower()}">{text}</button>'
             for mode, text in MODES
+            if mode in modes
         ),
         DATA=_json(data),
     )
@@ -173,6 +184,19 @@ def _instance_codes(cloud: PanopticCloud, palette: np.ndarray) -> Coded:
     code[has] = len(_GRAYS) + inverse
     small = len(_GRAYS) + len(keys) <= 256
     return (code.astype(np.uint8 if small else np.uint16), np.concatenate([_GRAYS, shades]))
+
+
+def _uncertainty_codes(cloud: PanopticCloud) -> tuple[Coded, ColorBar]:
+    """The uncertainty in percent of the depth, as 256 colors, and their scale."""
+    percent = percent_of_depth(cloud.depth_uncertainty, cloud.xyz[:, 2])
+    bar = uncertainty_bar(percent)
+    share = np.where(percent < bar.vmax, percent / bar.vmax, 1)  # also where it is not known
+    return (np.rint(255 * share).astype(np.uint8), depth_lut(bar.cmap)), bar
+
+
+def _ticks(bar: ColorBar) -> list[tuple[float, str]]:
+    """Ticks of a scale that begins at 0: share of its length, and text."""
+    return [(tick / bar.vmax, text) for tick, text in tick_labels(bar)]
 
 
 def _bounds(xyz: np.ndarray) -> np.ndarray:

@@ -24,9 +24,9 @@ def write_ply(path: PathLike, cloud: PanopticCloud, classes: Sequence[str]) -> N
     """Write a cloud as binary little-endian PLY, atomically.
 
     One vertex per point: ``x y z`` float, meters, camera frame (x right, y down, z forward); ``red
-    green blue`` uchar; ``class`` and ``instance`` int, as in `PanopticCloud`. Comments in the
-    header name the classes, one per line: ``class 1 Car``; the last is void. The cloud may be
-    empty.
+    green blue`` uchar; ``class`` and ``instance`` int, as in `PanopticCloud`; and float
+    ``depth_uncertainty``, meters, where the cloud has it. Comments in the header name the classes,
+    one per line: ``class 1 Car``; the last is void. The cloud may be empty.
 
     Args:
         path: The file.
@@ -37,12 +37,16 @@ def write_ply(path: PathLike, cloud: PanopticCloud, classes: Sequence[str]) -> N
         InputError: A label without a name, or a path that cannot be written.
     """
     check_labels(cloud, classes)
-    vertices = np.empty(len(cloud.xyz), dtype=_VERTEX)
+    uncertain = cloud.depth_uncertainty is not None
+    extra = [('depth_uncertainty', '<f4')] if uncertain else []
+    vertices = np.empty(len(cloud.xyz), dtype=_VERTEX + extra)
     for i in range(3):
         vertices['xyz'[i]] = cloud.xyz[:, i]
         vertices[('red', 'green', 'blue')[i]] = cloud.rgb[:, i]
     vertices['class'] = cloud.labels
     vertices['instance'] = cloud.instances
+    if uncertain:
+        vertices['depth_uncertainty'] = cloud.depth_uncertainty
     names = [*classes, VOID_NAME]
     comments = ['meters, camera frame: x right, y down, z forward']
     # a PLY header is ASCII, a comment one line

@@ -1,7 +1,8 @@
 """Label and depth maps to RGB, as pure functions on numpy arrays.
 
 A class has one color in every picture. Depth uses a color map that is perceptually uniform and
-works for color-blind readers (viridis, near is bright).
+works for color-blind readers (viridis, near is bright). So does its uncertainty (cividis, uncertain
+is bright).
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ from pandepth_mm.structures.palette import BOUNDARY_COLOR, VOID_COLORS
 from pandepth_mm.structures.panoptic_ids import INSTANCE_OFFSET
 
 DEPTH_CMAP = 'viridis_r'  # near is bright, and far blends into the black
+UNCERTAINTY_CMAP = 'cividis'
 NO_DEPTH_COLOR = (0, 0, 0)
 # A boundary inside a smaller segment would hide the segment.
 MIN_BOUNDARY_AREA = 64
@@ -184,7 +186,7 @@ def depth_lut(cmap: str = DEPTH_CMAP) -> np.ndarray:
 
 
 def color_depth(depth: np.ndarray, vmin: float, vmax: float, cmap: str = DEPTH_CMAP) -> np.ndarray:
-    """Color a depth map.
+    """Color a depth map, or another map of values above 0.
 
     Args:
         depth: float (H, W), meters; 0, negative and not finite values are "no measurement".
@@ -204,6 +206,22 @@ def color_depth(depth: np.ndarray, vmin: float, vmax: float, cmap: str = DEPTH_C
     colored = depth_lut(cmap)[index]
     colored[~valid] = NO_DEPTH_COLOR
     return colored
+
+
+def percent_of_depth(uncertainty: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """The uncertainty of depth, as readers judge it: relative to the depth.
+
+    Args:
+        uncertainty: float, meters.
+        depth: float, of the same shape, meters; 0, negative and not finite values are "no depth".
+
+    Returns:
+        float32, percent of the depth; 0 where there is none.
+    """
+    depth = np.asarray(depth, dtype=np.float32)
+    valid = np.isfinite(depth) & (depth > 0)
+    percent = np.zeros(depth.shape, dtype=np.float32)
+    return np.divide(100 * uncertainty, depth, out=percent, where=valid, casting='same_kind')
 
 
 def splat_depth(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -11,7 +11,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.visualization.frame.colors import depth_lut, depth_ticks, void_hatch
+from pandepth_mm.structures.panoptic_cloud import MAX_UNCERTAINTY
+from pandepth_mm.visualization.frame.colors import (
+    UNCERTAINTY_CMAP,
+    depth_lut,
+    depth_ticks,
+    void_hatch,
+)
 
 BACKGROUND = (255, 255, 255)
 TEXT_COLOR = (20, 20, 20)
@@ -21,19 +27,21 @@ TARGET_ASPECT = 1.6  # width / height that the grid of panels comes near to
 
 
 class ColorBar(NamedTuple):
-    """The depth scale of a panel.
+    """The scale of depth, or of its uncertainty, of a panel.
 
     Attributes:
-        vmin: Depth of the first color, meters.
-        vmax: Depth of the last color, meters.
+        vmin: Value of the first color.
+        vmax: Value of the last color.
         cmap: Matplotlib's name of the colors.
-        clipped: Some depths lie beyond ``vmax``; the last tick says so.
+        clipped: Some values lie beyond ``vmax``; the last tick says so.
+        unit: Of the values.
     """
 
     vmin: float
     vmax: float
     cmap: str
     clipped: bool = False
+    unit: str = 'm'
 
 
 class Panel(NamedTuple):
@@ -42,7 +50,7 @@ class Panel(NamedTuple):
     Attributes:
         title: Short text above it.
         image: uint8 (H, W, 3), RGB.
-        colorbar: Depth scale, drawn in the title line, if any.
+        colorbar: Its scale, drawn in the title line, if any.
     """
 
     title: str
@@ -156,16 +164,28 @@ def compose_panels(grid: Grid, legend: Sequence[LegendEntry] = ()) -> np.ndarray
     return np.array(picture)
 
 
+def uncertainty_bar(percent: np.ndarray) -> ColorBar:
+    """The scale of uncertainties: the same for all frames.
+
+    It ends where a cloud leaves points out, at ``MAX_UNCERTAINTY``.
+
+    Args:
+        percent: Of `percent_of_depth`.
+    """
+    vmax = 100 * MAX_UNCERTAINTY
+    return ColorBar(0, vmax, UNCERTAINTY_CMAP, bool((percent > vmax).any()), '% of depth')
+
+
 def tick_labels(bar: ColorBar) -> list[tuple[float, str]]:
     """Ticks of a color bar.
 
     Returns:
-        Depth in meters and its text; the last has the unit, and '>' where depths lie beyond it.
+        Value and its text; the last has the unit, and '>' where values lie beyond it.
     """
     ticks = depth_ticks(bar.vmin, bar.vmax)
     labels = [f'{tick:g}' for tick in ticks]
     at_end = bar.clipped and math.isclose(ticks[-1], bar.vmax)
-    labels[-1] = ('>' if at_end else '') + labels[-1] + ' m'
+    labels[-1] = ('>' if at_end else '') + labels[-1] + f' {bar.unit}'
     return list(zip(ticks, labels, strict=True))
 
 

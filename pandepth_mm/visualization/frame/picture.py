@@ -17,6 +17,7 @@ from pandepth_mm.visualization.frame.colors import (
     color_panoptic,
     color_semantic,
     depth_range,
+    percent_of_depth,
     splat_depth,
 )
 from pandepth_mm.visualization.frame.instances import draw_instances
@@ -28,10 +29,17 @@ from pandepth_mm.visualization.frame.panels import (
     arrange_pairs,
     compose_panels,
     panel_scale,
+    uncertainty_bar,
 )
 
 # FrameMaps' fields in the order of the paper's Figure 5, with their titles.
-TITLES = dict(semantic='Semantic', instances='Instances', panoptic='Panoptic', depth='Depth')
+TITLES = dict(
+    semantic='Semantic',
+    instances='Instances',
+    panoptic='Panoptic',
+    depth='Depth',
+    depth_uncertainty='Depth uncertainty',
+)
 _NOTHING = FrameMaps()
 
 
@@ -57,10 +65,11 @@ def frame_picture(
     depth_cmap: str = DEPTH_CMAP,
     score_thr: float = 0.3,
 ) -> np.ndarray:
-    """Draw image, sparse input, semantic, instance, panoptic and depth.
+    """Draw image, sparse input, semantic, instance, panoptic, depth and its uncertainty.
 
     As the paper's Figure 5, rows (a) to (e), and beside each prediction its ground truth where
-    there is one. Only the panels that exist are drawn.
+    there is one. Only the panels that exist are drawn. The uncertainty is shown in percent of the
+    depth.
 
     Args:
         image: (H, W, 3), RGB, 0 to 255.
@@ -185,6 +194,7 @@ def _draw_maps(maps: FrameMaps, scale: float, style: _Style, is_gt: bool = False
         A panel for each field of ``maps`` that is not None.
     """
     panels = {}
+    bars = dict(depth=style.colorbar)
     if maps.semantic is not None:
         labels = _resize(maps.semantic.astype(np.int32), scale)
         panels['semantic'] = color_semantic(labels, style.palette)
@@ -207,12 +217,12 @@ def _draw_maps(maps: FrameMaps, scale: float, style: _Style, is_gt: bool = False
         depth = maps.depth.astype(np.float32)
         depth = splat_depth(depth, style.image.shape[:2]) if is_gt else _resize(depth, scale)
         panels['depth'] = color_depth(depth, *style.colorbar[:3])
+        if maps.depth_uncertainty is not None:
+            percent = _resize(percent_of_depth(maps.depth_uncertainty, maps.depth), scale)
+            bars['depth_uncertainty'] = uncertainty_bar(percent)
+            panels['depth_uncertainty'] = color_depth(percent, *bars['depth_uncertainty'][:3])
     return {
-        key: Panel(
-            TITLES[key] + (', ground truth' if is_gt else ''),
-            picture,
-            style.colorbar if key == 'depth' else None,
-        )
+        key: Panel(TITLES[key] + (', ground truth' if is_gt else ''), picture, bars.get(key))
         for key, picture in panels.items()
     }
 

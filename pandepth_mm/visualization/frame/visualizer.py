@@ -19,7 +19,7 @@ from pandepth_mm.visualization.frame.picture import as_image, frame_picture
 
 @VISUALIZERS.register_module()
 class PanDepthVisualizer(Visualizer):
-    """Draws image, sparse input, semantic, instance, panoptic and depth.
+    """Draws image, sparse input, semantic, instance, panoptic, depth and its uncertainty.
 
     See :func:`frame_picture`. Only the panels that exist are drawn, so that single-task models need
     no other settings. Class names and colors come from ``dataset_meta`` (``classes``, ``palette``);

@@ -11,7 +11,7 @@ from cloud_samples import BLUE, BLUE_DEPTH, CLASSES, PALETTE, RED, RED_DEPTH, ma
 from pandepth_mm.errors import InputError
 from pandepth_mm.structures.panoptic_cloud import PanopticCloud
 from pandepth_mm.visualization.cloud.page import write_cloud_page
-from pandepth_mm.visualization.frame.colors import color_depth
+from pandepth_mm.visualization.frame.colors import color_depth, depth_lut
 
 YELLOW, GREEN = PALETTE
 MANY = 500  # pixels that a block covers at least, seen from its side too
@@ -88,6 +88,35 @@ def test_buttons_switch_the_colors(browser, page_file):
             assert page.is_visible('#bar') == (mode == 'depth')
             if mode == 'depth':
                 assert page.locator('#bar span').last.inner_text() == '8 m'
+
+
+def test_uncertainty_has_its_button_and_its_scale(browser, tmp_path):
+    cloud = make_cloud()
+    red = cloud.labels == CLASSES.index('Car')
+    share = np.where(red, 0.05, 0.2)  # of the depth
+    share[:3] = np.nan
+    cloud = cloud._replace(depth_uncertainty=(share * cloud.xyz[:, 2]).astype(np.float32))
+    write_cloud_page(tmp_path / 'a.html', cloud, CLASSES, PALETTE)
+    lut = depth_lut('cividis')
+    with open_page(browser, tmp_path / 'a.html') as page:
+        first = plot_picture(page)
+        page.click('#modes button[data-mode=uncertainty]')
+        wait_for_center(page, lut[128], center(first, RED))
+        wait_for_center(page, lut[255], center(first, BLUE))
+        texts = page.locator('#bar span').all_inner_texts()
+        assert texts == ['0', '2', '4', '6', '8', '>10 % of depth']
+        page.click('#modes button[data-mode=depth]')
+        assert page.locator('#bar span').last.inner_text() == '8 m'
+        assert page.locator('#bar b').count() == 1
+        page.click('#modes button[data-mode=rgb]')
+        assert not page.is_visible('#bar')
+
+
+def test_no_uncertainty_no_button(page_file):
+    data = page_data(page_file)
+    assert set(data['modes']) == {'rgb', 'class', 'instance', 'depth'}
+    assert set(data['ticks']) == {'depth'}
+    assert 'data-mode="uncertainty"' not in page_file.read_text()
 
 
 def test_legend_hides_classes_in_every_mode(browser, page_file):
@@ -184,7 +213,7 @@ def test_page_fits_a_phone(browser, page_file):
 
 
 def test_names_are_text_and_an_empty_cloud_is_a_page(browser, tmp_path):
-    empty = PanopticCloud(*(column[:0] for column in make_cloud()))
+    empty = make_cloud().select(np.s_[:0])
     title, evil = '</title><b>&', '</script><img src=x onerror=alert(1)>'
     write_cloud_page(tmp_path / 'empty.html', empty, CLASSES, PALETTE, title)
     with open_page(browser, tmp_path / 'empty.html') as page:

@@ -48,9 +48,23 @@ def test_header_and_labels(tmp_path):
     np.testing.assert_array_equal(vertex['z'], cloud.xyz[:, 2])
 
 
+def test_the_uncertainty_is_the_last_property(tmp_path):
+    cloud = make_cloud()
+    uncertainty = np.linspace(0.01, 0.3, len(cloud.xyz), dtype=np.float32)
+    for name, written in (('a', cloud), ('b', cloud._replace(depth_uncertainty=uncertainty))):
+        write_ply(tmp_path / f'{name}.ply', written, CLASSES)
+    plain, uncertain = (PlyData.read(tmp_path / f'{name}.ply')['vertex'] for name in 'ab')
+    names = [p.name for p in plain.properties]
+    assert [p.name for p in uncertain.properties] == [*names, 'depth_uncertainty']
+    np.testing.assert_array_equal(uncertain['depth_uncertainty'], uncertainty)
+    for name in names:
+        np.testing.assert_array_equal(uncertain[name], plain[name])
+    np.testing.assert_array_equal(trimesh.load(tmp_path / 'b.ply').vertices, cloud.xyz)
+
+
 def test_empty_cloud_is_a_file_of_no_points(tmp_path):
     cloud = make_cloud()
-    write_ply(tmp_path / 'cloud.ply', type(cloud)(*(c[:0] for c in cloud)), CLASSES)
+    write_ply(tmp_path / 'cloud.ply', cloud.select(np.s_[:0]), CLASSES)
     assert PlyData.read(tmp_path / 'cloud.ply')['vertex'].count == 0
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from color_vision import VISION, to_lab
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.visualization.frame import colors
@@ -94,6 +95,25 @@ def test_default_depth_colors_darken_evenly_with_distance():
     assert luma[0] > 180 > 40 > luma[-1]
     # the colors never meet the one of "no depth"
     assert (colors.depth_lut() != colors.NO_DEPTH_COLOR).any(1).all()
+
+
+def test_percent_of_depth():
+    depth = np.array([[10, 4, 0, -1, np.nan, np.inf, 2]], dtype=np.float32)
+    uncertainty = np.array([[0.5, 1, 1, 1, 1, 1, np.nan]], dtype=np.float32)
+    percent = colors.percent_of_depth(uncertainty, depth)
+    assert percent.dtype == np.float32
+    np.testing.assert_allclose(percent, [[5, 25, 0, 0, 0, 0, np.nan]], rtol=1e-6)
+    assert colors.percent_of_depth(np.ones(1), np.array([8.0]))[0] == 12.5
+
+
+@pytest.mark.parametrize('vision', VISION)
+def test_uncertainty_colors_brighten_evenly_for_every_reader(vision):
+    lab = to_lab(colors.depth_lut(colors.UNCERTAINTY_CMAP), vision)
+    steps = np.diff(lab[::17, 0])  # lightness
+    assert (steps > 2).all() and lab[-1, 0] - lab[0, 0] > 60
+    # certain is dark, and yet not the color of "no depth"
+    black = to_lab([colors.NO_DEPTH_COLOR], vision)
+    assert np.linalg.norm(lab - black, axis=1).min() > 15
 
 
 def test_depth_range_ignores_what_is_no_measurement_and_a_few_far_points():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pandepth_mm.errors import InputError
+from pandepth_mm.structures.panoptic_cloud import MAX_UNCERTAINTY
 from pandepth_mm.visualization.frame import instances, panels
 from pandepth_mm.visualization.frame.colors import depth_lut
 from pandepth_mm.visualization.frame.panels import ColorBar, Panel
@@ -91,6 +92,16 @@ def test_tick_labels():
     # 75 m is no tick, so 60 is not the end
     labels = panels.tick_labels(ColorBar(0, 75, 'viridis', clipped=True))
     assert labels[-1] == (60, '60 m')
+
+
+def test_ticks_of_the_uncertainty():
+    bar = panels.uncertainty_bar(np.array([0, 3, 10]))
+    # it ends where the cloud leaves points out
+    assert bar.vmax == 100 * MAX_UNCERTAINTY == 10
+    expected = [(0, '0'), (2, '2'), (4, '4'), (6, '6'), (8, '8'), (10, '10 % of depth')]
+    assert panels.tick_labels(bar) == expected
+    clipped = panels.uncertainty_bar(np.array([0, 3, 10.5]))
+    assert panels.tick_labels(clipped) == [*expected[:-1], (10, '>10 % of depth')]
 
 
 @pytest.mark.parametrize('title', ['Depth', 'Depth, ground truth'])

@@ -72,7 +72,9 @@ def test_the_threshold_hides_an_instance():
 
 @pytest.mark.parametrize('field', FrameMaps._fields)
 def test_maps_of_another_size(field):
-    maps = FrameMaps(**{field: getattr(make_maps(64, 208), field)})
+    maps = make_maps(64, 208)
+    maps = maps._replace(depth_uncertainty=maps.depth)
+    maps = FrameMaps(**{field: getattr(maps, field)})
     for pred, gt in ((maps, None), (FrameMaps(), maps)):
         with pytest.raises(InputError, match=f'{field}: .*128, 416'):
             draw(make_image(), pred, gt)

@@ -12,7 +12,7 @@ from pandepth_mm.errors import InputError
 from pandepth_mm.registry import VISUALIZERS
 from pandepth_mm.visualization.frame import PanDepthVisualizer
 from pandepth_mm.visualization.frame import picture as module
-from pandepth_mm.visualization.frame.colors import color_depth, instance_shade
+from pandepth_mm.visualization.frame.colors import color_depth, depth_lut, instance_shade
 
 
 @pytest.fixture
@@ -86,6 +86,30 @@ def test_one_depth_scale_for_all_panels(visualizer, composed):
     visualizer.max_depth = 80
     visualizer.render(make_image(), make_sample())
     assert composed['panels']['Depth'].colorbar.vmax == 80
+
+
+def test_uncertainty_in_percent_of_the_depth(visualizer, composed):
+    sample = make_sample()
+    uncertainty = torch.full((1, 128, 416), 1.5)  # of 30 m
+    uncertainty[0, :20] = 3.1
+    uncertainty[0, -20:] = 1e-4
+    sample.pred_depth_uncertainty = PixelData(data=uncertainty)
+    visualizer.render(make_image(), sample)
+    assert composed['rows'][-2:] == [['Depth', 'Depth, ground truth'], ['Depth uncertainty', None]]
+    panel = composed['panels']['Depth uncertainty']
+    assert panel.colorbar[:2] == (0, 10) and panel.colorbar.clipped
+    lut = depth_lut('cividis')
+    for row, color in ((60, 128), (5, 255), (120, 0)):
+        assert pixel(panel, row, 300) == tuple(lut[color].tolist())
+    # without depth it means nothing
+    sample.pred_depth_map.data[0, 60] = 0
+    visualizer.render(make_image(), sample)
+    assert pixel(composed['panels']['Depth uncertainty'], 60, 300) == (0, 0, 0)
+    visualizer.render(make_image(), sample, draw_pred=False)
+    assert 'Depth uncertainty' not in composed['panels']
+    sample.pred_depth_uncertainty = PixelData(data=torch.ones(1, 64, 208))
+    with pytest.raises(InputError, match='b.png: pred_depth_uncertainty: .*128, 416'):
+        visualizer.render(make_image(), sample)
 
 
 @pytest.mark.parametrize(
