@@ -13,6 +13,8 @@ Layout of OUT; a branch that the model lacks leaves its files out:
 - ``depth/NAME.png``: KITTI's 16 bit, 1/256 m, 0 = no depth. So a depth in the file is up to 1/512 m
   off. Below 1/256 m or not finite, which the depth metric counts and clamps, is 0; what is beyond
   255.996 m is cut off there and counted in ``info.json``.
+- ``depth_uncertainty/NAME.png``: the expected absolute error of the depth, encoded as it; nowhere
+  less than 1/256 m. It is for others: no metric reads it.
 
 All maps have the image's original size.
 
@@ -55,9 +57,9 @@ INFO = 'info.json'
 FORMAT = 'pandepth_mm predictions, version 1'
 # Kinds of predictions, each a folder or a JSON of this name.
 PANOPTIC = dict(panoptic='pred_panoptic_seg', panoptic_heuristic='pred_panoptic_baseline')
-SEMANTIC, DEPTH = 'semantic', 'depth'
+SEMANTIC, DEPTH, DEPTH_UNCERTAINTY = 'semantic', 'depth', 'depth_uncertainty'
 BOXES, MASKS = 'instances_bbox', 'instances_segm'
-KINDS = (*PANOPTIC, SEMANTIC, DEPTH, BOXES, MASKS)
+KINDS = (*PANOPTIC, SEMANTIC, DEPTH, DEPTH_UNCERTAINTY, BOXES, MASKS)
 # What the settings may name. Their files may come from strangers, and a registry would call
 # whatever it is told to.
 DATASET_KEYS = ('img_scale', 'depth_scale', 'data_prefix')

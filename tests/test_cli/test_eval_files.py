@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.structures import PixelData
 from prediction_run import (
     DEPTH,
     FRAMES,
@@ -229,6 +230,28 @@ def test_boxes_without_masks(run, run_tool, tmp_path):
     write(samples, meta, tmp_path / 'pred', cfgs)
     assert not (tmp_path / 'pred/instances_segm.json').exists()
     code, _, err = run_tool('eval_files', gt, tmp_path / 'pred', '--out', tmp_path / 'm.json')
+    assert code == 0, err
+    compare(json.loads((tmp_path / 'm.json').read_text()), metrics_of(samples, meta, cfgs))
+
+
+def test_the_uncertainty_is_written_for_others(run, run_tool, tmp_path):
+    gt, samples, meta = run
+    cfgs = [DEPTH]
+    for sample in samples:
+        sample.pred_depth_map.data = quantize(sample.pred_depth_map.data)
+        uncertainty = 0.05 * sample.pred_depth_map.data
+        uncertainty[0, 0, 0] = 1e-5
+        sample.pred_depth_uncertainty = PixelData(data=uncertainty)
+    out = tmp_path / 'pred'
+    write(samples, meta, out, cfgs)
+    assert 'depth_uncertainty' in read_json(out / 'info.json')['predictions']
+    for sample in samples:
+        name = f'Scenetest_clone_Camera_0_{sample.frame:05d}.png'
+        raw = cv2.imread(str(out / 'depth_uncertainty' / name), cv2.IMREAD_UNCHANGED)
+        assert raw.dtype == np.uint16 and raw[0, 0] == 1
+        expected = sample.pred_depth_uncertainty.data[0].numpy()
+        np.testing.assert_allclose(raw[1:] / 256, expected[1:], atol=STEP / 2)
+    code, _, err = run_tool('eval_files', gt, out, '--out', tmp_path / 'm.json')
     assert code == 0, err
     compare(json.loads((tmp_path / 'm.json').read_text()), metrics_of(samples, meta, cfgs))
 

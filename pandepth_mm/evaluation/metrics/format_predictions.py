@@ -16,6 +16,7 @@ from pandepth_mm.evaluation.metrics.per_image_metric import PerImageMetric
 from pandepth_mm.evaluation.prediction_files import (
     BOXES,
     DEPTH,
+    DEPTH_UNCERTAINTY,
     FORMAT,
     INFO,
     KINDS,
@@ -112,6 +113,12 @@ class FormatPredictions(PerImageMetric):
             result[SEMANTIC] = True
         if 'pred_depth_map' in sample:
             result[DEPTH] = self._write_depth(sample)
+        if 'pred_depth_uncertainty' in sample:
+            uncertainty = self._prediction(sample, 'pred_depth_uncertainty', 'data')
+            # 0 would be "none" in the file
+            fitted, _ = fit_depth_png(np.maximum(uncertainty, 1 / KITTI_DEPTH_SCALE))
+            write_depth_png(self._png(sample, DEPTH_UNCERTAINTY), fitted)
+            result[DEPTH_UNCERTAINTY] = True
         if 'pred_instances' in sample:
             result.update(self._detections(sample))
         if not result:
