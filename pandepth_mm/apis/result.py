@@ -43,6 +43,8 @@ class PanDepthResult:
         instances: ``bboxes`` (n, 4) as x1, y1, x2, y2 in pixels, ``labels`` (n,), ``scores`` (n,),
             ``masks`` bool (n, H, W); also those that the panoptic fusion left out.
         depth: float32 (H, W), meters along the camera's z axis.
+        depth_uncertainty: float32 (H, W), meters: the absolute error that the model expects of its
+            depth (the scale of a Laplace distribution).
     """
 
     name: str
@@ -58,6 +60,7 @@ class PanDepthResult:
     semantic: np.ndarray | None
     instances: InstanceArrays | None
     depth: np.ndarray | None
+    depth_uncertainty: np.ndarray | None
 
     @property
     def depth_is_guess(self) -> bool:
@@ -68,8 +71,9 @@ class PanDepthResult:
     def points(self) -> PanopticCloud:
         """The panoptic cloud, in the camera's frame.
 
-        Made when first asked for. The sky, depths at the end of the model's range and flying pixels
-        are left out, see :func:`pandepth_mm.structures.panoptic_cloud.panoptic_cloud`.
+        Made when first asked for. The sky, depths at the end of the model's range, flying pixels
+        and uncertain ones are left out, see
+        :func:`pandepth_mm.structures.panoptic_cloud.panoptic_cloud`.
 
         Raises:
             InputError: No calibration was given, or the model lacks depth or semantics.
@@ -92,6 +96,7 @@ class PanDepthResult:
             self.image,
             self.semantic if panoptic is None else panoptic,
             len(self.classes),
+            depth_uncertainty=self.depth_uncertainty,
             # where the range ends, the depth is cut off
             max_depth=0.99 * self.max_depth,
             skip_labels=[label for label, name in enumerate(self.classes) if name.lower() == 'sky'],
@@ -101,7 +106,13 @@ class PanDepthResult:
         """All panels in one picture, uint8 RGB."""
         return frame_picture(
             self.image,
-            FrameMaps(self.semantic, self.instances, self._mmdet_panoptic(), self.depth),
+            FrameMaps(
+                self.semantic,
+                self.instances,
+                self._mmdet_panoptic(),
+                self.depth,
+                self.depth_uncertainty,
+            ),
             sparse_depth=None if self.depth is None else self.sparse_depth,
             classes=self.classes,
             palette=self.palette,
@@ -156,6 +167,8 @@ class PanDepthResult:
             parts.append(f'{len(self.instances.labels)} instances')
         if self.depth is not None:
             parts.append('depth of no measurement (a guess)' if self.depth_is_guess else 'depth')
+        if self.depth_uncertainty is not None:
+            parts.append('depth uncertainty')
         return f'PanDepthResult({", ".join(parts)})'
 
     def _mmdet_panoptic(self) -> np.ndarray | None:
@@ -204,6 +217,7 @@ def make_result(
         semantic=None if maps.semantic is None else maps.semantic.astype(np.int32),
         instances=maps.instances,
         depth=maps.depth,
+        depth_uncertainty=maps.depth_uncertainty,
     )
 
 

@@ -51,6 +51,12 @@ def write_depth(result: PanDepthResult, path: Path) -> None:
     write_depth_png(path, fit_depth_png(result.depth)[0])
 
 
+def write_depth_uncertainty(result: PanDepthResult, path: Path) -> None:
+    """16-bit PNG, 1/256 m, nowhere less than that: 0 = none."""
+    least = np.maximum(result.depth_uncertainty, 1 / KITTI_DEPTH_SCALE)
+    write_depth_png(path, fit_depth_png(least)[0])
+
+
 def write_instances(result: PanDepthResult, path: Path) -> None:
     """COCO results: boxes and, where the model has them, masks."""
     boxes, masks = coco_results(
@@ -96,6 +102,7 @@ WRITERS: dict[str, tuple[str, Callable[[PanDepthResult, Path], None]]] = dict(
     panoptic=('panoptic.png', write_panoptic),
     semantic=('semantic.png', write_semantic),
     depth=('depth.png', write_depth),
+    depth_uncertainty=('depth_uncertainty.png', write_depth_uncertainty),
     instances=('instances.json', write_instances),
     cloud=('cloud.ply', write_cloud),
     page=('cloud.html', write_page),
@@ -129,10 +136,10 @@ def write_result(
     if out_dir.exists() and not out_dir.is_dir():
         raise InputError(out_dir, 'a file', 'a folder')
     if kinds is None:
-        kinds = [kind for kind in WRITERS if _can_be(result, kind)]
+        kinds = possible_kinds(result)
     for kind in kinds:
         require_choice(kind, WRITERS, 'kinds')
-        if not _can_be(result, kind):
+        if kind not in possible_kinds(result):
             raise InputError(
                 result.name,
                 'no calibration or no such branch in the model',
@@ -151,7 +158,10 @@ def write_result(
     return paths
 
 
-def _can_be(result: PanDepthResult, kind: str) -> bool:
-    """Whether a result has what a kind of file is made of."""
-    fields = _MADE_OF.get(kind, (kind,))
-    return all(getattr(result, field) is not None for field in fields)
+def possible_kinds(result: PanDepthResult) -> list[str]:
+    """The kinds of ``WRITERS`` that a result has all for, in their order."""
+    return [
+        kind
+        for kind in WRITERS
+        if all(getattr(result, field) is not None for field in _MADE_OF.get(kind, (kind,)))
+    ]

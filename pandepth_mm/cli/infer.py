@@ -5,8 +5,9 @@
     python tools/infer.py image.png --sparse-depth depth.png --out O
 
 Files of one frame have the same stem in their folders. Each frame gets a folder ``O/NAME``: panels,
-panoptic map, semantic map, depth, instances, the 3D cloud as PLY and as an HTML page, and
-result.json. Run again, the command goes on with the frames that are missing.
+panoptic map, semantic map, depth and its uncertainty, instances, the 3D cloud as PLY and as an HTML
+page, as far as the model predicts them, and result.json. Run again, the command goes on with the
+frames that are missing.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from pandepth_mm.apis import PanDepthInferencer, PanDepthResult, init_model
 from pandepth_mm.apis.inferencer import PRECISIONS
 from pandepth_mm.apis.inputs import check_sources
 from pandepth_mm.apis.sources import list_frames
-from pandepth_mm.apis.writers import SUMMARY, WRITERS
+from pandepth_mm.apis.writers import SUMMARY, WRITERS, possible_kinds
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.datasets.transforms.resize_panoptic_depth import DEPTH_RESIZES
 from pandepth_mm.engine.checkpoint import TRUST_FLAG
@@ -105,8 +106,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs='+',
         choices=list(WRITERS),
         metavar='KIND',
-        help=f'what to write: {", ".join(WRITERS)} (default: all; for a folder '
-        'all but page, which takes some MB per frame)',
+        help=f'what to write: {", ".join(WRITERS)} (default: all that the model predicts; for a '
+        'folder all but page, which takes some MB per frame)',
     )
     parser.add_argument('--video', metavar='FILE', help='make a video of the panels, .mp4 or .gif')
     parser.add_argument('--fps', type=float, default=10.0, help='of the video')
@@ -260,7 +261,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     start = time.perf_counter()
     with logging_redirect_tqdm():  # warnings get lines of their own
         for result in bar:
-            result.save(out / result.name, kinds)
+            wanted = kinds if args.save else [k for k in possible_kinds(result) if k in kinds]
+            result.save(out / result.name, wanted)
             now = time.perf_counter()
             bar.write(describe(result, now - start))
             start = now

@@ -16,6 +16,7 @@ import torch
 from kitti_frames import MMDET3D, OBJECT, needs_kitti, project_homogeneous
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from mmengine.structures import PixelData
 from test_apis.conftest import FRAME
 from tiny_dataset import make_tiny_dataset
 
@@ -73,6 +74,26 @@ def test_depth_is_near_the_points_that_were_given(result):
     seen = result.sparse_depth > 0
     error = np.abs(result.depth - result.sparse_depth)[seen]
     assert np.median(error / result.sparse_depth[seen]) < 0.05
+
+
+def test_the_uncertainty_that_a_model_predicts_is_in_the_result(
+    inferencer, result, frame, monkeypatch
+):
+    original = inferencer.model.test_step
+
+    def test_step(data):
+        samples = original(data)
+        for sample in samples:
+            sample.pred_depth_uncertainty = PixelData(data=0.03 * sample.pred_depth_map.data)
+        return samples
+
+    monkeypatch.setattr(inferencer.model, 'test_step', test_step)
+    found = inferencer(**frame)
+    assert np.array_equal(found.depth, result.depth)
+    assert found.depth_uncertainty.dtype == np.float32
+    np.testing.assert_allclose(found.depth_uncertainty, 0.03 * found.depth, rtol=1e-6)
+    monkeypatch.undo()
+    assert inferencer(**frame).depth_uncertainty is None
 
 
 @pytest.mark.parametrize('depth_resize', ['nearest', 'rasterize'])

@@ -14,10 +14,18 @@ import trimesh
 from PIL import Image
 from pycocotools import mask as mask_utils
 
-from pandepth_mm.apis.writers import WRITERS
+from pandepth_mm.apis.writers import WRITERS, possible_kinds
 from pandepth_mm.errors import InputError
 from pandepth_mm.structures.frame_maps import InstanceArrays
 from pandepth_mm.structures.panoptic_cloud import flying_pixels
+
+
+@pytest.fixture(scope='module')
+def result(result):
+    """The demo's result, and a made-up uncertainty of its depth: 2 %, and 20 % at the left."""
+    share = np.full(result.depth.shape, 0.02, dtype=np.float32)
+    share[:, :300] = 0.2
+    return dataclasses.replace(result, depth_uncertainty=share * result.depth)
 
 
 @pytest.fixture(scope='module')
@@ -41,6 +49,30 @@ def test_maps_read_back(saved, result):
     depth = cv2.imread(str(saved['depth']), cv2.IMREAD_UNCHANGED)
     assert depth.dtype == np.uint16
     np.testing.assert_allclose(depth / 256, result.depth, atol=1 / 512 + 1e-6)
+    uncertainty = cv2.imread(str(saved['depth_uncertainty']), cv2.IMREAD_UNCHANGED)
+    assert uncertainty.dtype == np.uint16
+    np.testing.assert_allclose(uncertainty / 256, result.depth_uncertainty, atol=1 / 512 + 1e-6)
+
+
+def test_a_tiny_uncertainty_is_not_written_as_none(result, tmp_path):
+    uncertainty = np.full_like(result.depth, 1.0)
+    uncertainty[0, :4] = 1e-6, 300, np.nan, 0.005
+    changed = dataclasses.replace(result, depth_uncertainty=uncertainty)
+    path = changed.save(tmp_path, ['depth_uncertainty'])['depth_uncertainty']
+    raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert raw[0, :5].tolist() == [1, 65535, 0, 1, 256]
+
+
+def test_without_an_uncertainty_nothing_speaks_of_it(result, tmp_path):
+    certain = dataclasses.replace(result, depth_uncertainty=None)
+    kinds = [kind for kind in WRITERS if kind != 'depth_uncertainty']
+    assert possible_kinds(certain) == kinds and possible_kinds(result) == list(WRITERS)
+    path = certain.save(tmp_path, ['cloud'])['cloud']
+    assert b'uncertain' not in path.read_bytes().split(b'end_header')[0]
+    assert 'uncertain' not in repr(certain)
+    assert certain.picture().shape != result.picture().shape  # a panel more
+    with pytest.raises(InputError, match='kinds: depth_uncertainty'):
+        certain.save(tmp_path, ['depth_uncertainty'])
 
 
 def test_instances_read_back(saved, result):
@@ -69,6 +101,7 @@ def test_ply_lies_in_the_image_again(saved, result):
     kept = ~flying_pixels(result.depth)
     kept &= result.depth <= 0.99 * 80
     sky = result.classes.index('Sky')
+    kept[:, :300] = False  # uncertain
     labels = np.array([len(result.classes)] + [s['category_id'] for s in result.segments_info])[
         result.panoptic
     ]
@@ -85,6 +118,7 @@ def test_ply_lies_in_the_image_again(saved, result):
     assert np.array_equal(vertex['class'], labels[kept])
     numbers = np.array([0] + [s['instance_id'] for s in result.segments_info])
     assert np.array_equal(vertex['instance'], numbers[result.panoptic][kept])
+    assert np.array_equal(vertex['depth_uncertainty'], result.depth_uncertainty[kept])
 
 
 def test_panels_hold_the_colors_of_the_classes(saved, result):
@@ -136,7 +170,7 @@ def test_a_result_is_small_to_print(result):
     assert repr(result) == (
         "PanDepthResult('image', 1242x375, "
         f'{len(result.segments_info)} segments, '
-        f'{len(result.instances.labels)} instances, depth)'
+        f'{len(result.instances.labels)} instances, depth, depth uncertainty)'
     )
 
 

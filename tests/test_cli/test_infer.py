@@ -8,10 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mmengine.structures import PixelData
 from PIL import Image
 
 from pandepth_mm.apis.writers import WRITERS
 from pandepth_mm.engine.model_zoo import find_config
+from pandepth_mm.models.detectors import PanDepth
 
 FRAME = Path(__file__).parents[2] / 'demo' / 'frame'
 MODEL = 'pandepth_effb0_minivkitti_long'
@@ -43,14 +45,43 @@ def test_one_frame(run_tool, tmp_path):
     assert line.startswith('image: 1242x375, 14551 measured pixels (3.1 %), ')
     assert ' Car' in line and line.endswith(' s')
     assert last == f'results: {out}'
-    assert sorted(p.name for p in (out / 'image').iterdir()) == sorted(
-        [*(name for name, _ in WRITERS.values()), 'result.json']
-    )
+    # all that the demo's model predicts
+    names = {name for kind, (name, _) in WRITERS.items() if kind != 'depth_uncertainty'}
+    assert {p.name for p in (out / 'image').iterdir()} == {*names, 'result.json'}
     # the very same command finds all done
     before = times(out)
     code, text, _ = run_tool('infer', FRAME / 'image.jpg', *LIDAR, '--out', out)
     assert code == 0 and '1 of 1 frames are there already' in text
     assert times(out) == before
+
+
+def test_a_model_with_an_uncertainty(run_tool, tmp_path, monkeypatch):
+    """Every kind of file by default, and only for such a model."""
+    args = ('infer', FRAME / 'image.jpg', *LIDAR, '--config', MODEL, '--out')
+    code, _, err = run_tool(*args, tmp_path / 'none', '--save', 'depth_uncertainty')
+    assert code == 2 and 'what depth_uncertainty is made of' in err
+    original = PanDepth.test_step
+
+    def test_step(model, data):
+        samples = original(model, data)
+        for sample in samples:
+            sample.pred_depth_uncertainty = PixelData(data=sample.pred_depth_map.data / 4)
+        return samples
+
+    monkeypatch.setattr(PanDepth, 'test_step', test_step)
+    code, _, err = run_tool(*args, tmp_path / 'all')
+    assert code == 0, err
+    out = tmp_path / 'all' / 'image'
+    names = {name for name, _ in WRITERS.values()}
+    assert {p.name for p in out.iterdir()} == {*names, 'result.json'}
+    depth, uncertainty = (
+        cv2.imread(str(out / f'{name}.png'), cv2.IMREAD_UNCHANGED)
+        for name in ('depth', 'depth_uncertainty')
+    )
+    assert uncertainty.dtype == np.uint16
+    assert np.abs(uncertainty - depth / 4).max() <= 1
+    # a quarter of the depth is too much for the cloud
+    assert b'element vertex 0\n' in (out / 'cloud.ply').read_bytes()[:2000]
 
 
 def test_folders_restart_and_video(run_tool, drive):
