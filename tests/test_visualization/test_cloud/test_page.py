@@ -108,8 +108,6 @@ def test_uncertainty_has_its_button_and_its_scale(browser, tmp_path):
         page.click('#modes button[data-mode=depth]')
         assert page.locator('#bar span').last.inner_text() == '8 m'
         assert page.locator('#bar b').count() == 1
-        page.click('#modes button[data-mode=rgb]')
-        assert not page.is_visible('#bar')
 
 
 def test_no_uncertainty_no_button(page_file):
