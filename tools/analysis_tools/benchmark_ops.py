@@ -17,54 +17,15 @@ import pandepth_mm.registry  # noqa: F401  (first: mmdet wants mmcv's ops)
 # isort: split
 import numpy as np
 import torch
-from mmdet.structures import DetDataSample
-from mmdet.structures.bbox import HorizontalBoxes
-from mmdet.structures.mask import BitmapMasks
-from mmengine.structures import InstanceData, PixelData
 
 from pandepth_mm import mmcv_ops
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.engine.model_zoo import read_config
+from pandepth_mm.engine.random_frames import random_batch
 from pandepth_mm.errors import InputError, require_count
 from pandepth_mm.models.build import build_pandepth
 
-INSTANCES = 12
-
-
-def random_batch(images: int, size: tuple[int, int], num_classes: int, num_things: int) -> dict:
-    """A batch as a data loader gives it; ``size`` is (width, height)."""
-    rng = np.random.default_rng(0)
-    width, height = size
-    inputs: dict[str, list] = dict(img=[], sparse_depth=[], cam2img=[])
-    samples = []
-    for _ in range(images):
-        depth = torch.from_numpy(rng.uniform(2, 60, (1, height, width)).astype(np.float32))
-        keep = torch.from_numpy(rng.random((1, height, width)) < 0.05)
-        inputs['img'].append(
-            torch.from_numpy(rng.integers(0, 256, (3, height, width)).astype(np.uint8))
-        )
-        inputs['sparse_depth'].append(depth * keep)
-        inputs['cam2img'].append(
-            torch.tensor([[width * 0.6, 0, width / 2], [0, width * 0.6, height / 2], [0, 0, 1]])
-        )
-        corner = rng.uniform(0, (width - 40, height - 32), (INSTANCES, 2))
-        boxes = np.concatenate([corner, corner + rng.uniform(4, 32, (INSTANCES, 2))], axis=1)
-        masks = np.zeros((INSTANCES, height, width), np.uint8)
-        for mask, (x1, y1, x2, y2) in zip(masks, boxes.astype(int), strict=True):
-            mask[y1 : y2 + 1, x1 : x2 + 1] = 1
-        sample = DetDataSample(metainfo=dict(img_shape=(height, width), ori_shape=(height, width)))
-        sample.gt_instances = InstanceData(
-            bboxes=HorizontalBoxes(boxes.astype(np.float32)),
-            labels=torch.from_numpy(rng.integers(0, num_things, INSTANCES)),
-            masks=BitmapMasks(masks, height, width),
-        )
-        sample.ignored_instances = sample.gt_instances[:0]
-        sample.gt_sem_seg = PixelData(
-            sem_seg=torch.from_numpy(rng.integers(0, num_classes, (1, height, width)))
-        )
-        sample.gt_depth_map = PixelData(data=depth)
-        samples.append(sample)
-    return dict(inputs=inputs, data_samples=samples)
+DENSITY = 0.05  # of the sparse depth
 
 
 def use(ops: object) -> None:
@@ -88,8 +49,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise InputError('mmcv', 'no compiled ops', 'an mmcv that has them, to compare with')
     cfg, _ = read_config(args.config)
     model = build_pandepth(cfg, args.config).train()
-    size = cfg.train_dataloader.dataset.img_scale
-    data = random_batch(args.batch_size, size, model.num_classes, model.num_things)
+    width, height = cfg.train_dataloader.dataset.img_scale
+    data = random_batch(
+        args.batch_size,
+        (height, width),
+        int(DENSITY * height * width),
+        model.num_classes,
+        model.num_things,
+    )
     data = model.data_preprocessor(data, training=True)
     seconds: dict[str, list[float]] = {'compiled': [], 'plain torch': []}
     both = {'compiled': importlib.import_module('mmcv._ext'), 'plain torch': mmcv_ops}
