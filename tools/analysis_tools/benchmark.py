@@ -249,6 +249,8 @@ def training(
     model: PanDepth, batch: dict, args: argparse.Namespace, device: torch.device
 ) -> tuple[str, Callable]:
     """Training steps, on the config's data where they are."""
+    if not model.cfg.get('optim_wrapper'):
+        raise InputError('--train', 'a config without it', 'an optimizer', 'optim_wrapper')
     model.train()
     optimizer = build_optim_wrapper(model, model.cfg.optim_wrapper)
     loader = find_loader(model.cfg, args)
@@ -274,7 +276,9 @@ def training(
 
 def find_loader(cfg: Config, args: argparse.Namespace) -> Any | None:
     """The data loader of a config's training at the wanted size; None without its data."""
-    loader = copy.deepcopy(cfg.train_dataloader)
+    loader = copy.deepcopy(cfg.get('train_dataloader'))
+    if loader is None:
+        return None
     loader.batch_size = args.batch
     dataset = loader.dataset
     while 'ann_file' not in dataset and 'dataset' in dataset:
@@ -374,11 +378,9 @@ def main(argv: list[str] | None = None) -> None:
     print(f'peak of the process: {peak_of_process() / MIB:.0f} MiB')
     if args.out:
         models = [
-            dict(s._asdict(), model=type(s.model).__name__, rows=rows)
+            dict(name=s.name, weights=s.weights, work=s.work, rows=rows)
             for s, rows in zip(subjects, tables, strict=True)
         ]
-        for entry in models:
-            entry.pop('run')
         write_json(
             args.out,
             dict(
