@@ -35,6 +35,7 @@ def make_tiny_dataset(
     stuff_classes: Sequence[str] = STUFF_CLASSES,
     depth_scale: float = 256.0,
     write_scales: bool = True,
+    panoptic: bool = True,
     seed: int = 0,
 ) -> Path:
     """Write a data set: annotations, pictures, depth, panoptic PNGs.
@@ -55,6 +56,7 @@ def make_tiny_dataset(
             are none of these.
         depth_scale: Units per meter of the sparse and ground truth depth PNGs.
         write_scales: Whether the records carry the scales of these two.
+        panoptic: Whether there is panoptic ground truth; without it there are no categories either.
         seed: The same seed gives the same files.
 
     Returns:
@@ -63,7 +65,7 @@ def make_tiny_dataset(
     root = Path(root)
     classes = tuple(thing_classes) + tuple(stuff_classes)
     colors = np.random.default_rng(123).integers(40, 216, (len(classes), 3))
-    categories = coco_categories(thing_classes, stuff_classes, colors.tolist())
+    categories = coco_categories(thing_classes, stuff_classes, colors.tolist()) if panoptic else []
     info = dict(
         description='tiny test data',
         data_root=str((root / 'source').resolve()),
@@ -79,7 +81,10 @@ def make_tiny_dataset(
             files = _write_files(root, split, frame, rng, colors, depth_scale, ids, labels, depth)
             if write_scales:
                 files.update(sparse_depth_scale=depth_scale, gt_depth_map_scale=depth_scale)
+            if not panoptic:
+                del files['panoptic_file']
             category_ids = {segment: label + 1 for segment, label in labels.items()}
+            segments = segments_of(ids, category_ids.get, range(1, len(thing_classes) + 1))
             records.append(
                 FrameRecord(
                     width=size[1],
@@ -89,7 +94,7 @@ def make_tiny_dataset(
                     variation='clone',
                     camera='Camera_0',
                     frame=frame,
-                    segments=segments_of(ids, category_ids.get, range(1, len(thing_classes) + 1)),
+                    segments=segments if panoptic else None,
                     **files,
                 )
             )
@@ -168,7 +173,7 @@ def _write_files(
         sparse = np.zeros_like(depth)
         sparse.flat[sampled] = depth.flat[sampled]
         write_depth_png(root / folder / f'{stem}.png', sparse, scale)
-    write_panoptic_png(root / f'panoptic/{stem}.png', ids)
+    write_panoptic_png(root / f'panoptic/{stem}.png', ids)  # read only where the record names it
     return dict(
         file_name=f'rgb/{stem}.jpg',
         sparse_depth_file=f'sparse_depth/{stem}.png',

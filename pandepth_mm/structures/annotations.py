@@ -209,6 +209,8 @@ def read_annotations(
 ) -> Annotations:
     """Read and check a COCO panoptic JSON of the data contract.
 
+    Data without panoptic ground truth has no ``annotations``; its ``categories`` may be empty too.
+
     Args:
         path: The JSON; keys of earlier versions are read as those of today.
         thing_classes: Names that the JSON's things must have, in order.
@@ -227,7 +229,9 @@ def read_annotations(
         raise InputError(path, shorten(info), 'an object', 'info')
     if not isinstance(info.get('data_root', ''), str | None):
         raise InputError(path, shorten(info['data_root']), 'a folder', 'info.data_root')
-    categories = _check_categories(path, data['categories'], thing_classes, stuff_classes)
+    categories = data['categories']
+    if categories or data['annotations']:  # without panoptic ground truth it may name no class
+        categories = _check_categories(path, categories, thing_classes, stuff_classes)
     images = [
         {_FORMER_KEYS.get(key, key): value for key, value in image.items() if value is not None}
         if isinstance(image, dict)
@@ -354,19 +358,22 @@ def write_annotations(
     """Write the COCO panoptic and the COCO instances JSON of a split.
 
     The instances, which COCO's metrics for boxes and masks want, are the thing segments of the
-    panoptic maps; ``segment_id`` is added to COCO's keys.
+    panoptic maps; ``segment_id`` is added to COCO's keys. Of frames without panoptic ground truth
+    there are the ``images`` alone.
 
     Args:
         root: Data root; the files go into its folder ``annotations``.
         split: 'train', 'val', ...
-        frames: With panoptic ground truth; their ids are given here.
-        categories: From :func:`coco_categories`.
+        frames: All with panoptic ground truth, or none; their ids are given here.
+        categories: From :func:`coco_categories`; none where there is no panoptic ground truth.
         info: What the files say about themselves; ``data_root`` is the folder of the original data.
         first_id: Id of the first image.
     """
     images, panoptic, instances = [], [], []
     for image_id, frame in enumerate(frames, start=first_id):
         images.append(dataclasses.replace(frame, id=image_id).image())
+        if frame.segments is None:
+            continue
         segments_info = [{key: s[key] for key in _COCO_SEGMENT_KEYS} for s in frame.segments]
         panoptic.append(
             dict(image_id=image_id, file_name=frame.panoptic_file, segments_info=segments_info)

@@ -50,14 +50,16 @@ class CheckClassCountHook(Hook):
         if is_model_wrapper(model):
             model = model.module
         metainfo = dataloader.dataset.metainfo
-        for kind in ('thing', 'stuff'):
-            key = 'num_things' if kind == 'thing' else 'num_stuff'
-            classes = metainfo[f'{kind}_classes']
-            count = getattr(model, key)
-            if count != len(classes):
-                raise InputError(
-                    f'model.{key}',
-                    str(count),
-                    f'{len(classes)}, the number of {kind}_classes of '
-                    f'{name}.dataset ({", ".join(classes)})',
-                )
+        # a ConcatDataset of data sets that differ has a list of them
+        for info in metainfo if isinstance(metainfo, list) else [metainfo]:
+            for kind in ('thing', 'stuff'):
+                key = 'num_things' if kind == 'thing' else 'num_stuff'
+                classes = info[f'{kind}_classes']
+                count = getattr(model, key)
+                if count != len(classes):
+                    raise InputError(
+                        f'model.{key}',
+                        str(count),
+                        f'{len(classes)}, the number of {kind}_classes of '
+                        f'{name}.dataset ({", ".join(classes)})',
+                    )

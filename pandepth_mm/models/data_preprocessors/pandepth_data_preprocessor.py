@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from mmdet.models.data_preprocessors import DetDataPreprocessor
+from mmdet.structures import DetDataSample
 from mmengine.structures import PixelData
 from torch import Tensor
 
@@ -24,7 +25,8 @@ class PanDepthDataPreprocessor(DetDataPreprocessor):
 
     mmdet's preprocessor takes images alone and leaves depth maps unpadded. Padding goes to the
     right and bottom, so the intrinsics stay. In training the ground truth is padded too (labels
-    255, masks and depth 0); in testing it stays as it is, at the original size.
+    255, masks and depth 0); in testing it stays as it is, at the original size. Each sample may
+    have or lack any ground truth.
 
     Args:
         mean: Of R, G, B, in 0..255.
@@ -90,3 +92,14 @@ class PanDepthDataPreprocessor(DetDataPreprocessor):
             cam2img=torch.stack([k.float() for k in inputs['cam2img']]),
         )
         return batch
+
+    def pad_gt_masks(self, batch_data_samples: Sequence[DetDataSample]) -> None:
+        """Pad the masks of the samples that have some."""
+        for sample in batch_data_samples:
+            if 'gt_instances' in sample:
+                super().pad_gt_masks([sample])
+
+    def pad_gt_sem_seg(self, batch_data_samples: Sequence[DetDataSample]) -> None:
+        """Pad the labels of the samples that have some."""
+        for sample in batch_data_samples:
+            super().pad_gt_sem_seg([sample])

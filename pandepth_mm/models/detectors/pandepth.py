@@ -20,6 +20,7 @@ from pandepth_mm.models.detectors.checks import (
     check_feats,
     check_losses,
 )
+from pandepth_mm.models.detectors.partial_truth import with_truth
 from pandepth_mm.models.hand_down import hand_down
 from pandepth_mm.registry import MODELS
 
@@ -214,20 +215,27 @@ class PanDepth(BaseDetector):
     ) -> dict[str, Tensor]:
         """Losses of every branch (paper, equations 1 to 5).
 
-        The weights of the sum are the heads' own loss weights.
+        The weights of the sum are the heads' own loss weights. A sample may lack ground truth; a
+        loss is that of the samples that have its own, see :func:`with_truth`.
         """
         out = self.forward_dense(batch_inputs)
         losses = dict()
         if self.semantic_head is not None:
-            gt_sem_seg = torch.cat([s.gt_sem_seg.sem_seg for s in batch_data_samples])
-            losses.update(self.semantic_head.loss_by_feat(out.logits, gt_sem_seg))
+            part = with_truth('labels', out, batch_data_samples)
+            gt_sem_seg = torch.cat([s.gt_sem_seg.sem_seg for s in part.samples])
+            semantic = self.semantic_head.loss_by_feat(part.outputs.logits, gt_sem_seg)
             if self.joint_head is not None:
-                losses.update(self.joint_head.loss_by_feat(out.refined, gt_sem_seg))
+                semantic.update(self.joint_head.loss_by_feat(part.outputs.refined, gt_sem_seg))
+            losses.update(part.weighted(semantic))
         if self.depth_head is not None:
-            gt_depth_map = torch.stack([s.gt_depth_map.data for s in batch_data_samples])
-            losses.update(self.depth_head.loss_by_feat(out.depth, gt_depth_map))
+            part = with_truth('depth', out, batch_data_samples)
+            gt_depth_map = torch.stack([s.gt_depth_map.data for s in part.samples])
+            depth = self.depth_head.loss_by_feat(part.outputs.depth, gt_depth_map)
+            losses.update(part.weighted(depth))
         if self.roi_head is not None:
-            losses.update(self._instance_loss(out.feats, batch_data_samples))
+            part = with_truth('instances', out, batch_data_samples)
+            instance = self._instance_loss(part.outputs.feats, part.samples)
+            losses.update(part.weighted(instance))
         return losses
 
     def _instance_loss(
