@@ -17,14 +17,15 @@ COMMANDS = dict(
     train='train',
     test='test',
     infer='infer',
+    check_dataset='check_dataset',
     eval_files='eval_files',
     export_onnx='export_onnx',
     publish='publish',
     video='video',
     env='env',
 )
-# as the files in tools/ are named
-ALIASES = dict(make_video='video', publish_model='publish')
+# as the files in tools/ are named, and as people write them
+ALIASES = {'make_video': 'video', 'publish_model': 'publish', 'check-dataset': 'check_dataset'}
 
 
 def run(name: str, argv: Sequence[str] | None = None) -> int | None:
@@ -53,7 +54,7 @@ def _run_as(prog: str, name: str, argv: Sequence[str] | None = None) -> None:
 
 def _help(prog: str) -> str:
     """The usage text, with one line per command."""
-    lines = [f'  {name:12} {summary_of(f"pandepth_mm.cli.{m}")}' for name, m in COMMANDS.items()]
+    lines = [f'  {name:13} {summary_of(f"pandepth_mm.cli.{m}")}' for name, m in COMMANDS.items()]
     return '\n'.join(
         [
             f'usage: {prog} COMMAND ...',

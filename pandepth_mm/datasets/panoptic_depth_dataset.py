@@ -136,11 +136,7 @@ class PanopticDepthDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Read and check the JSON and the files it lists."""
-        content = read_annotations(
-            self.ann_file, self._classes['thing_classes'], self._classes['stuff_classes']
-        )
-        source_root = self._find_source_root(content.info)
-        data_list = [self._parse_image(frame, content, source_root) for frame in content.frames]
+        data_list = self.parse_frames(self.read_annotations())
         check_files(
             self.ann_file,
             (
@@ -152,6 +148,17 @@ class PanopticDepthDataset(BaseDataset):
         )
         self._check_first_frame(data_list[0])
         return data_list
+
+    def read_annotations(self) -> Annotations:
+        """Read and check the JSON alone."""
+        return read_annotations(
+            self.ann_file, self._classes['thing_classes'], self._classes['stuff_classes']
+        )
+
+    def parse_frames(self, content: Annotations) -> list[dict]:
+        """The frames of the JSON as data_info; their files may be missing."""
+        source_root = self._find_source_root(content.info)
+        return [self._parse_image(frame, content, source_root) for frame in content.frames]
 
     def _find_source_root(self, info: dict) -> str:
         """Folder that RGB and dense depth files are relative to."""

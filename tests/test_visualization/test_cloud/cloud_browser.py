@@ -1,62 +1,19 @@
-"""A real browser without a network, for the tests of pages."""
+"""What the tests do with the page of a cloud in a browser."""
 
 import contextlib
 import io
-import os
-import shutil
 
 import numpy as np
-import pytest
+from browser import open_file
 from PIL import Image
 
-# software WebGL, as a machine without a GPU has
-FLAGS = (
-    '--no-sandbox',
-    '--disable-background-networking',
-    '--use-gl=angle',
-    '--use-angle=swiftshader',
-    '--enable-unsafe-swiftshader',
-)
-
-
-def find_browser():
-    """Path of Chromium or Chrome, or None."""
-    names = (os.environ.get('CHROMIUM'), 'chromium', 'chromium-browser', 'google-chrome')
-    return next((p for p in map(shutil.which, filter(None, names)) if p), None)
-
 
 @contextlib.contextmanager
-def launch_browser():
-    """A browser, or a skip where none is installed."""
-    executable = find_browser()
-    if executable is None:
-        pytest.skip('no Chromium: apt install chromium')
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
-        yield browser
-        browser.close()
-
-
-@contextlib.contextmanager
-def open_page(browser, path, width=1280, height=800, touch=False):
-    """A page of a local file; fails on any error and any other request."""
-    context = browser.new_context(viewport=dict(width=width, height=height), has_touch=touch)
-    context.set_offline(True)
-    page = context.new_page()
-    requests, errors = [], []
-    page.on('request', lambda request: requests.append(request.url))
-    page.on('pageerror', lambda error: errors.append(str(error)))
-    page.on(
-        'console', lambda message: errors.append(message.text) if message.type == 'error' else None
-    )
-    page.goto(path.as_uri())
-    wait_until_idle(page)
-    yield page
-    context.close()
-    assert requests == [path.as_uri()]
-    assert errors == []
+def open_page(browser, path, **view):
+    """The page of a cloud; fails on any error and any other request."""
+    with open_file(browser, path, **view) as page:
+        wait_until_idle(page)
+        yield page
 
 
 def wait_until_idle(page):

@@ -5,7 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from cloud_browser import count_color, launch_browser, open_page, plot_picture, where_color
+from browser import launch_browser
+from cloud_browser import count_color, open_page, plot_picture, where_color
 from cloud_samples import BLUE, BLUE_DEPTH, CLASSES, PALETTE, RED, RED_DEPTH, make_cloud
 
 from pandepth_mm.errors import InputError

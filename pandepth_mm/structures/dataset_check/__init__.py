@@ -1,0 +1,1 @@
+"""What the files of a data set hold, and what is wrong with them."""

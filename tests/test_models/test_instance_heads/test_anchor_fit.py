@@ -1,0 +1,65 @@
+"""Which instances anchors can find, against mmdet's own anchors and assigner."""
+
+import numpy as np
+import pytest
+import torch
+from mmdet.structures.bbox import bbox_overlaps
+from mmengine.structures import InstanceData
+
+from pandepth_mm.models.instance_heads.anchor_fit import best_anchor_iou, needed_iou
+from pandepth_mm.registry import TASK_UTILS
+
+SIZE = (50, 130)  # no multiple of any stride
+STRIDES = [4, 8, 16, 32]
+GENERATOR = dict(
+    type='AnchorGenerator', scales=[2, 8], ratios=[0.5, 1.0, 2.0], strides=STRIDES, center_offset=0
+)
+
+
+def random_boxes(count=60):
+    rng = np.random.default_rng(0)
+    sides = np.exp(rng.uniform(np.log(1), np.log(120), (count, 2)))
+    low = rng.uniform(0, 1, (count, 2)) * np.array(SIZE[::-1])
+    high = np.minimum(low + sides, SIZE[::-1])
+    return np.concatenate([low, np.maximum(high, low + 0.5)], axis=1)
+
+
+def all_anchors(generator):
+    maps = [(-(-SIZE[0] // s), -(-SIZE[1] // s)) for s in STRIDES]
+    return torch.cat(TASK_UTILS.build(generator).grid_priors(maps, device='cpu'))
+
+
+@pytest.mark.parametrize('offset', [0.0, 0.5])
+def test_best_iou_is_that_of_all_anchors(offset):
+    generator = dict(GENERATOR, center_offset=offset)
+    boxes = random_boxes()
+    every = bbox_overlaps(torch.tensor(boxes).float(), all_anchors(generator))
+    found = best_anchor_iou(boxes, SIZE, generator)
+    np.testing.assert_allclose(found, every.amax(dim=1).numpy(), atol=1e-5)
+    assert 0 < found.min() < 0.3 < 0.6 < found.max()
+
+
+@pytest.mark.parametrize('low_quality', [True, False])
+def test_threshold_is_the_assigners(low_quality):
+    """A box is matched exactly where mmdet's assigner gives it an anchor."""
+    cfg = dict(
+        type='MaxIoUAssigner',
+        pos_iou_thr=0.5,
+        neg_iou_thr=0.3,
+        min_pos_iou=0.4,
+        match_low_quality=low_quality,
+    )
+    assert needed_iou(cfg) == (0.4 if low_quality else 0.5)
+    assigner, anchors = TASK_UTILS.build(cfg), all_anchors(GENERATOR)
+    boxes = random_boxes()
+    fits = best_anchor_iou(boxes, SIZE, GENERATOR) >= needed_iou(cfg)
+    assert 5 < fits.sum() < len(boxes) - 5
+    for box, fit in zip(boxes, fits, strict=True):
+        gt = InstanceData(bboxes=torch.tensor(box[None]).float(), labels=torch.zeros(1).long())
+        assigned = assigner.assign(InstanceData(priors=anchors), gt)
+        assert bool((assigned.gt_inds > 0).any()) == fit
+
+
+def test_no_box_and_another_assigner():
+    assert best_anchor_iou(np.zeros((0, 4)), SIZE, GENERATOR).shape == (0,)
+    assert needed_iou(dict(type='ATSSAssigner', topk=9)) is None
