@@ -1,4 +1,4 @@
-# Sourced by dist_train.sh and dist_test.sh; expects $tools and $GPUS.
+# Sourced by dist_train.sh, dist_test.sh and dist_infer.sh; expects $tools and $GPUS.
 case $GPUS in
     '' | *[!0-9]* | 0)
         echo "error: GPUS: found '$GPUS'; expected a number of processes" >&2

@@ -235,18 +235,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         parts = config_parts(cfg)
     try:
         checked = [check_part(part, cfg, workers) for part in parts]
+        reports = [report for report, _ in checked]
+        text = _text(reports)
+        print(text)
+        if args.html is not None:
+            write_sheet(args.html, args.source, text, checked)
+            print(f'page: {args.html}')
     except KeyboardInterrupt:
         print('stopped', file=sys.stderr)
         return 130
     except BrokenProcessPool:
         expected = 'worker processes that live: with less memory, fewer --workers'
         raise InputError('--workers', 'a process that died', expected) from None
-    reports = [report for report, _ in checked]
-    text = _text(reports)
-    print(text)
-    if args.html is not None:
-        write_sheet(args.html, f'{args.source}', text, checked)
-        print(f'page: {args.html}')
     return int(bool(find_problems(reports)[0]))
 
 

@@ -7,7 +7,7 @@
 Files of one frame have the same stem in their folders. Each frame gets a folder ``O/NAME``: panels,
 panoptic map, semantic map, depth and its uncertainty, instances, the 3D cloud as PLY and as an HTML
 page, as far as the model predicts them, and result.json. Run again, the command goes on with the
-frames that are missing.
+frames that are missing. tools/dist_infer.sh shares the frames between processes.
 """
 
 import argparse
@@ -31,8 +31,9 @@ from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.datasets.transforms.resize_panoptic_depth import DEPTH_RESIZES
 from pandepth_mm.engine.checkpoint import TRUST_FLAG
 from pandepth_mm.engine.model_zoo import ModelFiles, find_model
+from pandepth_mm.engine.ranks import LAUNCHERS, join_ranks
 from pandepth_mm.errors import InputError, require_count, require_positive
-from pandepth_mm.fileio import KITTI_DEPTH_SCALE, PathLike, read_json, write_json
+from pandepth_mm.fileio import KITTI_DEPTH_SCALE, PathLike, natural_key, read_json, write_json
 from pandepth_mm.geometry.calibration_files import CAMERAS
 from pandepth_mm.visualization.frame.video import check_video_path, read_pictures, write_video
 
@@ -122,6 +123,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         TRUST_FLAG, action='store_true', help='allow the checkpoint to run code while it is loaded'
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=LAUNCHERS,
+        default='none',
+        help='who started the processes that share the frames (tools/dist_infer.sh)',
     )
     return parser.parse_args(argv)
 
@@ -224,10 +231,14 @@ def tell(errors: Iterable[InputError]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Check everything, then predict frame by frame.
 
+    Where a launcher started several processes, each predicts its share of the frames; process 0
+    says what there is to say about all of them.
+
     Returns:
         The exit code: 1 if frames were left out.
     """
     args = parse_args(argv)
+    ranks = join_ranks(args.launcher)
     require_count(args.batch_size, '--batch-size')
     require_positive(args.depth_scale, '--depth-scale')
     require_positive(args.fps, '--fps')
@@ -236,9 +247,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.image, args.sparse_depth, args.points, args.calib, args.camera, args.point_dims
     )
     skipped = check_sources(frames)
-    tell(skipped.values())
+    if ranks.rank == 0:
+        tell(skipped.values())
     if skipped and not (args.skip_bad and len(skipped) < len(frames)):
-        if len(skipped) < len(frames):
+        if len(skipped) < len(frames) and ranks.rank == 0:
             print(
                 f'{len(skipped)} of {len(frames)} frames are bad; --skip-bad goes on without them',
                 file=sys.stderr,
@@ -247,17 +259,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     frames = [frame for frame in frames if frame.name not in skipped]
     kinds = choose_kinds(args, single)
     inferencer = PanDepthInferencer(
-        init_model(*model, args.trust_checkpoint), args.device, args.precision, args.depth_resize
+        init_model(*model, args.trust_checkpoint),
+        args.device or ranks.device,
+        args.precision,
+        args.depth_resize,
     )
-    check_run(args, model, kinds)
     out = Path(args.out)
-    todo = [f for f in frames if not (out / f.name / SUMMARY).is_file()]
-    if len(todo) < len(frames):
-        print(f'{len(frames) - len(todo)} of {len(frames)} frames are there already')
+    missing = set()
+    if ranks.rank == 0:
+        check_run(args, model, kinds)
+        missing = {f.name for f in frames if not (out / f.name / SUMMARY).is_file()}
+        if len(missing) < len(frames):
+            print(f'{len(frames) - len(missing)} of {len(frames)} frames are there already')
+    # what process 0 saw, before any of them wrote
+    missing = ranks.from_first(missing)
+    todo = ranks.share([frame for frame in frames if frame.name in missing])
     results = inferencer.stream(
         todo, args.depth_scale, args.batch_size, skipped if args.skip_bad else None
     )
-    bar = tqdm(results, 'frames', len(todo), disable=single)
+    bar = tqdm(results, 'frames', len(todo), disable=single or ranks.rank > 0)
     start = time.perf_counter()
     with logging_redirect_tqdm():  # warnings get lines of their own
         for result in bar:
@@ -266,11 +286,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             now = time.perf_counter()
             bar.write(describe(result, now - start))
             start = now
+    left_out = {name: e for part in ranks.collect(skipped) for name, e in part.items()}
+    if ranks.rank > 0:
+        return 0
+    skipped = {name: left_out[name] for name in sorted(left_out, key=natural_key)}
     done = [frame for frame in frames if frame.name not in skipped]
     if args.video and done:
         files = [out / frame.name / WRITERS['panels'][0] for frame in done]
         count = write_video(args.video, read_pictures(files), args.fps)
         print(f'video: {args.video}, {count} frames')
+    if ranks.count > 1:
+        print(f'{len(missing)} frames by {ranks.count} processes')
     print(f'results: {out}')
     if skipped:
         print(f'left out: {", ".join(skipped)}', file=sys.stderr)

@@ -8,11 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from browser import launch_browser, open_file
 from mmengine.config import Config
 from tiny_dataset import make_tiny_dataset
 
 from pandepth_mm.cli import check_dataset
+from pandepth_mm.cli.dataset_sheet import choose_frames
 from pandepth_mm.fileio import read_panoptic_png
+from pandepth_mm.structures.dataset_check.frame import FrameFacts
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs' / 'pandepth' / 'pandepth_effb0_minivkitti.py'
@@ -299,6 +302,36 @@ def test_interrupt(run_tool, whole, monkeypatch):
     code, out, err = run_tool('check_dataset', whole / 'annotations/panoptic_val.json')
     assert (code, out) == (130, '')
     assert err.splitlines()[-1] == 'stopped'
+
+
+def test_page(run_tool, data, tmp_path):
+    """All that can be shown of the frames, in a real browser."""
+    image_of(data).unlink()
+    first(data, 'panoptic').write_text('no image')
+    cut(data / 'gt_depth_map/train_00001.png')
+    path = tmp_path / 'sheet.html'
+    code, _, _, out, _ = check(run_tool, data / 'annotations/panoptic_train.json', '--html', path)
+    assert code == 1 and out.splitlines()[-1] == f'page: {path}'
+    with launch_browser() as browser, open_file(browser, path) as page:
+        titles = page.locator('h2').all_text_contents()
+        assert [title[-9:-4] for title in titles] == ['00000', '00001', '00002']
+        problems = [text.split(':')[0] for text in page.locator('.problem').all_text_contents()]
+        assert problems == ['missing', 'broken', 'truncated']
+        captions = [text.split(',')[0] for text in page.locator('figcaption').all_text_contents()]
+        rest = ['image', 'panoptic', 'input', 'ground truth', 'dense depth']
+        assert captions == [*rest[:3], rest[4], *rest]
+        widths = page.evaluate('[...document.images].map((image) => image.naturalWidth)')
+        assert widths == [96] * 9
+        assert page.inner_text('pre') in out
+
+
+def test_frames_of_the_page():
+    bad, good = FrameFacts((4, 2), problems=[('empty', '')]), FrameFacts((4, 2))
+    assert choose_frames([good] * 5) == [0, 1, 2, 3, 4]
+    assert choose_frames([bad] * 20) == list(range(12))
+    assert choose_frames([good] * 12 + [bad] * 12, 4) == [0, 11, 12, 13]
+    assert choose_frames([bad] * 5 + [good], 4) == [0, 1, 2, 5]
+    assert choose_frames([]) == []
 
 
 # ---- configs
