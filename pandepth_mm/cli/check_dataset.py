@@ -30,13 +30,8 @@ from pandepth_mm.structures.dataset_check.frame import KINDS, check_frame
 from pandepth_mm.structures.dataset_check.report import SplitReport, find_problems, format_report
 
 _LOADERS = ('train', 'val', 'test')
-_NEEDS = dict(  # metrics, and what their data sets need
-    PanopticMetric='seg_map_path',
-    SemanticMetric='seg_map_path',
-    InstanceMetric='seg_map_path',
-    DepthMetric='gt_depth_map_path',
-    DepthBreakdownMetric='gt_depth_map_path',
-)
+_OF_MAPS = ('PanopticMetric', 'SemanticMetric', 'InstanceMetric')
+_OF_DEPTH = ('DepthMetric', 'DepthBreakdownMetric')
 
 
 class Part(NamedTuple):
@@ -200,15 +195,23 @@ def _check_use(
                 report.fatal.append(('pipeline', f'{loader}_dataloader: {text}'))
         metrics = cfg.get(f'{loader}_evaluator') or []
         for metric in [metrics] if isinstance(metrics, dict) else metrics:
-            needed = _NEEDS.get(type_name(metric))
-            if loader != 'train' and needed and needed not in infos[0]:
-                text = f'{type_name(metric)} without {needed.removesuffix("_path")} in the data'
-                report.fatal.append(('evaluator', f'{loader}_evaluator: {text}'))
+            for needed in _needs(metric):
+                if f'{needed}_path' not in infos[0]:
+                    text = f'{type_name(metric)} without {needed} in the data'
+                    report.fatal.append(('evaluator', f'{loader}_evaluator: {text}'))
         if loader == 'train' and report.unmatched is None:
             sizes = [(info['width'], info['height']) for info in infos]
             counted = count_unmatched(cfg.model, dataset, report.frames, sizes)
             if counted is not None:
                 report.unmatched, report.trained = counted
+
+
+def _needs(metric: dict) -> list[str]:
+    """The ground truth that a metric wants."""
+    name = type_name(metric)
+    by_class = {'class', 'instance'} & set(metric.get('parts', ('class',)))
+    needs_map = name in _OF_MAPS or (name == 'DepthBreakdownMetric' and by_class)
+    return ['seg_map'] * bool(needs_map) + ['gt_depth_map'] * (name in _OF_DEPTH)
 
 
 @cli_main

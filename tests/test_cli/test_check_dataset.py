@@ -393,7 +393,8 @@ def test_data_without_what_the_config_wants(run_tool, data, tmp_path):
     assert code == 1
     assert 'train: pipeline: train_dataloader: annotations: found no panoptic' in fatal
     assert 'evaluator: val_evaluator: PanopticMetric without seg_map in the data' in fatal
-    assert 'DepthMetric without' not in fatal
+    assert 'DepthBreakdownMetric without seg_map' in fatal
+    assert 'DepthMetric without' not in fatal and 'test_evaluator' in fatal
 
 
 def test_images_in_two_splits(run_tool, data, tmp_path):
