@@ -1,6 +1,7 @@
 """What all converters share, by the example of a converter of another package."""
 
 import os
+import shutil
 import signal
 
 import cv2
@@ -94,6 +95,47 @@ def test_parts_leave_the_bytes_of_the_whole(root, tmp_path):
         convert(root, out, num_shards=2, shard_index=2)
     with pytest.raises(InputError, match='--overwrite: found it with --num-shards'):
         convert(root, out, overwrite=True, num_shards=2)
+
+
+def test_merged_shards_leave_the_bytes_of_the_whole(root, tmp_path):
+    """In one folder, or in two that are copied together; a stop and a repetition change nothing."""
+    convert(root, tmp_path / 'whole')
+    whole = tree(tmp_path / 'whole')
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    convert(root, one, num_shards=2, shard_index=0)
+    missing = '2 of 5 frames not converted .* the first is 01, in the shards 1 of 2'
+    for _ in range(2):
+        with pytest.raises(InputError, match=missing):
+            convert(root, one, merge=True, num_shards=2)
+    assert not (one / 'annotations').exists()
+    convert(root, two, num_shards=2, shard_index=1)
+    shutil.copytree(two, one, dirs_exist_ok=True)
+    for _ in range(2):
+        assert convert(root, one, merge=True, num_shards=2).frames == dict(train=4, val=1)
+        assert tree(one) == whole
+    (one / 'panoptic/03.png').unlink()
+    with pytest.raises(InputError, match='1 of 5 frames not converted .* the first is 03; exp'):
+        convert(root, one, merge=True)
+    convert(root, one, num_shards=2, shard_index=1)
+    assert not (one / 'annotations/panoptic_train.json').exists()
+    convert(root, one, merge=True)
+    assert tree(one) == whole
+
+
+def test_a_merge_does_not_mix_options(root, tmp_path):
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    convert(root, one, num_shards=2, shard_index=0)
+    with pytest.raises(InputError, match='density: found 0.1; expected 0.2'):
+        convert(root, one, density=0.2, merge=True)
+    convert(root, two, num_shards=2, shard_index=1, density=0.2)
+    shutil.copytree(one, two, dirs_exist_ok=True)  # its options.json too
+    with pytest.raises(InputError, match='2 of 5 frames .* in the shards 1 of 2'):
+        convert(root, two, merge=True, num_shards=2)
+    with pytest.raises(InputError, match='--overwrite: found it with --merge'):
+        convert(root, one, overwrite=True, merge=True)
+    with pytest.raises(InputError, match='nowhere: --merge: found 5 of 5 frames not converted'):
+        convert(root, tmp_path / 'nowhere', merge=True)
+    assert not (tmp_path / 'nowhere').exists()
 
 
 def test_other_options_and_versions_do_not_mix(root, tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ from vkitti2_frames import (
     tree,
 )
 
+from pandepth_mm.converters.vkitti2 import main
 from pandepth_mm.converters.vkitti2.labels import decode_classes, panoptic_ids
 from pandepth_mm.converters.vkitti2.reader import read_intrinsics
 from pandepth_mm.errors import InputError
@@ -325,3 +326,17 @@ def test_frame_without_things(tmp_path):
     assert quiet(tmp_path, tmp_path / 'out').counts['without_things'] == 1
     assert load(tmp_path / 'out', kind='instances')['annotations'] == []
     assert len(load(tmp_path / 'out')['annotations'][0]['segments_info']) == 1
+
+
+def test_two_shards_merged_are_one_run(tmp_path, capsys):
+    root, whole, parts = make_root(tmp_path / 'in'), tmp_path / 'whole', tmp_path / 'parts'
+    quiet(root, whole)
+    flags = [str(root), '--out', str(parts), '--workers', '1', '--num-shards', '2']
+    assert main([*flags, '--shard-index', '1']) == 0
+    assert main([*flags, '--merge']) == 2
+    assert '10 of 20 frames not converted' in capsys.readouterr().err
+    assert main([*flags, '--shard-index', '0']) == 0
+    assert 'annotations in' not in capsys.readouterr().out
+    assert main([*flags, '--merge']) == 0
+    assert f'annotations in {parts}' in capsys.readouterr().out
+    assert tree(parts) == tree(whole)

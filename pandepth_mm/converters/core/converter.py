@@ -8,9 +8,11 @@ line sets; its methods say which frames there are and how one is converted. A ru
     panoptic/{frame}.png                 id = R + 256 G + 65536 B
     sparse_depth/{frame}.png             16 bit, 1/256 m, 0 = no measurement
     gt_depth_map/{frame}.png             the same
-    .{converter}/                        for a restart; else unused
+    report.json                          numbers of each frame, of converters that report them
+    .{converter}/                        for a restart and a merge; else unused
 
-The annotations are written last, so they exist only when all they refer to does.
+The annotations are written last, so they exist only when all they refer to does. Data without
+panoptic ground truth have no categories, no segments and no folder ``panoptic``.
 """
 
 import abc
@@ -25,27 +27,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
+from pandepth_mm.converters.core.frame import Frame
 from pandepth_mm.converters.core.jobs import available_cores, exit_code, progress_bar, run_jobs
 from pandepth_mm.converters.core.out_folder import OutFolder
 from pandepth_mm.errors import InputError, require_count, require_file
-from pandepth_mm.fileio import KITTI_DEPTH_SCALE, write_depth_png, write_panoptic_png
+from pandepth_mm.fileio import write_json
 from pandepth_mm.structures.annotations import FrameRecord, annotation_files, write_annotations
-
-
-@dataclasses.dataclass(frozen=True)
-class Frame:
-    """A frame to convert; converters derive from it to add what they know.
-
-    Attributes:
-        name: Path of its outputs without suffix, with slashes; unique in the data set.
-        sources: Kind -> file, relative to the data root, with slashes. A frame is converted anew
-            when one of them, or anything else that the frame holds, has changed.
-    """
-
-    name: str
-    sources: dict[str, str]
 
 
 @dataclasses.dataclass
@@ -74,7 +61,7 @@ class Converter(abc.ABC):
         root: Folder of the original data; nothing in it is changed or copied.
         name: Of the converter, and of its folder below OUT.
         description: Of the data, for the annotations.
-        categories: COCO categories, from ``coco_categories``.
+        categories: COCO categories, from ``coco_categories``; empty without panoptic ground truth.
         options: Names of the fields that change the files of a frame. One OUT does not mix results
             of different values.
         version: Raise it when a change of the code changes the files of a frame.
@@ -113,7 +100,7 @@ class Converter(abc.ABC):
 
     @abc.abstractmethod
     def convert_frame(self, frame: Frame, out: Path) -> tuple[FrameRecord, dict[str, int]]:
-        """Convert one frame, in a worker process; :func:`write_maps` writes its files.
+        """Convert one frame, in a worker process; ``write_maps`` writes its files.
 
         Returns:
             What the annotations say about it, and counts that the summary adds up.
@@ -135,6 +122,10 @@ class Converter(abc.ABC):
         splits = ', '.join(f'{split} {number}' for split, number in summary.frames.items())
         return f'frames            {splits} ({summary.reused} done before)'
 
+    def report(self, counts: dict[str, dict[str, int]]) -> dict | None:
+        """What to write to ``report.json``, from the counts of each frame; None: no such file."""
+        return None
+
     def run(
         self,
         out: str | Path,
@@ -142,6 +133,7 @@ class Converter(abc.ABC):
         overwrite: bool = False,
         num_shards: int = 1,
         shard_index: int = 0,
+        merge: bool = False,
         progress: bool = True,
     ) -> Summary:
         """Convert all frames, and write the annotations.
@@ -154,21 +146,25 @@ class Converter(abc.ABC):
             out: Output folder.
             workers: Processes.
             overwrite: Throw away results of other options in ``out``.
-            num_shards: Cut the list of frames into this many parts.
+            num_shards: Cut the list of frames into this many parts: part i has every
+                ``num_shards``-th frame from frame i on.
             shard_index: With several parts: convert only this one, from 0. The annotations are left
-                to a run without parts, which converts what is still missing.
+                to ``merge``, or to a run without parts, which converts what is still missing.
+            merge: Convert nothing, and write the annotations of parts that are all complete.
             progress: Show bars.
 
         Raises:
-            InputError: Files that are missing or wrong, or an output folder made with other
-                options. All that names and headers tell is raised before anything is written.
+            InputError: Files that are missing or wrong, an output folder made with other options,
+                or parts that are not complete. All that names and headers tell is raised before
+                anything is written.
         """
         require_count(workers, '--workers')
         require_count(num_shards, '--num-shards')
         if shard_index not in range(num_shards):
             raise InputError('--shard-index', f'{shard_index}', f'0 to {num_shards - 1}')
-        if overwrite and num_shards > 1:
-            raise InputError('--overwrite', 'it with --num-shards', 'one of them')
+        for flag, given in (('--num-shards', num_shards > 1), ('--merge', merge)):
+            if overwrite and given:
+                raise InputError('--overwrite', f'it with {flag}', 'one of them')
         options = dict(version=self.version, **{key: getattr(self, key) for key in self.options})
         folder = OutFolder(out, self.name, options)
         if not overwrite:
@@ -187,8 +183,13 @@ class Converter(abc.ABC):
         if not stamps:
             raise InputError(self.root, 'no frames', self.description)
 
+        part = [frame for frames in splits.values() for frame in frames]
+        if merge:
+            missing = [i for i, f in enumerate(part) if not folder.find(f.name, stamps[f.name])]
+            _require_complete(missing, part, folder.path, num_shards)
+            num_shards = 1
         folder.prepare(overwrite, alone=num_shards == 1)
-        part = [frame for frames in splits.values() for frame in frames][shard_index::num_shards]
+        part = part[shard_index::num_shards]
         results, todo = {}, []
         for frame in part:
             result = folder.find(frame.name, stamps[frame.name])
@@ -211,6 +212,10 @@ class Converter(abc.ABC):
             run_jobs(_convert, todo, workers, done)
 
         if num_shards == 1:
+            counts = {f.name: results[f.name]['counts'] for fs in splits.values() for f in fs}
+            report = self.report(counts)
+            if report is not None:
+                write_json(folder.path / 'report.json', report)
             self._write_annotations(folder, splits, results)
         return Summary(
             {split: sum(f.name in results for f in frames) for split, frames in splits.items()},
@@ -272,11 +277,17 @@ class Converter(abc.ABC):
             type=int,
             default=1,
             metavar='N',
-            help='convert only one of N parts of the frames; when all parts are there, the same '
-            'command without this flag writes the annotations',
+            help='convert only one of N parts of the frames, into an OUT that all share or that is '
+            'copied together afterwards; then --merge',
         )
         parser.add_argument(
             '--shard-index', type=int, default=0, metavar='I', help='which part, 0 to N - 1'
+        )
+        parser.add_argument(
+            '--merge',
+            action='store_true',
+            help='convert nothing: check that all parts are complete and of the same options, and '
+            'write the annotations that one run would have written',
         )
         fields = [field for field in dataclasses.fields(cls) if field.name != 'root']
         parser.set_defaults(
@@ -292,47 +303,37 @@ class Converter(abc.ABC):
                 args.root, **{field.name: getattr(args, field.name) for field in fields}
             )
             summary = converter.run(
-                args.out, args.workers, args.overwrite, args.num_shards, args.shard_index
+                args.out,
+                args.workers,
+                args.overwrite,
+                args.num_shards,
+                args.shard_index,
+                args.merge,
             )
             print(converter.describe(summary))
-            if args.num_shards == 1:
+            if args.merge or args.num_shards == 1:
                 print(f'annotations in {os.path.join(args.out, "annotations")}')
 
         return exit_code(command)
+
+
+def _require_complete(
+    missing: Sequence[int], frames: Sequence[Frame], out: Path, num_shards: int
+) -> None:
+    """Refuse to merge while frames are not converted, and say whose turn it is."""
+    if missing:
+        parts = ' '.join(str(i) for i in sorted({i % num_shards for i in missing}))
+        which = f', in the shards {parts} of {num_shards}' if num_shards > 1 else ''
+        raise InputError(
+            out,
+            f'{len(missing)} of {len(frames)} frames not converted with these options and '
+            f'sources, the first is {frames[missing[0]].name}{which}',
+            'all of them: run these shards first, then --merge',
+            '--merge',
+        )
 
 
 def _convert(converter: Converter, frame: Frame, folder: OutFolder, stamp: str) -> dict:
     """Convert a frame and keep its result; runs in the worker processes."""
     record, counts = converter.convert_frame(frame, folder.path)
     return folder.keep(frame.name, stamp, record, counts)
-
-
-def write_maps(
-    out: Path,
-    frame: Frame,
-    ids: np.ndarray,
-    segments: list[dict],
-    sparse_depth: np.ndarray,
-    gt_depth_map: np.ndarray,
-) -> dict:
-    """Write the files of a frame.
-
-    Args:
-        out: Output folder.
-        frame: The frame.
-        ids: int (H, W), segment ids of 24 bits, 0 = void.
-        segments: From ``segments_of``.
-        sparse_depth: float (H, W), meters, 0 = no measurement.
-        gt_depth_map: The same.
-
-    Returns:
-        What a ``FrameRecord`` says about these files.
-    """
-    file = f'{frame.name}.png'
-    write_panoptic_png(out / 'panoptic' / file, ids)
-    parts = dict(panoptic_file=file, segments=segments)
-    for kind, depth in (('sparse_depth', sparse_depth), ('gt_depth_map', gt_depth_map)):
-        write_depth_png(out / kind / file, depth)
-        parts[f'{kind}_file'] = f'{kind}/{file}'
-        parts[f'{kind}_scale'] = KITTI_DEPTH_SCALE
-    return parts

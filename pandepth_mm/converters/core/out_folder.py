@@ -95,8 +95,9 @@ class OutFolder:
 
     def _maps(self, record: FrameRecord) -> list[Path]:
         """The files that a frame's conversion wrote."""
-        files = (f'panoptic/{record.panoptic_file}', record.sparse_depth_file)
-        return [self.path / file for file in (*files, record.gt_depth_map_file)]
+        panoptic = record.panoptic_file and f'panoptic/{record.panoptic_file}'
+        files = (panoptic, record.sparse_depth_file, record.gt_depth_map_file)
+        return [self.path / file for file in files if file]
 
     def keep(self, name: str, stamp: str, record: FrameRecord, counts: dict) -> dict:
         """Keep the result of a frame; its presence proves that its files are complete.
@@ -108,10 +109,13 @@ class OutFolder:
             counts: For the summary.
 
         Returns:
-            ``record`` (as a dict), ``counts``, ``stamp`` and ``sizes`` (bytes of the files).
+            ``record`` (as a dict), ``counts``, ``stamp``, ``options`` and ``sizes`` (bytes of the
+            files).
         """
         result = dict(
             stamp=stamp,
+            # said again here, since parts that were copied into one folder have one options.json
+            options=self.options,
             sizes=[path.stat().st_size for path in self._maps(record)],
             record=dataclasses.asdict(record),
             counts=counts,
@@ -120,13 +124,14 @@ class OutFolder:
         return result
 
     def find(self, name: str, stamp: str) -> dict | None:
-        """The kept result, if sources and files are still the same."""
+        """The kept result, if sources, options and files are still the same."""
         path = self._frame_file(name)
         if not path.exists():
             return None
         result = read_json(path)
         maps = self._maps(FrameRecord(**result['record']))
-        if result['stamp'] == stamp and all(p.is_file() for p in maps):
+        same = result['stamp'] == stamp and result.get('options') == self.options
+        if same and all(p.is_file() for p in maps):
             if result['sizes'] == [p.stat().st_size for p in maps]:
                 return result
         return None
