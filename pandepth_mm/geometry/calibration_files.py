@@ -80,6 +80,23 @@ def read_calibration(path: PathLike | Sequence[PathLike], camera: int | None = N
     raise InputError(path, f'the lines {sorted(rows)}', f'a calibration: {_KNOWN}')
 
 
+def read_transform(path: PathLike) -> np.ndarray:
+    """Read a rotation and a translation, lines ``R: `` and ``T: ``, as KITTI raw has them.
+
+    Args:
+        path: Such as ``calib_imu_to_velo.txt`` and ``calib_velo_to_cam.txt``.
+
+    Returns:
+        float64 (4, 4), meters.
+
+    Raises:
+        InputError: Missing, without these lines, or not a rotation.
+    """
+    rows = _rows(_read_text(path))
+    matrix = np.c_[_row(rows, path, 'R', (3, 3)), _row(rows, path, 'T', (3,))]
+    return make_calibration(np.eye(3), matrix, str(path)).lidar2cam
+
+
 def holds_pair(folder: PathLike) -> bool:
     """Whether a folder holds the one calibration of KITTI raw or KITTI-360."""
     return any((Path(folder) / cameras).is_file() for cameras, _ in _PAIRS)
@@ -157,11 +174,8 @@ def _from_raw(
     if lidar is None:
         return make_calibration(projection, None, str(path), size)
     text = _read_text(lidar)
-    place = _rows(text)
-    lidar2cam = np.eye(4)
-    if place:
-        lidar2cam[:3, :3] = _row(place, lidar, 'R', (3, 3))
-        lidar2cam[:3, 3] = _row(place, lidar, 'T', (3,))
+    if _rows(text):
+        lidar2cam = read_transform(lidar)
     else:  # KITTI-360: camera to LiDAR
         cam2lidar = make_calibration(np.eye(3), _numbers(text.split(), lidar, '', (3, 4)), lidar)
         lidar2cam = np.linalg.inv(cam2lidar.lidar2cam)
