@@ -11,6 +11,7 @@ import toy_converter
 from toy_converter import ToyConverter
 from vkitti2_frames import load, tree
 
+from pandepth_mm.cli.convert import converter_names
 from pandepth_mm.cli.main import run
 from pandepth_mm.datasets import PanopticDepthDataset
 from pandepth_mm.errors import InputError
@@ -201,7 +202,10 @@ def test_command(root, tmp_path, capsys):
     assert 'train 4, val 1 (0 done before)' in capsys.readouterr().out
     assert load(tmp_path / 'out')['info']['density'] == 0.2
     for name, message in (
-        ('toy', "NAME: found toy: No module named 'toy'; expected one of ['vkitti2'], or a module"),
+        (
+            'toy',
+            f"NAME: found toy: No module named 'toy'; expected one of {converter_names()}, or a ",
+        ),
         ('nowhere.nothing', "No module named 'nowhere'"),
         ('toy_converter.no', "No module named 'toy_converter.no'"),
         ('pandepth_mm.errors', 'found pandepth_mm.errors without main'),
