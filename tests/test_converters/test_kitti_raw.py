@@ -79,7 +79,9 @@ def test_ground_truth_of_a_still_world(still, tmp_path, camera):
     assert wrong(gt, truth) < wrong(sparse, truth)  # the LiDAR sees past the box
     # all five scans, and not only the frame's own
     assert (
-        read_json(tmp_path / 'report.json')[f'{DAY}/{DRIVE}/image_0{camera}/0000000002']['scans']
+        read_json(tmp_path / 'report.json')['frames'][f'{DAY}/{DRIVE}/image_0{camera}/0000000002'][
+            'scans'
+        ]
         == 5
     )
 
@@ -103,7 +105,7 @@ def test_what_moved_is_removed(moving, tmp_path, second_camera):
 def test_report(still, tmp_path, capsys):
     assert main([str(still), '--out', str(tmp_path), '--workers', '1']) == 0
     out = capsys.readouterr().out
-    report = read_json(tmp_path / 'report.json')
+    report = read_json(tmp_path / 'report.json')['frames']
     assert list(report) == [f'{DAY}/{DRIVE}/image_02/{n:010d}' for n in range(5)]
     for number, shares in enumerate(report.values()):
         sparse, gt = maps(tmp_path, number)
@@ -308,7 +310,7 @@ def test_bad_flags(still, tmp_path, capsys, flags, message):
 def test_genuine_densities(tmp_path):
     drive = '2011_09_26_drive_0009_sync'
     convert(GENUINE, tmp_path, train=[f'{drive}:{n}-{n}' for n in (13, 20, 40)])
-    report = read_json(tmp_path / 'report.json')
+    report = read_json(tmp_path / 'report.json')['frames']
     assert len(report) == 3
     for shares in report.values():
         assert 0.035 < shares['sparse_density'] < 0.05

@@ -325,7 +325,7 @@ class KittiRawConverter(Converter):
 
     def report(self, counts: dict[str, dict[str, int]]) -> dict:
         """Densities, and the share of the accumulated pixels that the filter took."""
-        return {name: _shares(count) for name, count in counts.items()}
+        return dict(frames={name: _shares(count) for name, count in counts.items()})
 
     def describe(self, summary: Summary) -> str:
         """What to print after a run."""

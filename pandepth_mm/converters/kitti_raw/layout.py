@@ -33,9 +33,10 @@ def find_drives(root: PathLike) -> dict[str, Path]:
         raise InputError(root, 'no such folder', 'the root of KITTI raw (DATA_ROOT)')
     found = {
         path.name: path.relative_to(root)
-        for pattern in ('*', '*/*')
-        for path in root.glob(pattern)
-        if re.fullmatch(_DRIVE, path.name) and path.is_dir()
+        for path in (*root.glob('*/*'), *root.glob('*'))
+        if re.fullmatch(_DRIVE, path.name)
+        and path.parent.name == (day_folder(path) if path.parent != root else root.name)
+        and path.is_dir()
     }
     return dict(sorted(found.items()))
 
