@@ -195,8 +195,21 @@ def points_to_depth(points: np.ndarray, cam2img: np.ndarray, size: tuple[int, in
     Returns:
         float32 (H, W), meters; 0 = no point.
     """
+    return rasterize_depth(*project(points, cam2img), size)
+
+
+def rasterize_depth(uv: np.ndarray, depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Rasterize projected points, as :func:`points_to_depth` does.
+
+    Args:
+        uv: Pixel coordinates (N, 2); NaN for points that are not in the image.
+        depth: (N,), meters, above 0 where the point is in the image.
+        size: (height, width) of the map.
+
+    Returns:
+        float32 (H, W), meters; 0 = no point.
+    """
     height, width = size
-    uv, depth = project(points, cam2img)
     with np.errstate(invalid='ignore'):  # NaN behind the camera
         col, row = np.floor(uv + 0.5).T
         inside = (col >= 0) & (col < width) & (row >= 0) & (row < height)

@@ -243,14 +243,14 @@ class KittiRawConverter(Converter):
 
     def convert_frame(self, frame: Frame, out: Path) -> tuple[FrameRecord, dict[str, int]]:
         """Convert one frame; the counts are of pixels, and those of :func:`filter_depth`."""
-        calibration = self._calibration(frame, self.camera)
+        calibration = self.load_calibration(frame, self.camera)
         size = (frame.height, frame.width)
-        scans = self._scans(frame, calibration.lidar2cam)
+        scans = self.load_scans(frame, calibration.lidar2cam)
         own = scans[frame.scans.index(0)]
         cam2img = calibration.cam2img
         sparse_depth = accumulate_scans([own], cam2img, size, self.max_depth)
         accumulated = accumulate_scans(scans, cam2img, size, self.max_depth)
-        stereo = self._stereo(frame, calibration)
+        stereo = self.load_stereo(frame, calibration)
         gt_depth_map, counts = filter_depth(
             accumulated, sparse_depth, cam2img, stereo, self.stereo_tolerance
         )
@@ -274,7 +274,7 @@ class KittiRawConverter(Converter):
             **counts,
         )
 
-    def _calibration(self, frame: Frame, camera: int) -> Calibration:
+    def load_calibration(self, frame: Frame, camera: int) -> Calibration:
         """The calibration of the day, checked against the size of the image."""
         path = self.root / frame.sources[CALIBRATIONS[0]]
         calibration = read_calibration(path, camera)
@@ -284,7 +284,9 @@ class KittiRawConverter(Converter):
             require_size((frame.height, frame.width), (height, width), image, f'S_rect of {path}')
         return calibration
 
-    def _scans(self, frame: Frame, lidar2cam: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    def load_scans(
+        self, frame: Frame, lidar2cam: np.ndarray
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
         """The scans of a frame, each with the transform to the frame's camera."""
         points = [
             read_points(self.root / frame.sources[f'scan {m:+d}'], _COLUMNS) for m in frame.scans
@@ -301,11 +303,11 @@ class KittiRawConverter(Converter):
         transforms = [world2cam @ poses[m] @ velo2imu for m in frame.scans]
         return list(zip(points, transforms, strict=True))
 
-    def _stereo(self, frame: Frame, calibration: Calibration) -> np.ndarray | None:
+    def load_stereo(self, frame: Frame, calibration: Calibration) -> np.ndarray | None:
         """Depth from both cameras, where the second is there."""
         if 'second image' not in frame.sources:
             return None
-        second = self._calibration(frame, _SECOND[self.camera])
+        second = self.load_calibration(frame, _SECOND[self.camera])
         if not np.allclose(second.cam2img, calibration.cam2img, atol=0.01):
             raise InputError(
                 self.root / frame.sources[CALIBRATIONS[0]],
