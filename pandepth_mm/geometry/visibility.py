@@ -12,7 +12,9 @@ import numpy as np
 from pandepth_mm.geometry.lidar import AZIMUTH_STEP, ELEVATION
 
 ELEVATION_STEP = (ELEVATION[1] - ELEVATION[0]) / 63  # degrees, of 64 beams
-TOLERANCE = 0.05  # of the depth: a surface that leans is no edge
+HIDDEN_TOLERANCE = 0.1  # of the depth: a surface that leans is no edge
+SEEN_TOLERANCE = 0.05  # of the depth; what moved is mostly nearer than that by far
+_REACH = 1.5  # steps: all eight neighbors of a measurement count, those on the diagonals too
 _SECTORS = 8
 
 
@@ -27,14 +29,15 @@ def beam_footprint(
         elevation_step: Degrees between two beams.
 
     Returns:
-        (rows, columns), pixels, at least 1: the way to the next measurement at the image's center.
+        (rows, columns), pixels, at least 1: 1.5 times the way to the next measurement, at the
+        image's center.
     """
     steps = (cam2img[1][1] * np.deg2rad(elevation_step), cam2img[0][0] * np.deg2rad(azimuth_step))
-    return max(int(np.ceil(steps[0])), 1), max(int(np.ceil(steps[1])), 1)
+    return max(int(np.ceil(_REACH * steps[0])), 1), max(int(np.ceil(_REACH * steps[1])), 1)
 
 
 def hidden_mask(
-    depth: np.ndarray, footprint: tuple[int, int], tolerance: float = TOLERANCE
+    depth: np.ndarray, footprint: tuple[int, int], tolerance: float = HIDDEN_TOLERANCE
 ) -> np.ndarray:
     """Measurements that nearer ones around them would cover.
 
@@ -60,7 +63,10 @@ def hidden_mask(
 
 
 def seen_through_mask(
-    depth: np.ndarray, scan: np.ndarray, footprint: tuple[int, int], tolerance: float = TOLERANCE
+    depth: np.ndarray,
+    scan: np.ndarray,
+    footprint: tuple[int, int],
+    tolerance: float = SEEN_TOLERANCE,
 ) -> np.ndarray:
     """Measurements of other moments through which a scan of this moment looked.
 

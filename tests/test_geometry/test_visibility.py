@@ -91,11 +91,11 @@ def test_where_something_was_a_moment_ago():
     assert (depth[seen] == 10).all()
     assert seen[25:150, 101:200:2].all() and not seen[:14].any()
     assert not seen_through_mask(scan, scan, beam_footprint(KITTI)).any()
-    assert not seen_through_mask(sample(ground()), sample(ground()), (6, 3)).any()
+    assert not seen_through_mask(sample(ground()), sample(ground()), beam_footprint(KITTI)).any()
 
 
 def test_footprint():
-    """0.18 degrees of 721.5 pixels are 2.3, and 26.8 / 63 degrees 5.4."""
-    assert beam_footprint(KITTI) == (6, 3)
+    """0.18 degrees of 721.5 pixels are 2.27, and 26.8 / 63 degrees 5.36."""
+    assert beam_footprint(KITTI) == (9, 4)
     assert beam_footprint(KITTI, 0.01, 0.01) == (1, 1)
-    assert beam_footprint(KITTI, 0.4, 2.0) == (26, 6)
+    assert beam_footprint(KITTI, 0.4, 2.0) == (38, 8)
