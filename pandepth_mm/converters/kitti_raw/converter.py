@@ -205,6 +205,13 @@ class KittiRawConverter(Converter):
         for kind, files in zip(kinds, (images, None, scans), strict=False):
             if files == {}:
                 raise InputError(folder / kind / 'data', 'no files', '0000000000.*, ...')
+        if self.neighbors and not oxts:
+            raise InputError(
+                folder / 'oxts' / 'data',
+                'no files',
+                'the poses of the drive; --neighbors 0 does without, and --train, --val and --test '
+                'choose drives',
+            )
         missing = [number for number in images if number not in scans]
         if missing:
             logger.warning('%s: %d images without a scan, left out', drive.name, len(missing))
