@@ -10,7 +10,7 @@ import numpy as np
 from pandepth_mm.apis.sources import FrameSource
 from pandepth_mm.errors import InputError, require_file
 from pandepth_mm.fileio import PathLike, check_depth_file, check_depth_map, is_path, read_depth_map
-from pandepth_mm.geometry.calibration import Calibration, guess_calibration
+from pandepth_mm.geometry.calibration import Calibration, check_image_size, guess_calibration
 from pandepth_mm.geometry.calibration_files import as_calibration
 from pandepth_mm.geometry.camera import points_to_depth, transform_points
 from pandepth_mm.geometry.point_files import check_points, check_points_file, read_points
@@ -76,7 +76,7 @@ def _check_source(source: FrameSource) -> None:
         check_points_file(source.points, source.point_dims)
     if source.calib is not None:
         calibration = as_calibration(source.calib, source.camera)
-        _check_fits(calibration, source, width, height)
+        check_image_size(calibration, width, height, _where(source, 'calib'))
         if source.points is not None:
             _lidar2cam(calibration, source)
 
@@ -99,7 +99,7 @@ def load_frame(source: FrameSource, depth_scale: float, max_depth: float) -> Fra
         calibration = guess_calibration(width, height)
     else:
         calibration = as_calibration(source.calib, source.camera)
-        _check_fits(calibration, source, width, height)
+        check_image_size(calibration, width, height, _where(source, 'calib'))
     cam2img = calibration.cam2img
     if source.points is not None:
         points = _camera_points(source, calibration)
@@ -167,31 +167,6 @@ def _require_array(value: Any, field: str) -> None:
     """Refuse what is neither a path nor an array."""
     if not isinstance(value, np.ndarray):
         raise InputError(field, type(value).__name__, 'a path or a numpy array')
-
-
-def _check_fits(calibration: Calibration, source: FrameSource, width: int, height: int) -> None:
-    """Refuse intrinsics of another image size, as far as they show it."""
-    size = calibration.image_size
-    if size is not None:
-        if size != (width, height):
-            raise InputError(
-                _where(source, 'calib'),
-                f'a calibration of images of {size[0]}x{size[1]} pixels',
-                f'one of {width}x{height}, as the image has',
-                'image_size',
-            )
-        return
-    cx, cy = calibration.cam2img[:2, 2]
-    # images are cropped above or below, seldom at one side
-    if not (0.3 * width <= cx + 0.5 <= 0.7 * width and 0 <= cy < height):
-        raise InputError(
-            _where(source, 'calib'),
-            f'the principal point ({cx:.1f}, {cy:.1f}), far from the middle of an image of '
-            f'{width}x{height} pixels',
-            'a calibration of images of this size; if it is one, say so by '
-            f'image_size: {width} {height}',
-            'cam2img',
-        )
 
 
 def _check_unit(depth: np.ndarray, max_depth: float, where: str, field: str) -> None:

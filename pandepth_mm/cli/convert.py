@@ -61,9 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not argv:
         raise InputError('NAME', 'nothing', f'one of {converter_names()}')
     if argv[0] in ('-h', '--help'):
+        names = converter_names()
+        width = max(map(len, names))
         lines = [
-            f'  {name:12} {summary_of(f"{converters.__name__}.{name}")}'
-            for name in converter_names()
+            f'  {name:{width}}  {summary_of(f"{converters.__name__}.{name}")}' for name in names
         ]
         print(_USAGE.format(prog=prog, names='\n'.join(lines)))
         return 0

@@ -86,6 +86,42 @@ def make_calibration(
     return Calibration(matrix, extrinsics, image_size)
 
 
+def check_image_size(calibration: Calibration, width: int, height: int, source: str) -> None:
+    """Refuse intrinsics of another image size, as far as they show it.
+
+    Args:
+        calibration: To check.
+        width: Of the image, pixels.
+        height: Of the image, pixels.
+        source: File or argument that the calibration comes from, for the message.
+
+    Raises:
+        InputError: It states another size, or states none and its principal point is far from the
+            middle.
+    """
+    size = calibration.image_size
+    if size is not None:
+        if size != (width, height):
+            raise InputError(
+                source,
+                f'a calibration of images of {size[0]}x{size[1]} pixels',
+                f'one of {width}x{height}, as the image has',
+                'image_size',
+            )
+        return
+    cx, cy = calibration.cam2img[:2, 2]
+    # images are cropped above or below, seldom at one side
+    if not (0.3 * width <= cx + 0.5 <= 0.7 * width and 0 <= cy < height):
+        raise InputError(
+            source,
+            f'the principal point ({cx:.1f}, {cy:.1f}), far from the middle of an image of '
+            f'{width}x{height} pixels',
+            'a calibration of images of this size; if it is one, say so by '
+            f'image_size: {width} {height}',
+            'cam2img',
+        )
+
+
 def guess_calibration(width: int, height: int) -> Calibration:
     """Intrinsics to assume for an unknown camera.
 

@@ -43,7 +43,7 @@ def read_calibration(path: PathLike | Sequence[PathLike], camera: int | None = N
             R_rect_00; the file of the LiDAR lies beside it), KITTI-360 (the same), or nine numbers
             alone (depth completion). A line ``image_size: width height`` may be added. ``.yaml``:
             ROS's camera_info, of which the projection matrix counts. ``.json``: ``cam2img``,
-            ``lidar2cam`` and ``image_size``.
+            ``lidar2cam`` and ``image_size``, or a camera of Cityscapes.
         camera: Number of the camera, where the file has several: 0 to 3. By default the left color
             camera, 2 (KITTI-360: 0).
 
@@ -228,6 +228,10 @@ def _from_json(text: str, path: PathLike) -> Calibration:
         raise InputError(path, f'broken JSON ({e})', 'cam2img and lidar2cam, matrices') from None
     if not isinstance(data, dict):
         raise InputError(path, f'a JSON {type(data).__name__}', 'an object with cam2img')
+    if isinstance(data.get('intrinsic'), dict):  # Cityscapes
+        lens = data['intrinsic']
+        words = [lens.get('fx'), 0, lens.get('u0'), 0, lens.get('fy'), lens.get('v0'), 0, 0, 1]
+        return make_calibration(_numbers(words, path, 'intrinsic', (3, 3)), source=str(path))
     return _from_dict(data, path)
 
 

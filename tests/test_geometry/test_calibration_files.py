@@ -78,6 +78,12 @@ P: {P.ravel().tolist()}
 ---
 """
 JSON = json.dumps(dict(cam2img=P.tolist(), lidar2cam=TO_RECTIFIED.tolist(), image_size=SIZE))
+CITYSCAPES = json.dumps(
+    dict(
+        intrinsic=dict(fx=K[0][0], fy=K[1][1], u0=K[0][2], v0=K[1][2]),
+        extrinsic=dict(baseline=0.2, x=1.7),
+    )
+)
 
 # name: files, the one to read, has the LiDAR, has the size
 KINDS = {
@@ -140,6 +146,7 @@ KINDS = {
         SIZE,
     ),
     'JSON': ({'c.json': JSON}, 'c.json', True, SIZE),
+    'Cityscapes': ({'c.json': CITYSCAPES}, 'c.json', False, None),
     'Windows': ({'c.txt': '\ufeff' + OBJECT.replace('\n', '\r\n')}, 'c.txt', True, None),
     'JSON of Windows': ({'c.json': '\ufeff' + JSON}, 'c.json', True, SIZE),
 }
@@ -270,6 +277,7 @@ def test_bad_files(kind, old, new, message, tmp_path):
         ('a.txt', KITTI360_LIDAR.encode(), 'found 12 numbers without a name.*perspective.txt'),
         ('a.txt', RAW_LIDAR.encode(), 'found the place of the LiDAR alone.*calib_cam_to_cam'),
         ('a.json', b'[1]', 'found a JSON list; expected an object with cam2img'),
+        ('a.json', b'{"intrinsic": {"fx": 1}}', 'a.json: intrinsic: .*expected 9 numbers'),
         ('a.yaml', b'', 'found a YAML NoneType'),
         (
             'a.yaml',
