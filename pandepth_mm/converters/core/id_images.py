@@ -13,27 +13,31 @@ _TAIL = 1024  # bytes in which the end of a PNG lies
 MAX_INSTANCES = 65535  # per image: G and B of the panoptic PNG
 
 
-def check_id_image(path: Path, shape: tuple[int, int], what: str, rgb: bool = False) -> None:
+def check_id_image(
+    path: Path, shape: tuple[int, int], what: str, gray: bool = True, rgb: bool = False
+) -> None:
     """Check the header and the end of an image of ids, without decoding it.
 
     Args:
         path: A PNG.
         shape: Expected (height, width).
         what: What it should be, for messages.
-        rgb: Whether three channels are right too.
+        gray: Whether one channel is right, or a palette.
+        rgb: Whether three channels are right.
 
     Raises:
         InputError: Missing, no PNG, broken off, of another kind or size.
     """
     require_file(path, what)
-    expected = f'a PNG of ids, {"gray, palette or RGB" if rgb else "gray or palette"}'
+    kinds = ['gray', 'palette'] * gray + ['RGB'] * rgb
+    expected = f'a PNG of ids, {" or ".join(kinds)}'
     try:
         with Image.open(path) as image:
             width, height = image.size
             mode, kind = image.mode, image.format
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise InputError(path, 'a file that cannot be decoded', expected) from None
-    if kind != 'PNG' or mode not in (*_GRAY, *(('RGB',) if rgb else ())):
+    if kind != 'PNG' or mode not in _GRAY * gray + ('RGB',) * rgb:
         raise InputError(path, f'{kind} with pixels {mode}', expected)
     require_size((height, width), shape, path, 'the image')
     with open(path, 'rb') as f:

@@ -160,7 +160,7 @@ def inspect(
     if 'semantic' in paths:
         check_id_image(paths['semantic'], shape, 'an image of class ids')
     if 'instances' in paths:
-        check_id_image(paths['instances'], shape, 'an image of instances', rgb_instances)
+        check_id_image(paths['instances'], shape, 'an image of instances', rgb=rgb_instances)
     for kind in ('sparse_depth', 'gt_depth'):
         if kind in paths:
             check_depth_file(paths[kind], shape)

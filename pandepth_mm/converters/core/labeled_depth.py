@@ -1,0 +1,110 @@
+"""Depth of frames that have scans and classes: input, ground truth, and what to say about them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pandepth_mm.converters.core.ground_truth import accumulate_scans, filter_depth, stereo_depth
+from pandepth_mm.errors import InputError
+from pandepth_mm.fileio import DEPTH_PNG_MAX, KITTI_DEPTH_SCALE
+from pandepth_mm.geometry.calibration import Calibration
+
+_FILTERS = ('seen_through', 'hidden', 'unconfirmed')  # counts of filter_depth
+
+
+def check_max_depth(max_depth: float) -> None:
+    """Refuse a range that the depth files cannot hold.
+
+    Raises:
+        InputError: Not above 0, or too far.
+    """
+    limit = DEPTH_PNG_MAX / KITTI_DEPTH_SCALE
+    if not 0 < max_depth <= limit:
+        raise InputError(
+            '--max-depth',
+            f'{max_depth}',
+            f'above 0 and at most {limit:.1f} m, the range of the depth files',
+        )
+
+
+def labeled_depth(
+    scans: Sequence[tuple[np.ndarray, np.ndarray]],
+    cam2img: np.ndarray,
+    may_move: np.ndarray,
+    sky: np.ndarray,
+    max_depth: float,
+    stereo: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """Input of the frame's scan, and ground truth of that and others.
+
+    On things that may move the other scans do not count, and in the sky none does; then
+    ``filter_depth`` removes what the camera cannot see and what moved.
+
+    Args:
+        scans: The frame's scan first: points (N, 3), meters, and the transform (4, 4) from their
+            frame to the camera's.
+        cam2img: (3, 3), pixels.
+        may_move: bool (H, W).
+        sky: bool (H, W).
+        max_depth: Meters; farther points are left out.
+        stereo: float (H, W), meters, 0 = no measurement; None without a second camera.
+
+    Returns:
+        tuple: input and ground truth, float32 (H, W), meters; and counts of pixels:
+        ``sparse_pixels``, ``accumulated_pixels``, ``gt_pixels``, and those that were left out.
+    """
+    sparse_depth = accumulate_scans(scans[:1], cam2img, sky.shape, max_depth)
+    depth = accumulate_scans(scans, cam2img, sky.shape, max_depth)
+    depth = np.where(may_move, sparse_depth, depth)
+    depth[sky] = 0
+    gt_depth_map, counts = filter_depth(depth, sparse_depth, cam2img, stereo)
+    maps = dict(sparse=sparse_depth, accumulated=depth, gt=gt_depth_map)
+    counts |= {f'{name}_pixels': int(np.count_nonzero(m)) for name, m in maps.items()}
+    counts['stereo'] = int(stereo is not None)
+    return sparse_depth, gt_depth_map, counts
+
+
+def stereo_of_pair(
+    image: Path, second: Path, calibrations: Sequence[Calibration], source: Path
+) -> np.ndarray:
+    """Depth from a rectified pair of cameras.
+
+    Args:
+        image: Of the first camera.
+        second: Of the second camera.
+        calibrations: Of both, with the place of the same LiDAR.
+        source: File of the calibrations, for the message.
+
+    Returns:
+        float32 (H, W), meters, 0 = no measurement.
+
+    Raises:
+        InputError: An image that cannot be decoded, or cameras of different intrinsics.
+    """
+    images = []
+    for path in (image, second):
+        images.append(cv2.imread(str(path)))
+        if images[-1] is None:
+            raise InputError(path, 'a file that cannot be decoded', 'an image')
+    one, two = calibrations
+    if not np.allclose(one.cam2img, two.cam2img, atol=0.01):
+        raise InputError(source, 'two cameras of different intrinsics', 'a rectified pair')
+    baseline = one.lidar2cam[0, 3] - two.lidar2cam[0, 3]
+    return stereo_depth(*images, one.cam2img[0, 0], baseline)
+
+
+def describe_depth(counts: Mapping[str, int]) -> list[str]:
+    """Lines on the summed counts of :func:`labeled_depth` and ``pixels``."""
+    pixels, accumulated = (max(counts[f'{k}pixels'], 1) for k in ('', 'accumulated_'))
+    filtered = ', '.join(
+        f'{name.replace("_", " ")} {counts.get(name, 0) / accumulated:.1%}' for name in _FILTERS
+    )
+    return [
+        f'  with stereo     {counts["stereo"]}',
+        f'mean density      sparse_depth {counts["sparse_pixels"] / pixels:.2%}, '
+        f'gt_depth_map {counts["gt_pixels"] / pixels:.2%} of the pixels',
+        f'the filter took   {1 - counts["gt_pixels"] / accumulated:.1%} of the accumulated pixels: '
+        f'{filtered}',
+    ]
