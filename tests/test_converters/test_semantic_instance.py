@@ -89,6 +89,8 @@ def test_the_page_leads_to_a_training(tmp_path, convert):
     sample = runner.val_dataloader.dataset[0]['data_samples']
     truth = sample.gt_depth_map.data.numpy().squeeze()
     assert np.allclose(truth, depth_mm(0, 12) / 1000, atol=0.003)
+    metrics = runner.test()
+    assert metrics['depth/rmse'] > 0 and 0 <= metrics['panoptic/PQ'] <= 1
     assert len(sample.gt_instances) == 4 and len(sample.ignored_instances) == 1
 
 

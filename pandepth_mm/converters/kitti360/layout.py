@@ -38,7 +38,7 @@ class Frame(core.Frame):
 
 
 @dataclasses.dataclass(frozen=True)
-class Sequence:
+class SequenceFiles:
     """What there is of a sequence.
 
     Attributes:
@@ -59,7 +59,7 @@ def scan_file(sequence: str, number: int) -> str:
     return f'data_3d_raw/{sequence}/velodyne_points/data/{number:010d}.bin'
 
 
-def find_sequence(root: Path, name: str, calibration: Calibration) -> Sequence:
+def find_sequence(root: Path, name: str, calibration: Calibration) -> SequenceFiles:
     """Look for the folders of a sequence.
 
     Raises:
@@ -71,15 +71,15 @@ def find_sequence(root: Path, name: str, calibration: Calibration) -> Sequence:
     )
     for what, folder in folders.items():
         if not folder.is_dir():
-            return Sequence(lacking=f'no folder of {what}')
+            return SequenceFiles(lacking=f'no folder of {what}')
     for file in _POSES:
         path = f'data_poses/{name}/{file}'
         if (root / path).is_file():
             poses = read_lidar_poses(root / path, root / CALIBRATION, calibration.lidar2cam)
             numbers = (p.stem for p in folders['scans'].glob('*.bin'))
             scans = frozenset(int(number) for number in numbers if number.isdecimal())
-            return Sequence(path, frozenset(poses), scans)
-    return Sequence(lacking='no file of poses')
+            return SequenceFiles(path, frozenset(poses), scans)
+    return SequenceFiles(lacking='no file of poses')
 
 
 def read_list(path: Path) -> list[tuple[str, str, str, int]]:
@@ -125,7 +125,7 @@ def find_frames(
     Raises:
         InputError: Files of a frame are missing, a frame is in two lists, or none is left.
     """
-    sequences: dict[str, Sequence] = {}
+    sequences: dict[str, SequenceFiles] = {}
     left_out: Counter[tuple[str, str]] = Counter()
     splits: dict[str, list[Frame]] = {}
     missing: list[str] = []
