@@ -101,6 +101,31 @@ def require_fraction(value: Any, source: Any, field: str = '', zero: bool = Fals
         raise InputError(source, repr(value), f'a fraction {start} to 1', field)
 
 
+def require_range(
+    value: Any, source: Any, field: str = '', least: float = -math.inf, most: float = math.inf
+) -> None:
+    """Refuse what is no pair of finite numbers, the lower one first, within limits.
+
+    Args:
+        value: To check; both ends may be equal.
+        source: File, flag or class that it comes from.
+        field: Field of it.
+        least: Least value of the lower end.
+        most: Greatest value of the upper end.
+
+    Raises:
+        InputError: It is not.
+    """
+    if (
+        not isinstance(value, Sequence)
+        or len(value) != 2
+        or not all(_is_number(end) and math.isfinite(end) for end in value)
+        or not least <= value[0] <= value[1] <= most
+    ):
+        limits = f', from {least:g} to {most:g}' if least > -math.inf or most < math.inf else ''
+        raise InputError(source, repr(value), f'two numbers, the lower one first{limits}', field)
+
+
 def require_size(found: Sequence[int], expected: Sequence[int], source: Any, what: str) -> None:
     """Refuse a map of another size than what it belongs to.
 

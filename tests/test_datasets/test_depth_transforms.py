@@ -262,6 +262,21 @@ def test_resize_keeps_ratio_when_asked(loaded):
     assert results['gt_masks'].masks.shape[1:] == (40, 80)
 
 
+@pytest.mark.parametrize(
+    ('img_scale', 'expected'),
+    [
+        ((96, 48), (48, 96)),  # as many pixels
+        ((400, 300), (48, 96)),  # never enlarged
+        ((48, 24), (24, 48)),
+        ((96, 12), (24, 48)),  # the number of pixels counts, the shape stays
+    ],
+)
+def test_resize_shrinks_only_when_asked(loaded, img_scale, expected):
+    resize = make('ResizePanopticDepth', shrink_only=True)
+    results = resize(dict(loaded, img_scale=img_scale))
+    assert results['img_shape'] == results['sparse_depth'].shape == expected
+
+
 def test_resize_needs_img_scale(loaded):
     with pytest.raises(InputError, match='img_scale'):
         make('ResizePanopticDepth')(dict(loaded, img_scale=None))

@@ -3,10 +3,13 @@
 from types import SimpleNamespace
 
 import pytest
+from tiny_dataset import make_tiny_dataset, tiny_config
 from torch import nn
 
 from pandepth_mm.engine.hooks import CheckClassCountHook
 from pandepth_mm.errors import InputError
+from pandepth_mm.registry import DATASETS
+from pandepth_mm.structures.vkitti2_meta import THING_CLASSES
 
 
 def runner(num_things, num_stuff):
@@ -58,3 +61,24 @@ def test_wrapped_model():
     wrapped.model = ToyWrapper(wrapped.model)
     with pytest.raises(InputError, match='num_things'):
         CheckClassCountHook().before_train(wrapped)
+
+
+@pytest.mark.parametrize('same', [True, False], ids=['alike', 'of two data sets'])
+def test_parts_of_a_concatenation(tmp_path, same):
+    """Of parts that differ somewhere, mmdet's ConcatDataset has a list of metainfo."""
+    kwargs = {} if same else dict(stuff_classes=('Sky', 'Road'))
+    parts = [
+        tiny_config(make_tiny_dataset(tmp_path / name, num_frames=1, splits=('train',), **changes))
+        for name, changes in (('first', {}), ('second', kwargs))
+    ]
+    if not same:
+        parts[1]['metainfo'] = dict(thing_classes=THING_CLASSES, stuff_classes=('Sky', 'Road'))
+    dataset = DATASETS.build(dict(type='ConcatDataset', datasets=parts))
+    assert isinstance(dataset.metainfo, list)  # at least the roots differ
+    joined = runner(3, 11)
+    joined.train_dataloader = SimpleNamespace(dataset=dataset)
+    if same:
+        CheckClassCountHook().before_train(joined)
+        return
+    with pytest.raises(InputError, match=r'num_stuff: found 11; expected 2, .*\(Sky, Road\)'):
+        CheckClassCountHook().before_train(joined)

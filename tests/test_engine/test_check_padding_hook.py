@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.utils.data import ConcatDataset
 
 from pandepth_mm.engine.hooks import CheckPaddingHook
-from pandepth_mm.engine.hooks.check_padding_hook import same_padding_stride
+from pandepth_mm.engine.hooks.check_padding_hook import network_sizes, same_padding_stride
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import DATASETS, MODELS
 
@@ -77,3 +77,53 @@ def test_what_keeps_the_grid(roots, backbone):
     run(roots, False, 1, backbone)  # all are stretched to one size
     run(roots[:1], True, 1, backbone)
     run(roots, True, 1, None)
+
+
+# ---- random sizes
+
+
+def sizes(pipeline, root):
+    return sorted(network_sizes(DATASETS.build(tiny_config(root, pipeline=pipeline))))
+
+
+RESIZE = dict(type='ResizePanopticDepth', keep_ratio=False)
+RANDOM = dict(type='RandomResizePanopticDepth', ratio_range=(0.5, 2.0))
+CROP = dict(type='RandomCropPanopticDepth', crop_size=(32, 64))
+
+
+@pytest.mark.parametrize(
+    'pipeline, expected',
+    [
+        ([], []),
+        ([RESIZE], [(96, 48)]),
+        ([RANDOM], [(56, 24), (226, 96)]),
+        ([dict(RANDOM, ratio_range=(1.0, 1.0), aspect_range=(1.0, 4.0))], [(113, 48), (226, 24)]),
+        ([RANDOM, CROP], [(64, 32)]),
+        ([CROP, RANDOM], [(32, 16), (128, 64)]),
+        ([RANDOM, RESIZE], [(96, 48)]),
+        ([CROP, RESIZE], [(96, 48)]),
+        ([RESIZE, RANDOM], [(48, 24), (192, 96)]),
+    ],
+)
+def test_sizes_of_a_pipeline(roots, pipeline, expected):
+    """Of images 113 x 48; what comes last decides."""
+    assert sizes(pipeline, roots[1]) == expected
+
+
+def test_random_sizes_need_a_divisor_or_a_crop(roots, backbone):
+    def check(pipeline, divisor):
+        dataset = dict(
+            type='ConcatDataset', datasets=[tiny_config(r, pipeline=pipeline) for r in roots]
+        )
+        model = SimpleNamespace(
+            backbone=backbone, data_preprocessor=SimpleNamespace(pad_size_divisor=divisor)
+        )
+        loader = SimpleNamespace(dataset=DATASETS.build(dataset))
+        CheckPaddingHook().before_train(SimpleNamespace(model=model, train_dataloader=loader))
+
+    check([RANDOM], 32)
+    check([RANDOM, CROP], 1)
+    with pytest.raises(InputError, match='images of 4 sizes'):
+        check([RANDOM], 1)
+    with pytest.raises(InputError, match='images of 2 sizes'):
+        check([CROP, RANDOM], 1)

@@ -33,6 +33,6 @@ class FlipPanopticDepth(RandomFlip):
             if key in results:
                 results[key] = np.ascontiguousarray(results[key][:, ::-1])
         if 'points' in results:
-            results['points'] = results['points'] * (-1, 1, 1)
+            results['points'] = results['points'] * np.float32([-1, 1, 1])
         if 'cam2img' in results:
             results['cam2img'] = flip_intrinsics(results['cam2img'], results['img'].shape[1])

@@ -1,5 +1,8 @@
 """Resize of an image with everything that belongs to it."""
 
+import math
+
+from mmcv.image import rescale_size
 from mmdet.datasets.transforms import Resize
 from mmdet.structures.bbox import autocast_box_type
 from mmdet.structures.mask import BitmapMasks
@@ -40,17 +43,37 @@ class ResizePanopticDepth(Resize):
 
     Args:
         keep_ratio: Whether to keep the aspect ratio, within ``img_scale``.
+        shrink_only: Shrink an image of more pixels than ``img_scale`` to as many, at its own aspect
+            ratio, and leave a smaller one as it is. For models of any image size.
         depth_resize: How the measurements reach the new grid, 'nearest' or 'rasterize'.
 
     Raises:
         InputError: ``depth_resize`` is neither.
     """
 
-    def __init__(self, keep_ratio: bool = False, depth_resize: str = 'nearest') -> None:
+    def __init__(
+        self, keep_ratio: bool = False, shrink_only: bool = False, depth_resize: str = 'nearest'
+    ) -> None:
         require_choice(depth_resize, DEPTH_RESIZES, 'ResizePanopticDepth', 'depth_resize')
         self.depth_resize = depth_resize
+        self.shrink_only = shrink_only
         # the size is read from each record; the parent still requires one
         super().__init__(scale=(1, 1), keep_ratio=keep_ratio)
+
+    def output_size(self, size: tuple[int, int], img_scale: tuple[int, int]) -> tuple[int, int]:
+        """Size that an image gets.
+
+        Args:
+            size: Width and height of the image.
+            img_scale: Width and height that the data set states.
+
+        Returns:
+            Width and height.
+        """
+        if self.shrink_only:
+            factor = min(math.sqrt(math.prod(img_scale) / math.prod(size)), 1)
+            return tuple(max(round(side * factor), 1) for side in size)
+        return rescale_size(size, tuple(img_scale)) if self.keep_ratio else tuple(img_scale)
 
     @autocast_box_type()
     def transform(self, results: dict) -> dict:
@@ -70,7 +93,7 @@ class ResizePanopticDepth(Resize):
             points = results.get('points')
             if points is None:
                 points = back_project(results['sparse_depth'], results['cam2img'])
-        results['scale'] = tuple(results['img_scale'])
+        results['scale'] = self.output_size(results['img'].shape[1::-1], results['img_scale'])
         self._resize_img(results)
         self._resize_bboxes(results)
         size = results['img_shape']
@@ -95,6 +118,6 @@ class ResizePanopticDepth(Resize):
 
     def __repr__(self) -> str:
         return (
-            f'{type(self).__name__}(keep_ratio={self.keep_ratio}, '
+            f'{type(self).__name__}(keep_ratio={self.keep_ratio}, shrink_only={self.shrink_only}, '
             f'depth_resize={self.depth_resize!r})'
         )

@@ -4,14 +4,17 @@ import math
 from collections.abc import Iterator
 
 from mmcv.cnn.bricks import Conv2dAdaptivePadding
-from mmcv.image import rescale_size
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from pandepth_mm.datasets.transforms import ResizePanopticDepth
+from pandepth_mm.datasets.transforms import (
+    RandomCropPanopticDepth,
+    RandomResizePanopticDepth,
+    ResizePanopticDepth,
+)
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import HOOKS
 
@@ -40,8 +43,10 @@ class CheckPaddingHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         stride = same_padding_stride(getattr(model, 'backbone', None))
         divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1)
+        if divisor % stride == 0:
+            return
         sizes = set(network_sizes(runner.train_dataloader.dataset))
-        if divisor % stride and len(sizes) > 1:
+        if len(sizes) > 1:
             shown = ', '.join(f'{width} x {height}' for width, height in sorted(sizes)[:3])
             raise InputError(
                 'model.data_preprocessor.pad_size_divisor',
@@ -58,15 +63,33 @@ def same_padding_stride(backbone: nn.Module | None) -> int:
 
 
 def network_sizes(dataset: BaseDataset) -> Iterator[tuple[int, int]]:
-    """Sizes (width, height) that a data set, or one of several, gives its images."""
+    """Sizes (width, height) that a data set, or one of several, gives its images.
+
+    Of random sizes the extremes; none where no transform of the pipeline changes the size.
+    """
     parts = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
     for part in parts:
         if part is not None:
             yield from network_sizes(part)
-    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
-    for resize in (t for t in transforms if isinstance(t, ResizePanopticDepth)):
-        if not resize.keep_ratio:
-            yield tuple(dataset.img_scale)
-            continue
-        for info in map(dataset.get_data_info, range(len(dataset))):
-            yield rescale_size((info['width'], info['height']), tuple(dataset.img_scale))
+    sizes: set[tuple[int, int]] = set()
+    for transform in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
+        if isinstance(transform, RandomCropPanopticDepth):
+            sizes = {transform.crop_size[::-1]}
+        elif isinstance(transform, RandomResizePanopticDepth):
+            sizes = {
+                (round(width * ratio * aspect**0.5), round(height * ratio / aspect**0.5))
+                for width, height in sizes or _file_sizes(dataset)
+                for ratio in transform.ratio_range
+                for aspect in transform.aspect_range
+            }
+        elif isinstance(transform, ResizePanopticDepth):
+            sizes = {
+                transform.output_size(size, dataset.img_scale)
+                for size in sizes or _file_sizes(dataset)
+            }
+    yield from sizes
+
+
+def _file_sizes(dataset: BaseDataset) -> set[tuple[int, int]]:
+    infos = map(dataset.get_data_info, range(len(dataset)))
+    return {(info['width'], info['height']) for info in infos}
