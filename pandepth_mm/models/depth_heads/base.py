@@ -1,7 +1,7 @@
 """What every depth head has in common."""
 
 from abc import ABCMeta, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from mmdet.utils import ConfigType, OptMultiConfig
@@ -10,6 +10,19 @@ from torch import Tensor
 
 from pandepth_mm.errors import require_count, require_positive
 from pandepth_mm.registry import MODELS
+
+
+class DepthPrediction(NamedTuple):
+    """What a depth head that knows how sure it is returns.
+
+    Attributes:
+        depth: (B, 1, H, W), meters, > 0.
+        uncertainty: Expected absolute error, the scale of a Laplace distribution, (B, 1, H, W),
+            meters, > 0.
+    """
+
+    depth: Tensor
+    uncertainty: Tensor
 
 
 class BaseDepthHead(BaseModule, metaclass=ABCMeta):
@@ -79,7 +92,7 @@ class BaseDepthHead(BaseModule, metaclass=ABCMeta):
     @abstractmethod
     def forward(
         self, img: Tensor, feats: tuple[Tensor, ...] | None, prepared: Any, logits: Tensor | None
-    ) -> Tensor:
+    ) -> Tensor | DepthPrediction:
         """Complete the depth.
 
         Args:
@@ -91,7 +104,7 @@ class BaseDepthHead(BaseModule, metaclass=ABCMeta):
                 head.
 
         Returns:
-            Dense depth, (B, 1, H, W), meters, > 0.
+            Dense depth, (B, 1, H, W), meters, > 0; or a :class:`DepthPrediction`.
         """
 
     def loss_by_feat(self, pred_depth: Tensor, gt_depth_map: Tensor) -> dict[str, Tensor]:

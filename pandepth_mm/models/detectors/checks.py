@@ -11,13 +11,15 @@ from pandepth_mm.errors import InputError, require_count
 
 def check_branches(branches: dict[str, OptConfigType]) -> None:
     """Refuse a model whose branches lack something they need."""
+    instances = 'roi_head' if branches['instance_head'] is None else 'instance_head'
     needs = dict(
         neck=('backbone',),
         semantic_head=('backbone',),
         rpn_head=('backbone', 'roi_head'),
         roi_head=('backbone', 'rpn_head'),
         joint_head=('semantic_head', 'depth_head'),
-        panoptic_fusion=('semantic_head', 'roi_head'),
+        instance_head=('backbone',),
+        panoptic_fusion=('semantic_head', instances),
         panoptic_baseline=('panoptic_fusion',),
     )
     for name, required in needs.items():
@@ -29,7 +31,14 @@ def check_branches(branches: dict[str, OptConfigType]) -> None:
                     f'model.{other}, or no model.{name}',
                     f'model.{name}',
                 )
-    tasks = ('semantic_head', 'roi_head', 'depth_head')
+    if branches['instance_head'] is not None and branches['roi_head'] is not None:
+        raise InputError(
+            'config',
+            'instance_head beside roi_head',
+            'one of them, the other None',
+            'model.instance_head',
+        )
+    tasks = ('semantic_head', 'roi_head', 'instance_head', 'depth_head')
     if all(branches[name] is None for name in tasks):
         raise InputError(
             'config', 'no branch with a loss', f'at least one of {", ".join(tasks)}', 'model'
@@ -40,7 +49,7 @@ def check_counts(branches: dict[str, OptConfigType], num_things: int, num_stuff:
     """Refuse counts that are none, and an instance branch without thing classes."""
     for name, count in (('num_things', num_things), ('num_stuff', num_stuff)):
         require_count(count, 'config', f'model.{name}', least=0)
-    names = ('rpn_head', 'roi_head', 'panoptic_fusion', 'panoptic_baseline')
+    names = ('rpn_head', 'roi_head', 'instance_head', 'panoptic_fusion', 'panoptic_baseline')
     idle = [f'model.{name}' for name in names if branches[name] is not None]
     if num_things == 0 and idle:
         raise InputError(
@@ -49,6 +58,20 @@ def check_counts(branches: dict[str, OptConfigType], num_things: int, num_stuff:
             f'at least 1 thing class; for data without things set to None: {", ".join(idle)}',
             'model.num_things',
         )
+
+
+def check_geometry(model: BaseDetector) -> None:
+    """Refuse a head that reads the dense depth in a model without a depth head."""
+    if model.depth_head is not None:
+        return
+    for name in ('semantic_head', 'instance_head'):
+        if getattr(getattr(model, name), 'reads_depth', False):
+            raise InputError(
+                'config',
+                'a head that reads the dense depth, without depth_head',
+                f'geometry_channels=0 in model.{name}, or model.depth_head',
+                f'model.{name}.geometry_channels',
+            )
 
 
 def check_losses(model: BaseDetector) -> None:
@@ -82,7 +105,7 @@ def check_losses(model: BaseDetector) -> None:
         and (model.joint_head is None or model.fusion_logits == 'preliminary')
     ):
         raise _no_weight('semantic_head.loss', 'the panoptic fusion reads the preliminary logits')
-    for branch in ('rpn_head', 'roi_head'):
+    for branch in ('rpn_head', 'roi_head', 'instance_head'):
         head = getattr(model, branch)
         for name, module in [] if head is None else head.named_modules():
             if name.split('.')[-1].startswith('loss') and not _has_weight(module):

@@ -1,6 +1,5 @@
 """The detector of the paper."""
 
-import contextlib
 import copy
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -14,14 +13,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pandepth_mm.errors import InputError, require_choice
+from pandepth_mm.models.depth_heads.base import DepthPrediction
 from pandepth_mm.models.detectors.checks import (
     check_branches,
     check_counts,
     check_feats,
+    check_geometry,
     check_losses,
 )
 from pandepth_mm.models.detectors.partial_truth import with_truth
+from pandepth_mm.models.detectors.roi_inputs import class_agnostic, full_precision
 from pandepth_mm.models.hand_down import hand_down
+from pandepth_mm.models.instance_heads.box_vote_head import BoxVotes
 from pandepth_mm.registry import MODELS
 
 
@@ -31,10 +34,12 @@ class DenseOutputs(NamedTuple):
     Shapes are those of the (padded) network input, (H, W).
     """
 
-    feats: tuple[Tensor, ...] | None  # strides 4, 8, 16, 32
+    feats: tuple[Tensor, ...] | None  # strides 4, 8, 16, 32, in the light family 2 before them
     logits: Tensor | None  # preliminary, (B, num_classes, H, W)
     depth: Tensor | None  # (B, 1, H, W), meters
     refined: Tensor | None  # joint head's logits, (B, num_classes, H, W)
+    uncertainty: Tensor | None = None  # of the depth, (B, 1, H, W), meters
+    votes: BoxVotes | None = None  # of the instance head
 
 
 @MODELS.register_module()
@@ -44,7 +49,8 @@ class PanDepth(BaseDetector):
     Owns the branches and the order in which they feed each other: features -> preliminary semantic
     logits -> dense depth -> refined logits, with the instance branch beside them and the panoptic
     fusion at the end. A branch whose config is left out does not exist, nor do its losses and
-    predictions.
+    predictions. Heads that can read the dense depth (of the light family) come after it instead,
+    and their losses do not reach it.
 
     The class counts and the depth range stand here once; the detector writes them into the configs
     of its heads.
@@ -68,6 +74,7 @@ class PanDepth(BaseDetector):
         semantic_head: Config of the preliminary semantic head.
         rpn_head: Config of the region proposal head.
         roi_head: Config of the box and mask heads.
+        instance_head: Config of an instance head without proposals, instead of the two above.
         depth_head: Config of the depth completion head.
         joint_head: Config of the head that refines the semantics by depth.
         panoptic_fusion: Config of the fusion of semantics and instances.
@@ -81,9 +88,9 @@ class PanDepth(BaseDetector):
         init_cfg: Initialization config.
 
     Raises:
-        InputError: A branch lacks one that it needs, no branch is left, a head's config states a
-            count that differs from the detector's, a head is left without any loss, or
-            ``fusion_logits`` is unknown.
+        InputError: A branch lacks one that it needs, two compute the instances, no branch is left,
+            a head's config states a count that differs from the detector's, a head reads the depth
+            where there is none, a head is left without any loss, or ``fusion_logits`` is unknown.
     """
 
     def __init__(
@@ -96,6 +103,7 @@ class PanDepth(BaseDetector):
         semantic_head: OptConfigType = None,
         rpn_head: OptConfigType = None,
         roi_head: OptConfigType = None,
+        instance_head: OptConfigType = None,
         depth_head: OptConfigType = None,
         joint_head: OptConfigType = None,
         panoptic_fusion: OptConfigType = None,
@@ -117,6 +125,7 @@ class PanDepth(BaseDetector):
             semantic_head=semantic_head,
             rpn_head=rpn_head,
             roi_head=roi_head,
+            instance_head=instance_head,
             depth_head=depth_head,
             joint_head=joint_head,
             panoptic_fusion=panoptic_fusion,
@@ -131,6 +140,7 @@ class PanDepth(BaseDetector):
         depth_classes = self.num_classes if semantic_head else 0
         handed = dict(
             semantic_head=dict(num_classes=self.num_classes),
+            instance_head=dict(num_classes=num_things),
             depth_head=dict(num_classes=depth_classes, max_depth=max_depth),
             joint_head=dict(num_classes=self.num_classes, max_depth=max_depth),
             panoptic_fusion=dict(num_things=num_things, num_stuff=num_stuff),
@@ -148,6 +158,7 @@ class PanDepth(BaseDetector):
             self.rpn_proposal_cfg = (train_cfg or {}).get('rpn_proposal', test_cfg['rpn'])
         for name, cfg in branches.items():
             setattr(self, name, None if cfg is None else MODELS.build(cfg))
+        check_geometry(self)
         check_losses(self)
 
     def _complete_roi_head(
@@ -179,6 +190,8 @@ class PanDepth(BaseDetector):
         if self.neck is not None:
             feats = self.neck(feats)
         check_feats(self, feats, batch_inputs.shape[-2:])
+        if self.roi_head is None:
+            return tuple(feats)
         # mmcv's RoIAlign reads the memory as NCHW, whatever the strides
         return tuple(x.contiguous() for x in feats)
 
@@ -189,16 +202,17 @@ class PanDepth(BaseDetector):
 
         Args:
             batch_inputs: ``img`` (B, 3, H, W) normalized, ``sparse_depth`` (B, 1, H, W) in meters,
-                ``cam2img`` (B, 3, 3) in pixels; the last two are not read where ``prepared`` is
-                given.
+                ``cam2img`` (B, 3, 3) in pixels. Where ``prepared`` is given, the former is not
+                read, and the latter only by heads that read the dense depth.
             prepared: What the depth head's ``prepare`` makes of sparse depth and intrinsics; by
                 default it is called here.
         """
         img = batch_inputs['img']
-        feats = logits = depth = refined = None
+        feats = logits = depth = refined = uncertainty = votes = geometry = None
         if self.backbone is not None:
             feats = self.extract_feat(img)
-        if self.semantic_head is not None:
+        depth_first = hasattr(self.semantic_head, 'reads_depth')
+        if self.semantic_head is not None and not depth_first:
             logits = self.semantic_head(feats, img.shape[-2:])
         if self.depth_head is not None:
             if prepared is None:
@@ -206,9 +220,17 @@ class PanDepth(BaseDetector):
                     batch_inputs['sparse_depth'], batch_inputs['cam2img']
                 )
             depth = self.depth_head(img, feats, prepared, logits)
+            if isinstance(depth, DepthPrediction):
+                depth, uncertainty = depth
+            geometry = depth.detach()
+        cam2img = batch_inputs.get('cam2img')
+        if self.semantic_head is not None and depth_first:
+            logits = self.semantic_head(feats, geometry, cam2img)
+        if self.instance_head is not None:
+            votes = self.instance_head(feats, geometry, cam2img)
         if self.joint_head is not None:
             refined = self.joint_head(logits, depth)
-        return DenseOutputs(feats, logits, depth, refined)
+        return DenseOutputs(feats, logits, depth, refined, uncertainty, votes)
 
     def loss(
         self, batch_inputs: dict[str, Tensor], batch_data_samples: SampleList
@@ -230,8 +252,14 @@ class PanDepth(BaseDetector):
         if self.depth_head is not None:
             part = with_truth('depth', out, batch_data_samples)
             gt_depth_map = torch.stack([s.gt_depth_map.data for s in part.samples])
-            depth = self.depth_head.loss_by_feat(part.outputs.depth, gt_depth_map)
-            losses.update(part.weighted(depth))
+            pred = part.outputs.depth
+            if part.outputs.uncertainty is not None:
+                pred = DepthPrediction(pred, part.outputs.uncertainty)
+            losses.update(part.weighted(self.depth_head.loss_by_feat(pred, gt_depth_map)))
+        if self.instance_head is not None:
+            part = with_truth('instances', out, batch_data_samples)
+            instance = self.instance_head.loss_by_feat(part.outputs.votes, part.samples)
+            losses.update(part.weighted(instance))
         if self.roi_head is not None:
             part = with_truth('instances', out, batch_data_samples)
             instance = self._instance_loss(part.outputs.feats, part.samples)
@@ -242,10 +270,10 @@ class PanDepth(BaseDetector):
         self, feats: tuple[Tensor, ...], batch_data_samples: SampleList
     ) -> dict[str, Tensor]:
         """The five losses of Mask R-CNN (paper, equation 3), in float32."""
-        with _full_precision(feats) as feats:
+        with full_precision(feats) as feats:
             rpn_losses, proposals = self.rpn_head.loss_and_predict(
                 feats,
-                [_class_agnostic(s) for s in batch_data_samples],
+                [class_agnostic(s) for s in batch_data_samples],
                 proposal_cfg=self.rpn_proposal_cfg,
             )
             losses = {
@@ -264,8 +292,9 @@ class PanDepth(BaseDetector):
         Labels come from interpolated logits, depth is interpolated bilinearly. The samples get
         ``pred_instances`` (bboxes, scores, labels, masks), ``pred_sem_seg``, ``pred_panoptic_seg``
         (id = label + 1000 * instance number, num_classes = void), the same in
-        ``pred_panoptic_baseline``, and ``pred_depth_map`` (meters), as far as the branches exist,
-        and the metainfo ``max_depth``, the model's depth range in meters.
+        ``pred_panoptic_baseline``, ``pred_depth_map`` and, if the head knows it,
+        ``pred_depth_uncertainty`` (meters), as far as the branches exist, and the metainfo
+        ``max_depth``, the model's depth range in meters.
 
         A prediction does not depend on what else is in the batch: no image is padded to the size
         of another one, see :func:`_alike`.
@@ -289,12 +318,18 @@ class PanDepth(BaseDetector):
     ) -> None:
         """:meth:`predict` for images of one size."""
         out = self.forward_dense(batch_inputs)
-        instances = self._predict_instances(out.feats, batch_data_samples, rescale)
+        if self.instance_head is None:
+            instances = self._predict_instances(out.feats, batch_data_samples, rescale)
+        else:
+            instances = self.instance_head.predict(out.votes, batch_data_samples, rescale)
         logits = out.logits if out.refined is None else out.refined
         for i, sample in enumerate(batch_data_samples):
             if out.depth is not None:
                 depth = _to_image(out.depth[i], sample, rescale)
                 sample.pred_depth_map = PixelData(data=depth)
+            if out.uncertainty is not None:
+                uncertainty = _to_image(out.uncertainty[i], sample, rescale)
+                sample.pred_depth_uncertainty = PixelData(data=uncertainty)
             if logits is not None:
                 image_logits = _to_image(logits[i], sample, rescale)
                 sample.pred_sem_seg = PixelData(sem_seg=image_logits.argmax(0, keepdim=True))
@@ -317,7 +352,7 @@ class PanDepth(BaseDetector):
         """Boxes, scores, labels, masks and mask logits of each image."""
         if self.roi_head is None:
             return None
-        with _full_precision(feats) as feats:
+        with full_precision(feats) as feats:
             proposals = self.rpn_head.predict(feats, batch_data_samples, rescale=False)
             results = self.roi_head.predict(feats, proposals, batch_data_samples, rescale=rescale)
         for result in results:
@@ -332,27 +367,6 @@ class PanDepth(BaseDetector):
     ) -> DenseOutputs:
         """Network forward without post-processing: the dense outputs."""
         return self.forward_dense(batch_inputs)
-
-
-@contextlib.contextmanager
-def _full_precision(feats: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-    """Switch autocast off and give the maps in float32, for the instance branch.
-
-    mmcv's RoIAlign has no bfloat16, and its 8 bits could not place a corner.
-    """
-    with torch.autocast(feats[0].device.type, enabled=False):
-        yield tuple(x.float() for x in feats)
-
-
-def _class_agnostic(sample: DetDataSample) -> DetDataSample:
-    """A light copy for the RPN: boxes of one class, no pixel maps."""
-    light = DetDataSample(metainfo=sample.metainfo)
-    light.gt_instances = InstanceData(
-        bboxes=sample.gt_instances.bboxes, labels=torch.zeros_like(sample.gt_instances.labels)
-    )
-    if 'ignored_instances' in sample:
-        light.ignored_instances = sample.ignored_instances
-    return light
 
 
 def _alike(

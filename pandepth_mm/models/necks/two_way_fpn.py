@@ -27,6 +27,7 @@ class TwoWayFPN(BaseModule):
     Args:
         in_channels: Channels of the backbone's maps, finest first.
         out_channels: Channels of every output map.
+        num_skips: Number of finer maps, before those of ``in_channels``, that pass as they are.
         norm_cfg: Config of the norm after every convolution.
         act_cfg: Config of the activation after every norm.
         init_cfg: Initialization config.
@@ -38,6 +39,7 @@ class TwoWayFPN(BaseModule):
         self,
         in_channels: Sequence[int],
         out_channels: int = 256,
+        num_skips: int = 0,
         norm_cfg: ConfigType = dict(type='BN'),
         act_cfg: OptConfigType = dict(type='LeakyReLU', negative_slope=0.01),
         init_cfg: OptMultiConfig = None,
@@ -45,6 +47,7 @@ class TwoWayFPN(BaseModule):
         super().__init__(init_cfg=init_cfg)
         self.in_channels = tuple(in_channels)
         self.out_channels = out_channels
+        self.num_skips = num_skips
         layer_cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
 
         def laterals() -> ModuleList:
@@ -62,7 +65,7 @@ class TwoWayFPN(BaseModule):
         """Fuse the backbone's maps.
 
         Args:
-            feats: Maps (B, in_channels[i], Hi, Wi), finest first.
+            feats: Maps (B, in_channels[i], Hi, Wi), finest first, after the skipped ones.
 
         Returns:
             As many maps (B, out_channels, Hi, Wi), finest first.
@@ -70,13 +73,15 @@ class TwoWayFPN(BaseModule):
         Raises:
             ValueError: There are more or fewer maps than ``in_channels``.
         """
+        skips, feats = feats[: self.num_skips], feats[self.num_skips :]
         down = _apply(self.top_down_laterals, feats)
         for i in range(len(down) - 2, -1, -1):
             down[i] = down[i] + F.interpolate(down[i + 1], size=down[i].shape[-2:], mode='nearest')
         up = _apply(self.bottom_up_laterals, feats)
         for i in range(1, len(up)):
             up[i] = up[i] + F.interpolate(up[i - 1], size=up[i].shape[-2:], mode='nearest')
-        return tuple(conv(d + u) for conv, d, u in zip(self.output_convs, down, up, strict=True))
+        fused = (conv(d + u) for conv, d, u in zip(self.output_convs, down, up, strict=True))
+        return (*skips, *fused)
 
 
 def _apply(convs: ModuleList, feats: Sequence[Tensor]) -> list[Tensor]:

@@ -63,12 +63,25 @@ def test_every_level_reaches_every_other():
     assert all(p.grad is not None for p in neck.parameters())
 
 
+def test_skipped_maps_pass_as_they_are():
+    neck = TwoWayFPN(CHANNELS[1:], out_channels=4, num_skips=1).eval()
+    feats = feature_maps(64, 96)
+    with torch.no_grad():
+        outs = neck(feats)
+        neck.num_skips = 0
+        expected = neck(feats[1:])
+    assert len(outs) == 4 and outs[0] is feats[0]
+    for out, other in zip(outs[1:], expected, strict=True):
+        assert torch.equal(out, other)
+
+
 def test_number_of_parameters():
     neck = TwoWayFPN((40, 64, 176, 2048))
     # Table 2: 1.5 M, with biases before the norms
     assert sum(p.numel() for p in neck.parameters()) == 1475584 - 16 * 256
 
 
-def test_wrong_number_of_maps():
+@pytest.mark.parametrize('num_skips', [0, 1])
+def test_wrong_number_of_maps(num_skips):
     with pytest.raises(ValueError):
-        TwoWayFPN(CHANNELS, out_channels=4)(feature_maps(64, 96)[:3])
+        TwoWayFPN(CHANNELS[num_skips:], 4, num_skips)(feature_maps(64, 96)[:3])

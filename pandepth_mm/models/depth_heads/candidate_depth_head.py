@@ -1,0 +1,207 @@
+"""Depth completion head that chooses among guesses and corrects them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from mmcv.cnn import ConvModule
+from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
+from mmengine.model import ModuleList
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.models.depth_heads.base import BaseDepthHead, DepthPrediction
+from pandepth_mm.models.layers.depth_candidates import (
+    NUM_CANDIDATES,
+    DepthCandidates,
+    depth_candidates,
+)
+from pandepth_mm.models.layers.geometry_maps import NUM_GEOMETRY, geometry_maps
+from pandepth_mm.models.layers.separable_conv import separable_conv
+from pandepth_mm.registry import MODELS
+
+_STRIDE = 32  # of the coarsest map
+_MIN_DEPTH = 0.5  # meters, of a guess
+# Without a measurement every guess is fy / 25 meters (10 m at Virtual KITTI 2's field of view and
+# 416 pixels): what an object of one size shows is depth over focal length.
+_PIXELS = 25.0
+# smooth, planes, nearest, least, greatest
+_FIRST_CHOICE = (0.0, 2.0, 1.0, 1.0, -1.0, -1.0)
+_FIRST_SCALE = -3.0
+# guesses differ by some percent: times this the input has about the size of the others
+_CONTRAST = 8.0
+# bounds of the logarithm of the relative uncertainty: 0.1 % and 270 %
+_LOG_SCALE = (-7.0, 1.0)
+
+
+class PreparedCandidates(NamedTuple):
+    """What the head reads of the measurements.
+
+    Attributes:
+        candidates: Of `depth_candidates`.
+        cam2img: Intrinsics, (B, 3, 3), pixels.
+    """
+
+    candidates: DepthCandidates
+    cam2img: Tensor
+
+
+@MODELS.register_module()
+class CandidateDepthHead(BaseDepthHead):
+    """Dense depth as a mixture of guesses, with an uncertainty.
+
+    The guesses need no weights, see :func:`depth_candidates`. A small U-Net over them (at stride
+    2), the points that they mean, and the image's features predicts for every pixel a softmax over
+    the guesses, and a factor. The result is their mean in log depth, times the factor. So a
+    measured value is one guess among others, not the truth: a LiDAR beside the camera sees past
+    edges.
+
+    The uncertainty is the scale of a Laplace distribution around the log depth, given in meters.
+
+    All maps must have sides that are multiples of 32 (``pad_size_divisor`` of the preprocessor).
+
+    Args:
+        max_depth: Depth range, meters.
+        num_classes: Not used: semantics reach the depth by shared features.
+        in_channels: Channels of the maps of the neck, finest first: strides 2, 4, 8, 16.
+        channels: Channels of the U-Net at those strides.
+        norm_cfg: Norm of every convolution but the last.
+        act_cfg: Activation of every convolution but the last.
+        loss: Config of the loss on a :class:`DepthPrediction` and depth.
+        init_cfg: Initialization of mmengine.
+    """
+
+    def __init__(
+        self,
+        max_depth: float,
+        num_classes: int = 0,
+        in_channels: Sequence[int] = (16, 64, 64, 64),
+        channels: Sequence[int] = (32, 64, 96, 128),
+        norm_cfg: ConfigType = dict(type='BN'),
+        act_cfg: OptConfigType = dict(type='ReLU6'),
+        loss: ConfigType = dict(type='LogDepthLoss'),
+        init_cfg: OptMultiConfig = None,
+    ) -> None:
+        super().__init__(max_depth, num_classes, loss, init_cfg)
+        cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
+        # at stride 2: four pixels of each guess relative to the smooth one and of the mask, the
+        # geometry of the smooth guess, weight and presence of measurements
+        stem = 4 * NUM_CANDIDATES + 4 + NUM_GEOMETRY + 2
+        self.stem = ConvModule(stem, channels[0], 3, padding=1, **cfg)
+        self.downs = ModuleList(
+            nn.Sequential(
+                ConvModule(fine, fine, 3, stride=2, padding=1, groups=fine, **cfg),
+                ConvModule(fine, coarse, 1, **cfg),
+                separable_conv(coarse, coarse, **cfg),
+            )
+            for fine, coarse in zip(channels[:-1], channels[1:], strict=True)
+        )
+        self.ups = ModuleList(
+            nn.Sequential(
+                ConvModule(own + image + above, own, 1, **cfg),
+                separable_conv(own, own, **cfg),
+                separable_conv(own, own, **cfg),
+            )
+            for own, image, above in zip(channels, in_channels, [*channels[1:], 0], strict=True)
+        )
+        self.predict = nn.Conv2d(channels[0], 4 * (NUM_CANDIDATES + 2), 1)
+        nn.init.normal_(self.predict.weight, std=0.01)
+        # before training: mostly the planes and the nearest measurement
+        bias = torch.tensor([*_FIRST_CHOICE, 0.0, _FIRST_SCALE])
+        self.predict.bias.data.copy_(bias.repeat_interleave(4))
+
+    def prepare(self, sparse_depth: Tensor, cam2img: Tensor) -> PreparedCandidates:
+        """Make the guesses, see the parent.
+
+        Raises:
+            InputError: A side of the map is no multiple of 32.
+        """
+        size = tuple(sparse_depth.shape[-2:])
+        if size[0] % _STRIDE or size[1] % _STRIDE:
+            raise InputError(
+                'config',
+                f'maps of {size}',
+                f'multiples of {_STRIDE}, as pad_size_divisor={_STRIDE} makes them',
+                'model.data_preprocessor.pad_size_divisor',
+            )
+        depth = super().prepare(sparse_depth, cam2img)
+        default = cam2img[:, 1, 1].float() / _PIXELS
+        default = default.clamp(_MIN_DEPTH, self.max_depth)
+        # sums over an image, which float16 and bfloat16 cannot hold
+        with torch.autocast(depth.device.type, enabled=False):
+            candidates = depth_candidates(depth, default, _MIN_DEPTH, self.max_depth)
+        return PreparedCandidates(candidates, cam2img.float())
+
+    def forward(
+        self,
+        img: Tensor,
+        feats: tuple[Tensor, ...] | None,
+        prepared: PreparedCandidates,
+        logits: Tensor | None = None,
+    ) -> DepthPrediction:
+        """Complete the depth.
+
+        Args:
+            img: Not read.
+            feats: Maps of strides 2, 4, 8, 16 (and more).
+            prepared: From :meth:`prepare`.
+            logits: Not read.
+
+        Returns:
+            DepthPrediction: depth and uncertainty, (B, 1, H, W), meters.
+        """
+        x = self.stem(self._input(prepared))
+        maps = [x]
+        for down in self.downs:
+            maps.append(down(maps[-1]))
+        above = None
+        for own, image, up in reversed(list(zip(maps, feats, self.ups, strict=False))):
+            parts = [own, image]
+            if above is not None:
+                parts.append(
+                    F.interpolate(above, own.shape[-2:], mode='bilinear', align_corners=False)
+                )
+            above = up(torch.cat(parts, dim=1))
+        out = F.pixel_shuffle(self.predict(above).float(), 2)
+        return self._mix(out, prepared.candidates.log_depth)
+
+    def _input(self, prepared: PreparedCandidates) -> Tensor:
+        """Input of the stem, (B, 38, H / 2, W / 2)."""
+        candidates = prepared.candidates
+        log_depth = candidates.log_depth
+        smooth = log_depth[:, :1]
+        relative = ((log_depth[:, 1:] - smooth) * _CONTRAST).clamp(-4, 4)
+        known = candidates.known.to(smooth.dtype)
+        weight = candidates.weight.clamp(max=8).log1p()
+        return torch.cat(
+            [
+                F.pixel_unshuffle(relative, 2),
+                F.pixel_unshuffle(candidates.measured.to(smooth.dtype), 2),
+                geometry_maps(smooth.exp(), prepared.cam2img, 2),
+                weight,
+                known.expand_as(weight),
+            ],
+            dim=1,
+        )
+
+    def _mix(self, out: Tensor, log_depth: Tensor) -> DepthPrediction:
+        """Depth and uncertainty of the network's output (B, K + 2, H, W)."""
+        choice, factor, scale = out.split([NUM_CANDIDATES, 1, 1], dim=1)
+        log_depth = (choice.softmax(dim=1) * log_depth).sum(dim=1, keepdim=True) + factor
+        log_depth = log_depth.clamp(-3, 6) if self.training else log_depth
+        depth = log_depth.exp()
+        if not self.training:
+            depth = depth.clamp(1e-3, self.max_depth)
+        # its likelihood must not pull at the depth
+        return DepthPrediction(depth, depth.detach() * scale.clamp(*_LOG_SCALE).exp())
+
+    def loss_by_feat(self, pred: DepthPrediction, gt_depth_map: Tensor) -> dict[str, Tensor]:
+        """Losses of depth and uncertainty.
+
+        Args:
+            pred: Result of :meth:`forward`.
+            gt_depth_map: Ground truth, (B, 1, H, W), meters; 0 where there is none.
+        """
+        with torch.autocast(gt_depth_map.device.type, enabled=False):
+            return self.loss_depth(pred, self.in_range(gt_depth_map.float()))

@@ -1,0 +1,213 @@
+"""The head that chooses among guesses of depth."""
+
+import math
+
+import pytest
+import torch
+
+from pandepth_mm.errors import InputError
+from pandepth_mm.models.depth_heads import CandidateDepthHead
+from pandepth_mm.models.depth_heads.base import DepthPrediction
+from pandepth_mm.models.layers.depth_candidates import NUM_CANDIDATES
+
+SIZE = (32, 64)
+IN_CHANNELS, CHANNELS = (3, 4, 4, 5), (6, 8, 8, 10)
+
+
+def make_head(**kwargs):
+    torch.manual_seed(0)
+    return CandidateDepthHead(80.0, in_channels=IN_CHANNELS, channels=CHANNELS, **kwargs)
+
+
+def inputs(batch=2, size=SIZE, density=0.1, seed=0):
+    """Image features of five strides, sparse depth, intrinsics."""
+    rng = torch.Generator().manual_seed(seed)
+    feats = tuple(
+        torch.randn(batch, c, size[0] // s, size[1] // s, generator=rng)
+        for c, s in zip((*IN_CHANNELS, 7), (2, 4, 8, 16, 32), strict=True)
+    )
+    depth = 3 + 50 * torch.rand(batch, 1, *size, generator=rng)
+    sparse = torch.where(torch.rand(depth.shape, generator=rng) < density, depth, 0.0)
+    focal = 0.6 * size[1]
+    cam2img = torch.tensor([[focal, 0, size[1] / 2], [0, focal, size[0] / 2], [0, 0, 1.0]])
+    return feats, sparse, cam2img.expand(batch, 3, 3)
+
+
+def run(head, feats, sparse, cam2img):
+    return head(None, feats, head.prepare(sparse, cam2img))
+
+
+def output(choice=None, factor=0.0, scale=0.0, size=SIZE):
+    """What the network would predict for every pixel."""
+    out = torch.zeros(1, NUM_CANDIDATES + 2, *size)
+    if choice is not None:
+        out[:, choice] = 200.0
+    out[:, -2], out[:, -1] = factor, scale
+    return out
+
+
+# ---- the mixture
+
+
+@pytest.mark.parametrize('guess', range(NUM_CANDIDATES))
+def test_a_sure_choice_is_the_guess_times_the_factor(guess):
+    head = make_head()
+    _, sparse, cam2img = inputs(batch=1)
+    log_depth = head.prepare(sparse, cam2img).candidates.log_depth
+    pred = head._mix(output(guess, factor=math.log(1.5)), log_depth)
+    torch.testing.assert_close(pred.depth, 1.5 * log_depth[:, guess : guess + 1].exp())
+
+
+def test_mixture_by_hand():
+    """Mean in log depth: of 2 m and 8 m, equally likely, 4 m."""
+    log_depth = torch.tensor([2.0, 8.0, 5.0, 5.0, 5.0, 5.0]).log().view(1, -1, 1, 1)
+    out = torch.full((1, NUM_CANDIDATES + 2, 1, 1), -200.0)
+    out[:, :2] = out[:, -2] = 0.0
+    out[:, -1] = math.log(0.25)
+    pred = make_head()._mix(out, log_depth)
+    assert pred.depth.item() == pytest.approx(4, rel=1e-5)
+    assert pred.uncertainty.item() == pytest.approx(1, rel=1e-5)
+
+
+def test_depth_lies_between_the_guesses_without_the_factor():
+    head = make_head().eval()
+    with torch.no_grad():
+        head.predict.weight.normal_(std=0.5)  # choices that differ from pixel to pixel
+        factor = slice(4 * NUM_CANDIDATES, 4 * NUM_CANDIDATES + 4)  # as pixel_shuffle has them
+        head.predict.weight[factor] = 0
+        feats, sparse, cam2img = inputs()
+        guesses = head.prepare(sparse, cam2img).candidates.log_depth.exp()
+        depth = run(head, feats, sparse, cam2img).depth
+    assert (depth >= guesses.amin(dim=1, keepdim=True) - 1e-3).all()
+    assert (depth <= guesses.amax(dim=1, keepdim=True) + 1e-3).all()
+    assert (depth - guesses.mean(dim=1, keepdim=True)).abs().max() > 1
+
+
+@pytest.mark.parametrize('raw, relative', [(-50.0, math.exp(-7)), (0.0, 1.0), (50.0, math.e)])
+def test_uncertainty_is_positive_and_bounded(raw, relative):
+    pred = make_head()._mix(output(0, scale=raw), torch.full((1, 6, *SIZE), 2.0))
+    torch.testing.assert_close(pred.uncertainty, pred.depth * relative)
+    assert (pred.uncertainty > 0).all()
+
+
+@pytest.mark.parametrize('factor, depth', [(30.0, 80.0), (-30.0, 1e-3)])
+def test_prediction_keeps_to_the_range(factor, depth):
+    """In training only to what can be computed with: a clamped depth has no gradient."""
+    head = make_head()
+    log_depth = torch.full((1, 6, *SIZE), 2.0)
+    wild = head._mix(output(0, factor), log_depth).depth
+    assert math.exp(-3) * 0.99 < wild.min() and wild.max() < math.exp(6) * 1.01
+    assert (wild.max() > 80) == (depth == 80)
+    pred = head.eval()._mix(output(0, factor), log_depth)
+    assert (pred.depth == depth).all()
+
+
+# ---- the network
+
+
+@pytest.mark.parametrize('density', [0.0, 0.1, 1.0])
+def test_every_parameter_gets_a_gradient(density):
+    head = make_head()
+    feats, sparse, cam2img = inputs(density=density)
+    pred = run(head, feats, sparse, cam2img)
+    assert isinstance(pred, DepthPrediction)
+    assert pred.depth.shape == pred.uncertainty.shape == (2, 1, *SIZE)
+    losses = head.loss_by_feat(pred, torch.full((2, 1, *SIZE), 10.0))
+    sum(losses.values()).backward()
+    for name, p in head.named_parameters():
+        assert p.grad is not None and torch.isfinite(p.grad).all(), name
+    assert all(p.grad.abs().max() > 0 for p in head.parameters() if p.ndim == 4)
+
+
+def test_new_head_mostly_takes_planes_and_nearest():
+    head = make_head().eval()
+    feats, sparse, cam2img = inputs()
+    with torch.no_grad():
+        prepared = head.prepare(sparse, cam2img)
+        pred = head(None, feats, prepared)
+    choice = torch.tensor([0.0, 2.0, 1.0, 1.0, -1.0, -1.0]).softmax(0).view(1, -1, 1, 1)
+    mean = (prepared.candidates.log_depth * choice).sum(dim=1, keepdim=True)
+    assert (pred.depth.log() - mean).abs().max() < 0.3
+
+
+def test_image_features_matter():
+    head = make_head().eval()
+    feats, sparse, cam2img = inputs()
+    feats = [x.requires_grad_() for x in feats]
+    pred = run(head, feats, sparse, cam2img)
+    grads = torch.autograd.grad(pred.depth.sum(), feats, allow_unused=True)
+    assert all(g.abs().max() > 0 for g in grads[:4])
+    assert grads[4] is None  # of stride 32
+
+
+def test_likelihood_does_not_reach_the_depth():
+    """Neither by the loss nor by the head, whose uncertainty is relative to its depth."""
+    head = make_head()
+    log_depth = torch.linspace(1, 2, NUM_CANDIDATES).view(1, -1, 1, 1).expand(-1, -1, *SIZE)
+    out = output(scale=-1.0).requires_grad_()
+    losses = head.loss_by_feat(head._mix(out, log_depth), torch.full((1, 1, *SIZE), 9.0))
+    (grad,) = torch.autograd.grad(losses['loss_depth'], out, retain_graph=True)
+    assert (grad[:, :-1] != 0).all() and (grad[:, -1] == 0).all()
+    (grad,) = torch.autograd.grad(losses['loss_depth_uncertainty'], out)
+    assert (grad[:, :-1] == 0).all() and (grad[:, -1] != 0).all()
+
+
+def test_other_images_do_not_matter():
+    head = make_head().eval()
+    feats, sparse, cam2img = inputs(batch=3)
+    sparse[1] = 0
+    with torch.no_grad():
+        together = run(head, feats, sparse, cam2img)
+        for i in range(3):
+            one = slice(i, i + 1)
+            alone = run(head, [x[one] for x in feats], sparse[one], cam2img[one])
+            for a, b in zip(alone, together, strict=True):
+                torch.testing.assert_close(a[0], b[i], rtol=1e-4, atol=1e-4)
+
+
+# ---- what it is given
+
+
+@pytest.mark.parametrize('size', [(32, 65), (48, 64), (31, 32)])
+def test_sides_are_multiples_of_32(size):
+    with pytest.raises(InputError, match=r'pad_size_divisor: found maps of .*multiples of 32'):
+        make_head().prepare(torch.zeros(1, 1, *size), torch.eye(3)[None])
+
+
+def test_measurements_out_of_range_do_not_count():
+    head = make_head()
+    _, sparse, cam2img = inputs(batch=1)
+    dirty = sparse.clone()
+    empty = (sparse == 0).nonzero()[:4]
+    for place, value in zip(empty, (81.0, -3.0, math.nan, math.inf), strict=True):
+        dirty[tuple(place)] = value
+    clean, found = (head.prepare(x, cam2img).candidates for x in (sparse, dirty))
+    for a, b in zip(clean, found, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_without_measurement_the_default_follows_the_focal_length():
+    head = make_head()
+    cam2img = torch.eye(3).expand(3, 3, 3).clone()
+    cam2img[:, 1, 1] = torch.tensor([250.0, 1.0, 1e4])
+    log_depth = head.prepare(torch.zeros(3, 1, *SIZE), cam2img).candidates.log_depth
+    expected = torch.tensor([10.0, 0.5, 80.0]).view(3, 1, 1, 1).expand_as(log_depth)
+    torch.testing.assert_close(log_depth.exp(), expected)
+
+
+def test_guesses_are_made_in_float32_under_autocast():
+    head = make_head()
+    _, sparse, cam2img = inputs(density=1.0)
+    exact = head.prepare(sparse, cam2img).candidates
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        found = head.prepare(sparse, cam2img).candidates
+    for a, b in zip(exact, found, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_ground_truth_out_of_range_does_not_count():
+    head = make_head()
+    pred = DepthPrediction(torch.full((1, 1, 1, 2), 70.0), torch.ones(1, 1, 1, 2))
+    one = head.loss_by_feat(pred, torch.tensor([[[[60.0, 0.0]]]]))
+    for beyond in (81.0, -1.0, math.nan):
+        assert head.loss_by_feat(pred, torch.tensor([[[[60.0, beyond]]]])) == one
