@@ -1,0 +1,1 @@
+"""Parts of ``table1_study.py``."""
