@@ -1,4 +1,4 @@
-"""Write a model's dense path as ONNX: ``export_onnx.py CONFIG CKPT --out F``."""
+"""Write a model as ONNX, up to the fusion: ``export_onnx.py CONFIG CKPT --out F``."""
 
 from pandepth_mm.cli.main import run
 

@@ -1,8 +1,8 @@
-"""Write a model's dense path as ONNX: ``export_onnx.py CONFIG CKPT --out F``.
+"""Write a model as ONNX, up to the fusion: ``export_onnx.py CONFIG CKPT --out F``.
 
-Image, sparse depth and a fixed number of points go in, logits and depth come out; the instance
-branch and the fusion stay outside. docs/onnx.md describes inputs and outputs. The file is compared
-with PyTorch under onnxruntime, and one that differs by more than --tolerance is not kept.
+Image, sparse depth and what is searched in it go in; logits, depth and, from a head without RoIs,
+instances come out. docs/onnx.md describes inputs and outputs. The file is compared with PyTorch
+under onnxruntime, and one that differs by more than --tolerance is not kept.
 """
 
 import argparse
@@ -21,15 +21,20 @@ from pandepth_mm.export.onnx_file import OPSETS, TOLERANCE, export_onnx
 from pandepth_mm.fileio import check_writable
 from pandepth_mm.models.build import build_pandepth
 
+UNITS = dict(depth=' m', depth_uncertainty=' m', boxes=' px')
+
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description="Write a model's dense path as an ONNX file")
+    parser = argparse.ArgumentParser(description='Write a model, up to the fusion, as an ONNX file')
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', required=True, metavar='FILE', help='the .onnx file to write')
     parser.add_argument(
-        '--points', type=int, metavar='N', help='rows of points it takes (a tenth of the pixels)'
+        '--points',
+        type=int,
+        metavar='N',
+        help='rows of points it takes, if any (a tenth of the pixels)',
     )
     parser.add_argument(
         '--size', metavar='WxH', help="of its input (the test data set's img_scale)"
@@ -103,10 +108,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         classes=(meta.get('dataset_meta') or {}).get('classes'),
         tolerance=args.tolerance,
     )
+    rows = f'{num_points} points, ' if hasattr(model.depth_head, 'k') else ''
     print(
         f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB, '
-        f'{size[0]}x{size[1]}, {num_points} points, opset {args.opset}'
+        f'{size[0]}x{size[1]}, {rows}opset {args.opset}'
     )
-    for name, unit in (('logits', ''), ('depth', ' m')):
-        if name in differences:
-            print(f'largest difference to PyTorch: {name} {differences[name]:.1e}{unit}')
+    for name, value in differences.items():
+        print(f'largest difference to PyTorch: {name} {value:.1e}{UNITS.get(name, "")}')

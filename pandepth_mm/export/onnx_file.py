@@ -1,4 +1,4 @@
-"""Writing the dense path of a model as an ONNX file."""
+"""Writing a model, up to the fusion, as an ONNX file."""
 
 import contextlib
 import importlib.util
@@ -8,17 +8,23 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 import torch
+import torch.fx.config
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.export.dense_path import DensePath
 from pandepth_mm.export.parity import frame_inputs, largest_differences, random_frame
 from pandepth_mm.fileio import PathLike, atomic_path
+from pandepth_mm.models.depth_heads import CandidateDepthHead, FuseBlockDepthHead
 from pandepth_mm.models.detectors import PanDepth
+from pandepth_mm.models.fusion_heads import PanopticFusion
 from pandepth_mm.version import __version__
 
 # PyTorch writes 18, and others by a conversion, which fails for older ones
 OPSETS = range(18, 24)
 TOLERANCE = 1e-3
+# of the tolerance, where it is not 1: boxes are hundreds of pixels large, a mask is sampled within
+# its box and sharpens what it finds, and labels are exact
+_UNITS = dict(boxes=10, mask_logits=10, labels=0)
 _PACKAGES = ('onnx', 'onnxruntime', 'onnxscript')
 
 
@@ -31,23 +37,26 @@ def export_onnx(
     classes: Sequence[str] | None = None,
     tolerance: float = TOLERANCE,
 ) -> dict[str, float]:
-    """Write the dense path of a model as an ONNX file, atomically.
+    """Write a model, up to the fusion, as an ONNX file, atomically.
 
     The file is compared with the model under onnxruntime, on a frame of noise with half of the
     points; one that differs is not kept.
 
     The file's metadata say as text how to make its inputs: ``input_size`` ('WxH'); with a depth
-    head ``num_points``, ``k``, ``max_depth`` and ``residual`` ('' for none); ``classes`` (a JSON
-    list), if known; ``pandepth_mm_version``.
+    head ``max_depth``; with rows of points ``num_points``, ``k`` and ``residual`` ('' for none).
+    Then what to make of its outputs: ``classes`` (a JSON list), if known; with instances
+    ``score_thr``, below which one is none; with a panoptic fusion ``fusion``, the last arguments
+    of ``fuse_panoptic`` at the file's size (JSON). And ``pandepth_mm_version``.
 
     Args:
         model: The model; it is put in evaluation mode.
         path: File to write.
         size: (width, height) of the network's input, pixels.
-        num_points: Rows of points that the file takes.
+        num_points: Rows of points that the file takes, if it takes points at all.
         opset: Version of ONNX's operators, one of :data:`OPSETS`.
         classes: Names of the classes, things first, if known.
-        tolerance: Largest absolute difference of a logit, and of the depth in meters.
+        tolerance: Largest absolute difference of a logit, of depth and its uncertainty in meters,
+            of a box in tens of pixels, and a tenth of a mask logit's. Labels must be the same.
 
     Returns:
         The largest absolute difference of each output, by name.
@@ -59,20 +68,27 @@ def export_onnx(
     _check_packages()
     _check_arguments(model, size, num_points, opset, classes)
     import onnx
+    from onnxscript import optimizer
 
+    rewritten = not isinstance(model.depth_head, CandidateDepthHead)
     dense_path = DensePath(model)
     frame = random_frame(size, model.max_depth, (num_points + 1) // 2)
     inputs = dense_path.select(frame_inputs(model, frame, num_points))
     with torch.no_grad(), _quiet():
         program = torch.onnx.export(
             dense_path,
-            tuple(torch.from_numpy(array) for array in inputs.values()),
+            kwargs={name: torch.from_numpy(array) for name, array in inputs.items()},
             dynamo=True,
             opset_version=opset,
             input_names=dense_path.input_names,
             output_names=dense_path.output_names,
+            # rewriting the thousands of small nodes of the guesses takes longer than all else
+            optimize=rewritten,
             verbose=False,
         )
+    if not rewritten:
+        optimizer.fold_constants(program.model)
+        optimizer.remove_unused_nodes(program.model)
     proto = program.model_proto
     written = proto.opset_import[0].version
     if written != opset:  # PyTorch only logs it
@@ -86,11 +102,12 @@ def export_onnx(
         onnx.checker.check_model(tmp, full_check=True)
         differences = largest_differences(model, tmp, frame, num_points)
         for name, value in differences.items():
-            if not value <= tolerance:  # nor NaN
+            accepted = tolerance * _UNITS.get(name, 1)
+            if not value <= accepted:  # nor NaN
                 raise InputError(
                     path,
                     f'a difference of {value:.2g} to PyTorch',
-                    f'at most {tolerance:g}; not written',
+                    f'at most {accepted:g}; not written',
                     name,
                 )
     return differences
@@ -140,12 +157,27 @@ def _metadata(
     """See :func:`export_onnx`."""
     metadata = dict(pandepth_mm_version=__version__, input_size=f'{size[0]}x{size[1]}')
     if model.depth_head is not None:
+        metadata['max_depth'] = str(model.depth_head.max_depth)
+    if isinstance(model.depth_head, FuseBlockDepthHead):
         metadata.update(
             num_points=str(num_points),
             k=str(model.depth_head.k),
-            max_depth=str(model.depth_head.max_depth),
             residual=model.depth_head.residual or '',
         )
+    if model.instance_head is not None:
+        metadata['score_thr'] = str(model.instance_head.score_thr)
+        fusion = model.panoptic_fusion
+        # the file has no other logits than the refined ones
+        refined = model.joint_head is None or model.fusion_logits == 'refined'
+        if isinstance(fusion, PanopticFusion) and refined:
+            metadata['fusion'] = json.dumps(
+                dict(
+                    num_things=model.num_things,
+                    score_thr=max(fusion.score_thr, model.instance_head.score_thr),
+                    overlap_thr=fusion.overlap_thr,
+                    stuff_area_limit=fusion.stuff_area_limit * size[0] * size[1],
+                )
+            )
     if classes is not None:
         metadata['classes'] = json.dumps(list(classes))
     return metadata
@@ -153,13 +185,16 @@ def _metadata(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's remarks on packages and deprecations back."""
-    logger = logging.getLogger('torch.onnx')
+    """Keep the exporter's remarks back, and the stack traces of nodes, which take half its time."""
+    logger, config = logging.getLogger('torch.onnx'), torch.fx.config
     level = logger.level
+    traceless = getattr(config, 'do_not_emit_stack_traces', False)  # older PyTorch has none
     logger.setLevel(logging.ERROR)
+    config.do_not_emit_stack_traces = True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
     finally:
         logger.setLevel(level)
+        config.do_not_emit_stack_traces = traceless

@@ -3,10 +3,14 @@
 import numpy as np
 import torch
 
-from pandepth_mm.export.inputs import export_inputs
+from pandepth_mm.export.dense_path import named_outputs, reads_intrinsics
+from pandepth_mm.export.inputs import candidate_inputs, export_inputs
 from pandepth_mm.fileio import PathLike
+from pandepth_mm.models.depth_heads import CandidateDepthHead
 from pandepth_mm.models.detectors import PanDepth
 
+# part of a score that rounding does not reach
+_CLEAR = 1e-3
 # image, sparse depth, intrinsics
 Frame = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -37,15 +41,26 @@ def random_frame(size: tuple[int, int], max_depth: float, num_points: int, seed:
 
 
 def frame_inputs(model: PanDepth, frame: Frame, num_points: int) -> dict[str, np.ndarray]:
-    """Call ``export_inputs`` with what the model says of its depth head."""
+    """Make a model's inputs, with what it says of its depth head.
+
+    Args:
+        model: The model.
+        frame: See :func:`random_frame`.
+        num_points: Rows of points, where the model takes points.
+    """
     head = model.depth_head
-    return export_inputs(
+    if isinstance(head, CandidateDepthHead):
+        return candidate_inputs(*frame, model.max_depth)
+    inputs = export_inputs(
         *frame,
         num_points,
         k=1 if head is None else head.k,
         max_depth=model.max_depth,
         residual=None if head is None else head.residual,
     )
+    if reads_intrinsics(model):
+        inputs['cam2img'] = frame[2].astype(np.float32)[None]
+    return inputs
 
 
 def run_pytorch(model: PanDepth, frame: Frame) -> dict[str, np.ndarray]:
@@ -67,9 +82,8 @@ def run_pytorch(model: PanDepth, frame: Frame) -> dict[str, np.ndarray]:
     )
     with torch.no_grad():
         inputs = model.data_preprocessor(dict(inputs=data))['inputs']
-        out = model.forward_dense(inputs)
-    found = dict(logits=out.logits if out.refined is None else out.refined, depth=out.depth)
-    return {k: v.cpu().numpy() for k, v in found.items() if v is not None}
+        found = named_outputs(model, model.forward_dense(inputs))
+    return {name: value.cpu().numpy() for name, value in found.items()}
 
 
 def run_onnx(path: PathLike, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -102,8 +116,35 @@ def largest_differences(
         num_points: Rows of points that the file takes, N.
 
     Returns:
-        The largest absolute difference of each output: of the logits, and of the depth in meters.
+        The largest absolute difference of each output: logits and mask logits, depth and its
+        uncertainty in meters, boxes in pixels; of the labels 1 if one is another. Instances are
+        compared as :func:`match_instances` says.
     """
     found = run_onnx(path, frame_inputs(model, frame, num_points))
     expected = run_pytorch(model, frame)
-    return {name: float(np.abs(found[name] - expected[name]).max()) for name in expected}
+    if 'boxes' in expected:
+        match_instances(found, expected)
+    return {
+        name: float(np.abs(found[name] - value).max(initial=0)) for name, value in expected.items()
+    }
+
+
+def match_instances(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    """Bring the instances of two results into one order, in place.
+
+    Rounding swaps instances of nearly equal scores, and decides which one is the last. So each
+    expected one is compared with the found one that is most like it. Those whose score is that of
+    the last one, or nearly so, do not count: others may stand in their place.
+
+    Args:
+        found: With ``boxes``, ``scores``, ``labels``, ``mask_logits`` of one image.
+        expected: The same.
+    """
+    clear = expected['scores'][0] > expected['scores'][0, -1] * (1 + _CLEAR) + 1e-9
+    unlike = np.abs(expected['boxes'][0, :, None] - found['boxes'][0]).max(axis=-1)
+    unlike += np.abs(expected['scores'][0, :, None] - found['scores'][0])
+    unlike[expected['labels'][0, :, None] != found['labels'][0]] += 1e6
+    order = unlike.argmin(axis=1)[clear]
+    for name in ('boxes', 'scores', 'labels', 'mask_logits'):
+        expected[name] = expected[name][:, clear]
+        found[name] = found[name][:, order]

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from plain_layers import randomize_norms
 
 from pandepth_mm.engine.checkpoint import read_checkpoint
+from pandepth_mm.export.parity import random_frame, run_pytorch
 from pandepth_mm.registry import MODELS, set_default_scope
 
 ROOT = Path(__file__).parents[2]
@@ -44,4 +45,37 @@ def small_model(without=(), depth_head=None, **changes):
     randomize_norms(model)
     if model.depth_head is not None:
         torch.nn.init.normal_(model.depth_head.predict_depth.weight, std=0.001)
+    return model.eval()
+
+
+def lite_model(**changes):
+    """A small model of the light family with random weights, which finds instances.
+
+    Args:
+        changes: Branches to replace.
+    """
+    set_default_scope()
+    torch.manual_seed(0)
+    cfg = Config.fromfile(ROOT / 'configs/_base_/models/pandepth_lite.py').model
+    cfg.backbone.init_cfg = None
+    cfg.neck.out_channels = 8
+    cfg.depth_head.update(in_channels=[16, 8, 8, 8], channels=[8, 8, 12, 16])
+    small = dict(in_channels=8, channels=8, geometry_channels=6)
+    cfg.semantic_head.update(small, fine_channels=8)
+    cfg.instance_head.update(small, max_per_img=20)
+    for name, branch in changes.items():
+        cfg[name] = branch
+    model = MODELS.build(cfg)
+    randomize_norms(model)
+    if model.depth_head is not None and cfg.depth_head.type == 'CandidateDepthHead':
+        torch.nn.init.normal_(model.depth_head.predict.weight, std=0.02)
+    if model.instance_head is not None:
+        last = model.instance_head.predict_maps
+        torch.nn.init.normal_(last.weight, std=0.1)
+        torch.nn.init.constant_(last.bias[-4:], 2.0)  # things nearly everywhere
+    # without statistics of its norms the image would fade away in the backbone
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.momentum = 1.0
+    run_pytorch(model.train(), random_frame((96, 64), 80.0, 300))
     return model.eval()

@@ -216,7 +216,7 @@ def test_example_of_the_page(demo, tmp_path, monkeypatch):
     write_depth_png(tmp_path / 'sparse_depth.png', depth)
     shutil.copy(path, tmp_path / 'model.onnx')
     page = (ROOT / 'docs/onnx.md').read_text()
-    (code,) = re.findall(r'^```python\n(.*?)^```', page, re.M | re.S)
+    code, _ = re.findall(r'^```python\n(.*?)^```', page, re.M | re.S)
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(code, names)

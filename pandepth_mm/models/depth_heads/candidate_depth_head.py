@@ -111,8 +111,15 @@ class CandidateDepthHead(BaseDepthHead):
         bias = torch.tensor([*_FIRST_CHOICE, 0.0, _FIRST_SCALE])
         self.predict.bias.data.copy_(bias.repeat_interleave(4))
 
-    def prepare(self, sparse_depth: Tensor, cam2img: Tensor) -> PreparedCandidates:
+    def prepare(
+        self, sparse_depth: Tensor, cam2img: Tensor, nearest: Tensor | None = None
+    ) -> PreparedCandidates:
         """Make the guesses, see the parent.
+
+        Args:
+            sparse_depth: (B, 1, H, W), meters, 0 = no measurement.
+            cam2img: Intrinsics of this grid, (B, 3, 3), pixels.
+            nearest: See :func:`depth_candidates`; an exported model gets it from outside.
 
         Raises:
             InputError: A side of the map is no multiple of 32.
@@ -130,7 +137,7 @@ class CandidateDepthHead(BaseDepthHead):
         default = default.clamp(_MIN_DEPTH, self.max_depth)
         # sums over an image, which float16 and bfloat16 cannot hold
         with torch.autocast(depth.device.type, enabled=False):
-            candidates = depth_candidates(depth, default, _MIN_DEPTH, self.max_depth)
+            candidates = depth_candidates(depth, default, _MIN_DEPTH, self.max_depth, nearest)
         return PreparedCandidates(candidates, cam2img.float())
 
     def forward(

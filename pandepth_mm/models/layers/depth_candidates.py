@@ -150,7 +150,7 @@ def _finer_planes(planes: Tensor, size: tuple[int, int]) -> Tensor:
     return finer[..., : size[0], : size[1]]
 
 
-def plane_fill(pyramid: list[Tensor], size: tuple[int, int], fit: PlaneFit) -> Tensor:
+def plane_fill(pyramid: list[Tensor], size: tuple[int, int], *fits: PlaneFit) -> Tensor:
     """Inverse depth from local planes.
 
     On a plane in space inverse depth is linear in the pixel (a pinhole's projection), so that a
@@ -159,21 +159,22 @@ def plane_fill(pyramid: list[Tensor], size: tuple[int, int], fit: PlaneFit) -> T
     Args:
         pyramid: Of `cell_moments` and `coarser_moments`, finest first.
         size: (height, width) in pixels.
-        fit: How the planes are fitted.
+        fits: How the planes are fitted, each giving a map of its own.
 
     Returns:
-        (B, 1, H, W), 1/m; of any sign where planes are extrapolated; 0 where the coarsest level
-        holds nothing around.
+        (B, number of fits, H, W), 1/m; of any sign where planes are extrapolated; 0 where the
+        coarsest level holds nothing around.
     """
-    planes = None
+    planes = [None] * len(fits)
     for moments in reversed(pyramid):
         gathered = _gather(moments)
-        own = _solve(gathered, fit.ridge)
-        if planes is not None:
-            share = (gathered[:, :1] / fit.support).clamp(max=1).square()
-            own = torch.lerp(_finer_planes(planes, moments.shape[-2:]), own, share)
-        planes = own
-    return _finer_planes(planes, size)[:, 2:]
+        for i, fit in enumerate(fits):
+            own = _solve(gathered, fit.ridge)
+            if planes[i] is not None:
+                share = (gathered[:, :1] / fit.support).clamp(max=1).square()
+                own = torch.lerp(_finer_planes(planes[i], moments.shape[-2:]), own, share)
+            planes[i] = own
+    return torch.cat([_finer_planes(x, size)[:, 2:] for x in planes], dim=1)
 
 
 def smooth_fill(log_sums: Tensor, weights: Tensor) -> Tensor:
@@ -264,7 +265,11 @@ NUM_CANDIDATES = len(PLANE_FITS) + 4
 
 @torch.no_grad()
 def depth_candidates(
-    sparse_depth: Tensor, default: Tensor, min_depth: float, max_depth: float
+    sparse_depth: Tensor,
+    default: Tensor,
+    min_depth: float,
+    max_depth: float,
+    nearest: Tensor | None = None,
 ) -> DepthCandidates:
     """Make every guess of a batch.
 
@@ -276,6 +281,8 @@ def depth_candidates(
         default: Meters in an image without measurements, (B,).
         min_depth: Least depth of a guess, meters.
         max_depth: Greatest depth of a guess, meters.
+        nearest: Depth of the nearest measured cell of 2x2 pixels, (B, 1, H / 2, W / 2), meters,
+            where a cell has its nearest measurement's; by default it is searched here.
 
     Returns:
         DepthCandidates: without gradients.
@@ -287,21 +294,20 @@ def depth_candidates(
     pyramid = [cell_moments(sparse_depth)]
     while max(pyramid[-1].shape[-2:]) > 1 and len(pyramid) < _LEVELS:
         pyramid.append(coarser_moments(pyramid[-1]))
-    planes = [
-        1 / plane_fill(pyramid, size, fit).clamp(1 / max_depth, 1 / min_depth) for fit in PLANE_FITS
-    ]
+    inverse = plane_fill(pyramid, size, *PLANE_FITS).clamp(1 / max_depth, 1 / min_depth)
     logs = torch.where(measured, sparse_depth.clamp(min=min_depth).log(), 0.0)
     smooth = smooth_fill(F.avg_pool2d(logs, 2) * 4, pyramid[0][:, :1])
     near = torch.where(measured, 1 / sparse_depth.clamp(min=min_depth), 0.0)
     near = F.max_pool2d(near, 2)
     cells = torch.where(near > 0, 1 / near.clamp(min=1e-6), 0.0)
     least, greatest = extreme_fill(cells)
-    nearest = nearest_fill(cells, max_depth)
+    if nearest is None:
+        nearest = nearest_fill(cells, max_depth)
     cell_maps = torch.cat([nearest, least, greatest], dim=1).clamp(min_depth, max_depth).log()
     nearest, least, greatest = F.interpolate(cell_maps, scale_factor=2, mode='nearest').split(1, 1)
     nearest = torch.where(measured, logs, nearest)
     smooth = F.interpolate(smooth, scale_factor=2, mode='bilinear', align_corners=False)
-    log_depth = torch.cat([smooth, *(plane.log() for plane in planes), nearest, least, greatest], 1)
+    log_depth = torch.cat([smooth, (1 / inverse).log(), nearest, least, greatest], dim=1)
     log_depth = torch.where(known, log_depth, default.log()[:, None, None, None])
     weight = _gather(pyramid[0])[:, :1]
     return DepthCandidates(log_depth, measured, weight, known)
