@@ -26,9 +26,9 @@ demo: setup
 	    --work-dir $(WORK_DIR) --out $(WORK_DIR)/metrics.json --show-dir $(WORK_DIR)/pictures
 	@echo "The pictures lie in $(WORK_DIR)/pictures, the metrics in $(WORK_DIR)/metrics.json"
 
-# make test ARGS="-m slow" for the long ones
+# two processes of one thread each; make test ARGS="-m slow" for the long ones
 test: setup
-	$(PY) -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: setup
 	$(PY) -m ruff format --check .

@@ -166,7 +166,7 @@ def test_console_scripts(installed, command):
     'args, code, message',
     [
         (['--help'], 0, 'usage: python -m pandepth_mm COMMAND '),
-        (['--help'], 0, '  publish      Make a small file'),
+        (['--help'], 0, '  publish       Make a small file'),
         (['make_video', '--help'], 0, 'usage: python -m pandepth_mm make_video '),
         ([], 2, 'error: found no command; expected one of convert, train, '),
         (['fly'], 2, "error: found 'fly'; expected one of convert, train, "),
