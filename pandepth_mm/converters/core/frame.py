@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pandepth_mm.fileio import KITTI_DEPTH_SCALE, write_depth_png, write_panoptic_png
+from pandepth_mm.errors import InputError
+from pandepth_mm.fileio import DEPTH_PNG_MAX, KITTI_DEPTH_SCALE, write_depth_png, write_panoptic_png
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +21,21 @@ class Frame:
 
     name: str
     sources: dict[str, str]
+
+
+def check_max_depth(max_depth: float) -> None:
+    """Refuse a range that the depth files cannot hold.
+
+    Raises:
+        InputError: Not above 0, or too far.
+    """
+    limit = DEPTH_PNG_MAX / KITTI_DEPTH_SCALE
+    if not 0 < max_depth <= limit:
+        raise InputError(
+            '--max-depth',
+            f'{max_depth}',
+            f'above 0 and at most {limit:.1f} m, the range of the depth files',
+        )
 
 
 def write_maps(

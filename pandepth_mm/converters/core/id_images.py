@@ -113,6 +113,23 @@ def number_instances(
     return ids, dict(zip(segment_ids.tolist(), numbers, strict=True))
 
 
+def tracked_segments(
+    category: np.ndarray, instance: np.ndarray, num_things: int, source: Path
+) -> tuple[np.ndarray, list[dict], int]:
+    """:func:`number_instances` and their segments, where instance numbers hold over a sequence.
+
+    Returns:
+        tuple: segment ids, int32 (H, W); the segments, those of instances with their number as
+        ``track_id``; and how many instances there are.
+    """
+    ids, numbers = number_instances(category, instance, num_things, source)
+    segments = segments_with_crowds(ids, num_things)
+    for segment in segments:
+        if segment['id'] in numbers:
+            segment['track_id'] = numbers[segment['id']]
+    return ids, segments, len(numbers)
+
+
 def segments_with_crowds(ids: np.ndarray, num_things: int) -> list[dict]:
     """The segments of a map of :func:`number_instances`.
 

@@ -7,26 +7,11 @@ import cv2
 import numpy as np
 
 from pandepth_mm.converters.core.ground_truth import accumulate_scans, filter_depth, stereo_depth
-from pandepth_mm.errors import InputError
-from pandepth_mm.fileio import DEPTH_PNG_MAX, KITTI_DEPTH_SCALE
+from pandepth_mm.errors import InputError, require_size
 from pandepth_mm.geometry.calibration import Calibration
+from pandepth_mm.structures.image_files import check_image_file
 
 _FILTERS = ('seen_through', 'hidden', 'unconfirmed')  # counts of filter_depth
-
-
-def check_max_depth(max_depth: float) -> None:
-    """Refuse a range that the depth files cannot hold.
-
-    Raises:
-        InputError: Not above 0, or too far.
-    """
-    limit = DEPTH_PNG_MAX / KITTI_DEPTH_SCALE
-    if not 0 < max_depth <= limit:
-        raise InputError(
-            '--max-depth',
-            f'{max_depth}',
-            f'above 0 and at most {limit:.1f} m, the range of the depth files',
-        )
 
 
 def labeled_depth(
@@ -64,6 +49,25 @@ def labeled_depth(
     counts |= {f'{name}_pixels': int(np.count_nonzero(m)) for name, m in maps.items()}
     counts['stereo'] = int(stereo is not None)
     return sparse_depth, gt_depth_map, counts
+
+
+def check_image_pair(paths: Mapping[str, Path]) -> tuple[int, int]:
+    """Check the headers of 'image' and, where there is one, 'second image'.
+
+    Returns:
+        Height and width of both.
+
+    Raises:
+        InputError: Broken, broken off, not of 8 bits, or of different sizes.
+    """
+    shapes = []
+    for kind in ('image', 'second image'):
+        if kind in paths:
+            with open(paths[kind], 'rb') as file:
+                shapes.append(check_image_file(file, paths[kind]))
+    if len(shapes) == 2:
+        require_size(shapes[1], shapes[0], paths['second image'], 'the image of the left camera')
+    return shapes[0]
 
 
 def stereo_of_pair(

@@ -31,16 +31,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pandepth_mm.converters.core import Converter, Summary, write_maps
+from pandepth_mm.converters.core import Converter, Summary, check_max_depth, write_maps
 from pandepth_mm.converters.core.id_images import (
     check_decodes,
     check_id_image,
-    number_instances,
     read_id_image,
-    segments_with_crowds,
+    tracked_segments,
 )
 from pandepth_mm.converters.core.labeled_depth import (
-    check_max_depth,
+    check_image_pair,
     describe_depth,
     labeled_depth,
     stereo_of_pair,
@@ -48,13 +47,12 @@ from pandepth_mm.converters.core.labeled_depth import (
 from pandepth_mm.converters.kitti360.labels import CATEGORIES, SKY, category_table, instance_numbers
 from pandepth_mm.converters.kitti360.layout import CALIBRATION, LIST, Frame, find_frames, scan_file
 from pandepth_mm.converters.kitti360.poses import read_lidar_poses
-from pandepth_mm.errors import InputError, require_count, require_size
+from pandepth_mm.errors import InputError, require_count
 from pandepth_mm.geometry.calibration import Calibration, check_image_size
 from pandepth_mm.geometry.calibration_files import read_calibration
 from pandepth_mm.geometry.point_files import check_points_file, read_points
 from pandepth_mm.structures.annotations import FrameRecord
 from pandepth_mm.structures.cityscapes_meta import THING_CLASSES
-from pandepth_mm.structures.image_files import check_image_file
 
 logger = logging.getLogger(__name__)
 
@@ -135,12 +133,7 @@ class KITTI360Converter(Converter):
     def inspect_frame(self, frame: Frame) -> Frame:
         """Read the headers of a frame."""
         paths = {kind: self.root / file for kind, file in frame.sources.items()}
-        with open(paths['image'], 'rb') as file:
-            shape = check_image_file(file, paths['image'])
-        if 'second image' in paths:
-            with open(paths['second image'], 'rb') as file:
-                second = check_image_file(file, paths['second image'])
-            require_size(second, shape, paths['second image'], 'the image of the left camera')
+        shape = check_image_pair(paths)
         check_image_size(self._calibration(), shape[1], shape[0], str(paths['cameras']))
         check_id_image(paths['semantic'], shape, 'an image of class ids')
         check_id_image(paths['instance'], shape, 'an image of instances')
@@ -156,11 +149,7 @@ class KITTI360Converter(Converter):
         category = category_table()[np.minimum(semantic, 255)]
         if not category.any():
             raise InputError(paths['semantic'], 'no pixel of a class', 'class ids of KITTI-360')
-        ids, numbers = number_instances(category, instance, _NUM_THINGS, paths['instance'])
-        segments = segments_with_crowds(ids, _NUM_THINGS)
-        for segment in segments:
-            if segment['id'] in numbers:
-                segment['track_id'] = numbers[segment['id']]
+        ids, segments, things = tracked_segments(category, instance, _NUM_THINGS, paths['instance'])
 
         calibration, stereo = self._calibration(), None
         if 'second image' in paths:
@@ -186,8 +175,8 @@ class KITTI360Converter(Converter):
         )
         return record, dict(
             counts,
-            things=len(numbers),
-            without_things=int(not numbers),
+            things=things,
+            without_things=int(not things),
             pixels=ids.size,
             void_pixels=int((ids == 0).sum()),
             odd_pixels=odd,

@@ -33,7 +33,7 @@ import cv2
 import numpy as np
 
 from pandepth_mm.converters import core
-from pandepth_mm.converters.core import Converter, Summary, write_depth_maps
+from pandepth_mm.converters.core import Converter, Summary, check_max_depth, write_depth_maps
 from pandepth_mm.converters.core.ground_truth import (
     STEREO_TOLERANCE,
     accumulate_scans,
@@ -55,7 +55,6 @@ from pandepth_mm.errors import (
     require_fraction,
     require_size,
 )
-from pandepth_mm.fileio import DEPTH_PNG_MAX, KITTI_DEPTH_SCALE
 from pandepth_mm.geometry.calibration import Calibration
 from pandepth_mm.geometry.calibration_files import read_calibration, read_transform
 from pandepth_mm.geometry.point_files import check_points_file, read_points
@@ -124,13 +123,7 @@ class KittiRawConverter(Converter):
         require_choice(self.camera, _SECOND, '--camera')
         require_count(self.neighbors, '--neighbors', least=0)
         require_fraction(self.stereo_tolerance, '--stereo-tolerance')
-        limit = DEPTH_PNG_MAX / KITTI_DEPTH_SCALE
-        if not 0 < self.max_depth <= limit:
-            raise InputError(
-                '--max-depth',
-                f'{self.max_depth}',
-                f'above 0 and at most {limit:.1f} m, the range of the depth files',
-            )
+        check_max_depth(self.max_depth)
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:

@@ -28,16 +28,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pandepth_mm.converters.core import Converter, Summary, write_maps
+from pandepth_mm.converters.core import Converter, Summary, check_max_depth, write_maps
 from pandepth_mm.converters.core.id_images import (
     check_decodes,
     check_id_image,
-    number_instances,
     read_id_image,
-    segments_with_crowds,
+    tracked_segments,
 )
 from pandepth_mm.converters.core.labeled_depth import (
-    check_max_depth,
+    check_image_pair,
     describe_depth,
     labeled_depth,
     stereo_of_pair,
@@ -49,14 +48,13 @@ from pandepth_mm.converters.kitti_step.layout import (
     read_oxts,
     scan_file,
 )
-from pandepth_mm.errors import InputError, require_count, require_size
+from pandepth_mm.errors import InputError, require_count
 from pandepth_mm.geometry.calibration import Calibration, check_image_size
 from pandepth_mm.geometry.calibration_files import read_calibration
 from pandepth_mm.geometry.point_files import check_points_file, read_points
 from pandepth_mm.geometry.poses import oxts_poses
 from pandepth_mm.structures.annotations import FrameRecord, coco_categories
 from pandepth_mm.structures.cityscapes_meta import CLASS_COLORS, CLASSES
-from pandepth_mm.structures.image_files import check_image_file
 
 THING_CLASSES = ('person', 'car')  # those with instances
 STUFF_CLASSES = tuple(name for name in CLASSES if name not in THING_CLASSES)
@@ -118,12 +116,7 @@ class KITTIStepConverter(Converter):
     def inspect_frame(self, frame: Frame) -> Frame:
         """Read the headers of a frame."""
         paths = {kind: self.root / file for kind, file in frame.sources.items()}
-        with open(paths['image'], 'rb') as file:
-            shape = check_image_file(file, paths['image'])
-        if 'second image' in paths:
-            with open(paths['second image'], 'rb') as file:
-                second = check_image_file(file, paths['second image'])
-            require_size(second, shape, paths['second image'], 'the image of the left camera')
+        shape = check_image_pair(paths)
         calibration = self._calibration(frame)
         check_image_size(calibration, shape[1], shape[0], str(paths['calibration']))
         check_id_image(paths['panoptic'], shape, 'a panoptic map', gray=False, rgb=True)
@@ -149,11 +142,7 @@ class KITTIStepConverter(Converter):
         if not category.any():
             raise InputError(paths['panoptic'], 'no pixel of a class', 'classes 0 to 18 in red')
         instance = (values >> 8 & 255) * 256 + (values >> 16)
-        ids, numbers = number_instances(category, instance, _NUM_THINGS, paths['panoptic'])
-        segments = segments_with_crowds(ids, _NUM_THINGS)
-        for segment in segments:
-            if segment['id'] in numbers:
-                segment['track_id'] = numbers[segment['id']]
+        ids, segments, things = tracked_segments(category, instance, _NUM_THINGS, paths['panoptic'])
 
         calibration, stereo = self._calibration(frame), None
         if 'second image' in paths:
@@ -179,8 +168,8 @@ class KITTIStepConverter(Converter):
         )
         return record, dict(
             counts,
-            things=len(numbers),
-            without_things=int(not numbers),
+            things=things,
+            without_things=int(not things),
             crowd_pixels=sum(s['area'] for s in segments if s['iscrowd']),
             pixels=ids.size,
             void_pixels=int((ids == 0).sum()),

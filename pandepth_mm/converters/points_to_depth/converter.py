@@ -27,10 +27,9 @@ from pathlib import Path
 import numpy as np
 
 from pandepth_mm.converters import core
-from pandepth_mm.converters.core import Converter, Summary, write_depth_maps
+from pandepth_mm.converters.core import Converter, Summary, check_max_depth, write_depth_maps
 from pandepth_mm.converters.points_to_depth.distortion import COEFFICIENTS, project_distorted
 from pandepth_mm.errors import InputError, require_positive, require_size
-from pandepth_mm.fileio import DEPTH_PNG_MAX, KITTI_DEPTH_SCALE
 from pandepth_mm.geometry.calibration import Calibration
 from pandepth_mm.geometry.calibration_files import CALIB_SUFFIXES, holds_pair, read_calibration
 from pandepth_mm.geometry.camera import project, rasterize_depth, transform_points
@@ -92,13 +91,7 @@ class PointsToDepthConverter(Converter):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        limit = DEPTH_PNG_MAX / KITTI_DEPTH_SCALE
-        if not 0 < self.max_depth <= limit:
-            raise InputError(
-                '--max-depth',
-                f'{self.max_depth}',
-                f'above 0 and at most {limit:.1f} m, the range of the depth files',
-            )
+        check_max_depth(self.max_depth)
         if self.beam_steps is not None:
             self.beam_steps = list(self.beam_steps)
             for step in self.beam_steps:

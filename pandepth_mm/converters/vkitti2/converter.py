@@ -29,11 +29,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pandepth_mm.converters.core import Converter, Summary, write_maps
+from pandepth_mm.converters.core import Converter, Summary, check_max_depth, write_maps
 from pandepth_mm.converters.vkitti2.labels import decode_classes, panoptic_ids
 from pandepth_mm.converters.vkitti2.reader import DataRoot, Frame, inspect, select_frames
 from pandepth_mm.errors import InputError, require_choice, require_fraction
-from pandepth_mm.fileio import DEPTH_PNG_MAX, KITTI_DEPTH_SCALE, read_depth_png
+from pandepth_mm.fileio import read_depth_png
 from pandepth_mm.geometry.sampling import frame_seed, sample_depth, sample_nested
 from pandepth_mm.structures.annotations import FrameRecord, coco_categories, segments_of
 from pandepth_mm.structures.vkitti2_meta import (
@@ -96,13 +96,7 @@ class VKITTI2Converter(Converter):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        limit = DEPTH_PNG_MAX / KITTI_DEPTH_SCALE
-        if not 0 < self.max_depth <= limit:
-            raise InputError(
-                '--max-depth',
-                f'{self.max_depth}',
-                f'above 0 and at most {limit:.1f} m, the range of the depth files',
-            )
+        check_max_depth(self.max_depth)
         require_fraction(self.sparse_density, '--sparse-density', zero=True)
         require_fraction(self.gt_density, '--gt-density', zero=True)
         if self.input_from_gt and self.sparse_density > self.gt_density:
