@@ -83,6 +83,9 @@ def network_sizes(dataset: BaseDataset) -> Iterator[tuple[int, int]]:
                 for aspect in transform.aspect_range
             }
         elif isinstance(transform, ResizePanopticDepth):
+            if not (transform.keep_ratio or transform.shrink_only):
+                sizes = {tuple(dataset.img_scale)}  # without a look at every record
+                continue
             sizes = {
                 transform.output_size(size, dataset.img_scale)
                 for size in sizes or _file_sizes(dataset)
