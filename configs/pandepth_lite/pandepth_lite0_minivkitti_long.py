@@ -21,7 +21,7 @@ load = [
 sense = [
     dict(type='RandomCropPanopticDepth', crop_size=(128, 416)),
     dict(type='IgnoreTinyInstances'),
-    dict(type='SimulateLidar', random_prob=0.4, lines_prob=0.45),
+    dict(type='SimulateLidar', random_prob=0.4, lines_prob=0.4),
     dict(type='PhotoMetricDistortion'),
     dict(type='PhotoNoise'),
     dict(type='PackPanopticDepthInputs'),
@@ -58,7 +58,7 @@ train_dataloader = dict(
     ),
 )
 
-max_iters = 6000
+max_iters = 4500
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters + 1)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=150),

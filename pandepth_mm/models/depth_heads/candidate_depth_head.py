@@ -13,11 +13,13 @@ from torch.nn import functional as F
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.depth_heads.base import BaseDepthHead, DepthPrediction
 from pandepth_mm.models.layers.depth_candidates import (
+    NEAREST,
     NUM_CANDIDATES,
     DepthCandidates,
     depth_candidates,
 )
 from pandepth_mm.models.layers.geometry_maps import NUM_GEOMETRY, geometry_maps
+from pandepth_mm.models.layers.propagation import NUM_NEIGHBORS, neighborhood, propagate
 from pandepth_mm.models.layers.separable_conv import separable_conv
 from pandepth_mm.registry import MODELS
 
@@ -26,8 +28,11 @@ _MIN_DEPTH = 0.5  # meters, of a guess
 # Without a measurement every guess is fy / 25 meters (10 m at Virtual KITTI 2's field of view and
 # 416 pixels): what an object of one size shows is depth over focal length.
 _PIXELS = 25.0
-# smooth, planes, nearest, least, greatest
+# before training: mostly the planes and the nearest measurement (smooth, planes, nearest, least,
+# greatest); after propagation mostly its result (those, then the 3x3 neighbors)
 _FIRST_CHOICE = (0.0, 2.0, 1.0, 1.0, -1.0, -1.0)
+_FIRST_FINE_CHOICE = (-1.0, 1.0, 0.0, 1.5, -2.0, -2.0, *[0.0] * NUM_NEIGHBORS)
+_FIRST_TRUST = 2.0
 _FIRST_SCALE = -3.0
 # guesses differ by some percent: times this the input has about the size of the others
 _CONTRAST = 8.0
@@ -51,11 +56,17 @@ class PreparedCandidates(NamedTuple):
 class CandidateDepthHead(BaseDepthHead):
     """Dense depth as a mixture of guesses, with an uncertainty.
 
-    The guesses need no weights, see :func:`depth_candidates`. A small U-Net over them (at stride
-    2), the points that they mean, and the image's features predicts for every pixel a softmax over
-    the guesses, and a factor. The result is their mean in log depth, times the factor. So a
-    measured value is one guess among others, not the truth: a LiDAR beside the camera sees past
-    edges.
+    The guesses need no weights, see :func:`depth_candidates`. A small U-Net reads them (at stride
+    2), the points that they mean, and the image's features. It predicts twice how to mix guesses,
+    by a softmax:
+
+    1. At stride 2, in log depth. The mean, as inverse depth, which is linear on planes, is then
+       propagated along predicted affinities, drawn to measurements as far as they are trusted.
+    2. At full size, from the guesses and the 3x3 cells of that result, again in log depth, times a
+       predicted factor.
+
+    So a measured value is one guess among others, not the truth: a LiDAR beside the camera sees
+    past edges.
 
     The uncertainty is the scale of a Laplace distribution around the log depth, given in meters.
 
@@ -66,6 +77,7 @@ class CandidateDepthHead(BaseDepthHead):
         num_classes: Not used: semantics reach the depth by shared features.
         in_channels: Channels of the maps of the neck, finest first: strides 2, 4, 8, 16.
         channels: Channels of the U-Net at those strides.
+        propagation_steps: Steps of propagation, each by one cell of stride 2; 0 for none.
         norm_cfg: Norm of every convolution but the last.
         act_cfg: Activation of every convolution but the last.
         loss: Config of the loss on a :class:`DepthPrediction` and depth.
@@ -78,12 +90,14 @@ class CandidateDepthHead(BaseDepthHead):
         num_classes: int = 0,
         in_channels: Sequence[int] = (16, 64, 64, 64),
         channels: Sequence[int] = (32, 64, 96, 128),
+        propagation_steps: int = 8,
         norm_cfg: ConfigType = dict(type='BN'),
         act_cfg: OptConfigType = dict(type='ReLU6'),
         loss: ConfigType = dict(type='LogDepthLoss'),
         init_cfg: OptMultiConfig = None,
     ) -> None:
         super().__init__(max_depth, num_classes, loss, init_cfg)
+        self.propagation_steps = propagation_steps
         cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         # at stride 2: four pixels of each guess relative to the smooth one and of the mask, the
         # geometry of the smooth guess, weight and presence of measurements
@@ -105,10 +119,13 @@ class CandidateDepthHead(BaseDepthHead):
             )
             for own, image, above in zip(channels, in_channels, [*channels[1:], 0], strict=True)
         )
-        self.predict = nn.Conv2d(channels[0], 4 * (NUM_CANDIDATES + 2), 1)
-        nn.init.normal_(self.predict.weight, std=0.01)
-        # before training: mostly the planes and the nearest measurement
-        bias = torch.tensor([*_FIRST_CHOICE, 0.0, _FIRST_SCALE])
+        self.predict_cells = nn.Conv2d(channels[0], NUM_CANDIDATES + NUM_NEIGHBORS + 1, 1)
+        self.predict = nn.Conv2d(channels[0], 4 * (NUM_CANDIDATES + NUM_NEIGHBORS + 2), 1)
+        for layer in (self.predict_cells, self.predict):
+            nn.init.normal_(layer.weight, std=0.01)
+        bias = torch.tensor([*_FIRST_CHOICE, *[0.0] * NUM_NEIGHBORS, _FIRST_TRUST])
+        self.predict_cells.bias.data.copy_(bias)
+        bias = torch.tensor([*_FIRST_FINE_CHOICE, 0.0, _FIRST_SCALE])
         self.predict.bias.data.copy_(bias.repeat_interleave(4))
 
     def prepare(
@@ -170,8 +187,11 @@ class CandidateDepthHead(BaseDepthHead):
                     F.interpolate(above, own.shape[-2:], mode='bilinear', align_corners=False)
                 )
             above = up(torch.cat(parts, dim=1))
+        candidates = prepared.candidates
+        cells = self._propagate(self.predict_cells(above).float(), candidates)
+        cells = F.interpolate(neighborhood(cells), scale_factor=2, mode='nearest')
         out = F.pixel_shuffle(self.predict(above).float(), 2)
-        return self._mix(out, prepared.candidates.log_depth)
+        return self._mix(out, torch.cat([candidates.log_depth, cells], dim=1))
 
     def _input(self, prepared: PreparedCandidates) -> Tensor:
         """Input of the stem, (B, 38, H / 2, W / 2)."""
@@ -192,9 +212,23 @@ class CandidateDepthHead(BaseDepthHead):
             dim=1,
         )
 
+    def _propagate(self, out: Tensor, candidates: DepthCandidates) -> Tensor:
+        """Log depth at stride 2, of the network's output (B, K + 10, H / 2, W / 2)."""
+        choice, affinity, trust = out.split([NUM_CANDIDATES, NUM_NEIGHBORS, 1], dim=1)
+        guesses = candidates.log_depth
+        mean = (choice.softmax(dim=1) * F.avg_pool2d(guesses, 2)).sum(dim=1, keepdim=True)
+        measured = guesses[:, NEAREST : NEAREST + 1]
+        near = torch.where(candidates.measured, (-measured).exp(), 0.0)
+        anchors = F.max_pool2d(near, 2)  # a cell's nearest measurement
+        trust = torch.where(anchors > 0, trust.sigmoid(), 0.0)
+        inverse = propagate(
+            (-mean).exp(), affinity.softmax(dim=1), anchors, trust, self.propagation_steps
+        )
+        return -inverse.log()
+
     def _mix(self, out: Tensor, log_depth: Tensor) -> DepthPrediction:
-        """Depth and uncertainty of the network's output (B, K + 2, H, W)."""
-        choice, factor, scale = out.split([NUM_CANDIDATES, 1, 1], dim=1)
+        """Depth and uncertainty of the network's output (B, N + 2, H, W) and N guesses."""
+        choice, factor, scale = out.split([log_depth.shape[1], 1, 1], dim=1)
         log_depth = (choice.softmax(dim=1) * log_depth).sum(dim=1, keepdim=True) + factor
         log_depth = log_depth.clamp(-3, 6) if self.training else log_depth
         depth = log_depth.exp()

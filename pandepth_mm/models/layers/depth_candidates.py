@@ -261,6 +261,7 @@ class DepthCandidates(NamedTuple):
 
 
 NUM_CANDIDATES = len(PLANE_FITS) + 4
+NEAREST = len(PLANE_FITS) + 1  # index of the nearest measurement, of the pixel's own where it is
 
 
 @torch.no_grad()
