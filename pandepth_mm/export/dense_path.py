@@ -140,7 +140,9 @@ def named_outputs(model: PanDepth, out: DenseOutputs) -> dict[str, Tensor]:
     )
     named = {name: value for name, value in maps.items() if value is not None}
     if out.votes is not None:
-        instances = decode_instances(out.votes, model.instance_head.max_per_img)
+        instances = decode_instances(
+            out.votes, named.get('logits'), model.instance_head.max_per_img
+        )
         named.update(zip(('boxes', 'scores', 'labels', 'mask_logits'), instances, strict=True))
     return named
 

@@ -318,11 +318,11 @@ class PanDepth(BaseDetector):
     ) -> None:
         """:meth:`predict` for images of one size."""
         out = self.forward_dense(batch_inputs)
+        logits = out.logits if out.refined is None else out.refined
         if self.instance_head is None:
             instances = self._predict_instances(out.feats, batch_data_samples, rescale)
         else:
-            instances = self.instance_head.predict(out.votes, batch_data_samples, rescale)
-        logits = out.logits if out.refined is None else out.refined
+            instances = self.instance_head.predict(out.votes, logits, batch_data_samples, rescale)
         for i, sample in enumerate(batch_data_samples):
             if out.depth is not None:
                 depth = _to_image(out.depth[i], sample, rescale)

@@ -47,7 +47,8 @@ class BoxVoteHead(BaseModule):
     Every pixel of a thing votes for the box of its instance (its center and its size). A peak of
     the map of centers is an instance, with the box that is voted for there. Its mask are the pixels
     within the box that are of a thing and whose own vote overlaps that box: so two cars are told
-    apart though one hides half of the other.
+    apart though one hides half of the other. Where there are semantic logits, the score is the
+    geometric mean of the peak and of the probability of its class in the mask.
 
     Args:
         num_classes: Number of thing classes.
@@ -55,7 +56,7 @@ class BoxVoteHead(BaseModule):
         channels: Channels at stride 4.
         geometry_channels: Channels of the geometry's features; 0: no depth is read.
         max_per_img: Number of peaks that are looked at.
-        score_thr: Lowest score of an instance.
+        score_thr: Lowest score of an instance, semantics included.
         norm_cfg: Config of the norms.
         act_cfg: Config of the activations.
         loss_center: Config of the loss of the centers, a focal loss on Gaussians.
@@ -193,12 +194,13 @@ class BoxVoteHead(BaseModule):
         return heat, boxes, weight, things, counts
 
     def predict(
-        self, votes: BoxVotes, batch_data_samples: SampleList, rescale: bool
+        self, votes: BoxVotes, logits: Tensor | None, batch_data_samples: SampleList, rescale: bool
     ) -> list[InstanceData]:
         """Instances of each image.
 
         Args:
             votes: Output of :meth:`forward`.
+            logits: Semantic logits, see :func:`decode_instances`.
             batch_data_samples: Say the sizes of the images.
             rescale: Whether to bring them to the images' original size.
 
@@ -207,7 +209,7 @@ class BoxVoteHead(BaseModule):
             W) and ``mask_logits`` (N, 28, 28) within the boxes, by falling score.
         """
         results = []
-        decoded = zip(*decode_instances(votes, self.max_per_img), strict=True)
+        decoded = zip(*decode_instances(votes, logits, self.max_per_img), strict=True)
         for sample, (boxes, *rest) in zip(batch_data_samples, decoded, strict=True):
             keep = rest[0] > self.score_thr
             scores, labels, logits = (x[keep] for x in rest)
@@ -251,15 +253,21 @@ def decode_boxes(sides: Tensor) -> Tensor:
     return torch.stack([x - left, y - top, x + right, y + bottom], dim=1)
 
 
-def decode_instances(votes: BoxVotes, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def decode_instances(
+    votes: BoxVotes, logits: Tensor | None, count: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Peaks with their boxes and masks, of fixed number, without a loop over them.
 
     Args:
         votes: Maps of a batch.
-        count: Number of peaks, by falling score.
+        logits: Semantic logits of the input's size, things first, (B, C, H, W); None where there
+            are none. A score is the square root of the peak's times the mean probability of its
+            class within the mask.
+        count: Number of peaks, the greatest.
 
     Returns:
-        tuple: boxes (B, N, 4), scores (B, N), labels (B, N), mask logits (B, N, 28, 28).
+        tuple: boxes (B, N, 4), scores (B, N), labels (B, N), mask logits (B, N, 28, 28); by falling
+        score.
     """
     scores = votes.centers.sigmoid()
     peaks = scores * (F.max_pool2d(scores, 3, stride=1, padding=1) == scores)
@@ -282,9 +290,13 @@ def decode_instances(votes: BoxVotes, count: int) -> tuple[Tensor, Tensor, Tenso
         ],
         dim=-1,
     ).flatten(1, 2)
+    maps = [voted, votes.things]
+    if logits is not None:
+        things = logits.float().softmax(dim=1)[:, : votes.centers.shape[1]]
+        maps.append(F.avg_pool2d(things, _STRIDE))
     sampled = F.grid_sample(
-        torch.cat([voted, votes.things], dim=1), grid, padding_mode='border', align_corners=False
-    ).view(batch, 5, count, _MASK_SIZE, _MASK_SIZE)
+        torch.cat(maps, dim=1), grid, padding_mode='border', align_corners=False
+    ).view(batch, -1, count, _MASK_SIZE, _MASK_SIZE)
     own = boxes.transpose(1, 2)[..., None, None]
     near = torch.maximum(sampled[:, :2], own[:, :2])
     far = torch.minimum(sampled[:, 2:4], own[:, 2:])
@@ -292,4 +304,26 @@ def decode_instances(votes: BoxVotes, count: int) -> tuple[Tensor, Tensor, Tenso
     area = (sampled[:, 2:4] - sampled[:, :2]).prod(dim=1) + (own[:, 2:] - own[:, :2]).prod(dim=1)
     iou = overlap / (area - overlap).clamp(min=1e-6)
     masks = torch.minimum(_SHARPNESS * (iou - 0.5), sampled[:, 4])
-    return boxes, scores, labels, masks
+    if logits is None:
+        return boxes, scores, labels, masks
+    scores, order = (scores * _mean_in_mask(sampled[:, 5:], labels, masks)).sqrt().topk(count)
+    return (
+        boxes.gather(1, order[..., None].expand_as(boxes)),
+        scores,
+        labels.gather(1, order),
+        masks.gather(1, order[..., None, None].expand_as(masks)),
+    )
+
+
+def _mean_in_mask(things: Tensor, labels: Tensor, masks: Tensor) -> Tensor:
+    """Mean probability of each instance's class within its mask, (B, N), 0 in an empty one.
+
+    Args:
+        things: Probability of each class, (B, num_things, N, h, w).
+        labels: (B, N).
+        masks: Logits, (B, N, h, w).
+    """
+    chosen = labels[:, None, :, None, None].expand(-1, 1, -1, *masks.shape[-2:])
+    own = things.gather(1, chosen)[:, 0]
+    inside = (masks > 0).to(own.dtype)
+    return (own * inside).sum(dim=(2, 3)) / inside.sum(dim=(2, 3)).clamp(min=1)

@@ -81,7 +81,7 @@ def test_votes_of_a_pixel():
 def test_perfect_votes_give_the_ground_truth(boxes):
     head = make_head()
     sample = sample_of(boxes)
-    (found,) = head.predict(perfect_votes(head, sample), [sample], rescale=False)
+    (found,) = head.predict(perfect_votes(head, sample), None, [sample], rescale=False)
     found = found[found.scores > 0.9]
     assert len(found) == len(boxes)
     order = torch.argsort(found.bboxes[:, 0])  # as the lists above
@@ -98,7 +98,7 @@ def test_a_hidden_half_goes_to_the_one_in_front():
     """Two cars whose boxes overlap by a third."""
     head = make_head()
     sample = sample_of([(8, 8, 56, 48, 0), (40, 12, 88, 52, 0)])
-    (found,) = head.predict(perfect_votes(head, sample), [sample], rescale=False)
+    (found,) = head.predict(perfect_votes(head, sample), None, [sample], rescale=False)
     found = found[found.scores > 0.9]
     order = torch.argsort(found.bboxes[:, 0])
     torch.testing.assert_close(found.bboxes[order], sample.gt_instances.bboxes, rtol=0, atol=1e-3)
@@ -119,7 +119,7 @@ def test_center_under_another_instance(front_first):
     if front_first:
         masks, boxes = masks[::-1], boxes[::-1]
     sample = sample_of(boxes, masks=np.ascontiguousarray(masks))
-    (found,) = head.predict(perfect_votes(head, sample), [sample], rescale=False)
+    (found,) = head.predict(perfect_votes(head, sample), None, [sample], rescale=False)
     found = found[found.scores > 0.9]
     assert sorted(found.labels.tolist()) == [0, 2]
     for label, box in ((0, [8, 8, 88, 56]), (2, [40, 24, 68, 56])):
@@ -136,7 +136,7 @@ def test_of_one_center_the_smaller_wins():
     head = make_head()
     for label, labels in ((0, [0]), (2, [0, 2])):
         sample = sample_of([(8, 8, 88, 56, 0), (32, 22, 64, 42, label)])
-        (found,) = head.predict(perfect_votes(head, sample), [sample], rescale=False)
+        (found,) = head.predict(perfect_votes(head, sample), None, [sample], rescale=False)
         found = found[found.scores > 0.9]
         assert sorted(found.labels.tolist()) == labels
         for box in found.bboxes.tolist():
@@ -153,7 +153,7 @@ def test_center_on_stuff():
     _, boxes, weight, things, _ = targets_of(head, sample)
     assert boxes[:, 16, 24].tolist() == [8, 8, 88, 56] and weight[16, 24] == 1
     assert things[0, 16, 24] == 0
-    (found,) = head.predict(perfect_votes(head, sample), [sample], rescale=False)
+    (found,) = head.predict(perfect_votes(head, sample), None, [sample], rescale=False)
     assert overlap(found.masks[0], torch.from_numpy(masks[0]).bool()) > 0.8
 
 
@@ -299,7 +299,7 @@ def test_new_head_finds_nothing_sure():
 def test_at_the_original_size():
     head = make_head()
     sample = sample_of(CAR, ori_shape=(96, 192))  # 1.5 times as high, twice as wide
-    (found,) = head.predict(perfect_votes(head, sample), [sample], rescale=True)
+    (found,) = head.predict(perfect_votes(head, sample), None, [sample], rescale=True)
     assert found.bboxes[0].tolist() == pytest.approx([20, 12, 100, 60], abs=1e-3)
     expected = torch.zeros(96, 192, dtype=torch.bool)
     expected[12:60, 20:100] = True
@@ -311,7 +311,7 @@ def test_padding_does_not_shift():
     head = make_head()
     sample = sample_of(CAR)
     votes = perfect_votes(head, sample)
-    (expected,) = head.predict(votes, [sample], rescale=False)
+    (expected,) = head.predict(votes, None, [sample], rescale=False)
     values = (-20.0, 8.0, -20.0)
     padded = BoxVotes(
         *(
@@ -319,7 +319,7 @@ def test_padding_does_not_shift():
             for m, v in zip(votes, values, strict=True)
         )
     )
-    (found,) = head.predict(padded, [sample], rescale=False)
+    (found,) = head.predict(padded, None, [sample], rescale=False)
     torch.testing.assert_close(found.bboxes, expected.bboxes)
     assert found.masks.shape[1:] == SIZE and torch.equal(found.masks, expected.masks)
 
@@ -328,12 +328,15 @@ def test_number_of_peaks():
     head = make_head(max_per_img=1)
     sample = sample_of(TWO)
     votes = perfect_votes(head, sample)
-    assert len(head.predict(votes, [sample], rescale=False)[0]) == 1
-    assert decode_instances(votes, 10**6)[1].shape == (1, 3 * 32 * 48)  # as many as there are cells
+    assert len(head.predict(votes, None, [sample], rescale=False)[0]) == 1
+    assert decode_instances(votes, None, 10**6)[1].shape == (
+        1,
+        3 * 32 * 48,
+    )  # as many as there are cells
     # fewer peaks than asked for: cells that are none have the score 0
     rng = torch.Generator().manual_seed(0)
     votes = votes._replace(centers=votes.centers + torch.rand(votes.centers.shape, generator=rng))
-    scores = decode_instances(votes, 10**6)[1][0]
+    scores = decode_instances(votes, None, 10**6)[1][0]
     peaks = torch.nn.functional.max_pool2d(votes.centers, 3, 1, 1) == votes.centers
     assert 2 < (scores > 0).sum() == peaks.sum() < 2000
 
@@ -345,10 +348,42 @@ def test_score_threshold_and_order():
     votes.centers[0, 0, 9, 12] = 0.0  # the centers of both
     votes.centers[0, 2, 20, 35] = 1.0
     for least, labels in ((0.4, [2, 0]), (0.6, [2]), (0.8, [])):
-        (found,) = make_head(score_thr=least).predict(votes, [sample], rescale=False)
+        (found,) = make_head(score_thr=least).predict(votes, None, [sample], rescale=False)
         assert found.labels.tolist() == labels
         assert found.mask_logits.shape == (len(labels), 28, 28)
         assert found.masks.shape == (len(labels), *SIZE)
+
+
+def test_semantics_change_scores_and_order():
+    """Square root of peak times mean probability in the mask, by hand; masks and boxes follow."""
+    sample = sample_of(TWO)
+    votes = perfect_votes(make_head(), sample)
+    votes.centers.fill_(-9.0)
+    votes.centers[0, 0, 9, 12] = 2.0  # the centers of both, of class 0 and 2
+    votes.centers[0, 2, 20, 35] = 1.0
+    logits = torch.full((1, 5, *SIZE), -30.0)
+    logits[:, 4] = 0.0
+    logits[0, 0, 4:32, 4:24] = 30.0  # the left half of the first one is of its class
+    logits[0, 2, 20:60, 50:90] = 30.0
+    head = make_head()
+    (alone,) = head.predict(votes, None, [sample], rescale=False)
+    (found,) = head.predict(votes, logits, [sample], rescale=False)
+    assert alone.labels.tolist() == [0, 2] and found.labels.tolist() == [2, 0]
+    first, second = 1 / (1 + math.exp(-1)), 0.5 / (1 + math.exp(-2))
+    assert found.scores.tolist() == pytest.approx(
+        [first**0.5, second**0.5],
+        rel=0.02,  # cells at the borders are blended
+    )
+    for key in ('bboxes', 'masks', 'mask_logits'):
+        assert torch.equal(found[key], alone[key].flip(0)), key
+
+
+def test_an_instance_that_the_semantics_deny_is_none():
+    sample = sample_of(CAR)
+    logits = torch.zeros(1, 5, *SIZE)
+    logits[:, 4] = 30.0
+    found = make_head().predict(perfect_votes(make_head(), sample), logits, [sample], False)
+    assert len(found[0]) == 0
 
 
 def test_peaks_are_local_maxima_of_a_class():
@@ -357,7 +392,7 @@ def test_peaks_are_local_maxima_of_a_class():
     )
     for place, logit in (((0, 5, 5), 2.0), ((0, 5, 6), 1.0), ((0, 5, 8), 1.5), ((1, 5, 6), 0.5)):
         votes.centers[(0, *place)] = logit
-    (found,) = make_head(score_thr=0.5).predict(votes, [sample_of()], rescale=False)
+    (found,) = make_head(score_thr=0.5).predict(votes, None, [sample_of()], rescale=False)
     centers = (found.bboxes[:, :2] + found.bboxes[:, 2:]) / 2
     assert found.labels.tolist() == [0, 0, 1]
     assert centers.tolist() == [[11, 11], [17, 11], [13, 11]]
@@ -374,7 +409,7 @@ def test_mask_leaves_out_what_votes_otherwise_or_is_no_thing():
     votes.sides[:, :, :, 36:] = 2.0  # the right eighth of the box votes for small ones
     votes.things[:] = 20.0
     votes.things[:, :, :12] = -3.0  # its upper quarter is no thing
-    boxes, _, _, logits = (m[0, 0] for m in decode_instances(votes, 1))
+    boxes, _, _, logits = (m[0, 0] for m in decode_instances(votes, None, 1))
     assert boxes.tolist() == [16, 16, 80, 48]
     torch.testing.assert_close(logits[:6, :20], torch.full((6, 20), -3.0))
     torch.testing.assert_close(logits[9:, :20], torch.full((19, 20), 4.0))
@@ -386,7 +421,7 @@ def test_mask_leaves_out_what_votes_otherwise_or_is_no_thing():
 def test_box_off_the_image():
     votes = perfect_votes(make_head(), sample_of(CAR))
     votes.sides[..., 12, 15] = torch.tensor([-200.0, 5, 260, 5])
-    (found,) = make_head(score_thr=0.9).predict(votes, [sample_of()], rescale=False)
+    (found,) = make_head(score_thr=0.9).predict(votes, None, [sample_of()], rescale=False)
     assert len(found) == 1 and not found.masks.any()
 
 
