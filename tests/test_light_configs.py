@@ -1,4 +1,7 @@
-"""The configs of the light family: they build, agree with their data, and name their weights."""
+"""The configs of the light family: they build, agree with their data, and name their weights.
+
+tests/test_finetune.py has those that start from trained weights.
+"""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +15,7 @@ from pandepth_mm.registry import DATASETS, MODELS
 from pandepth_mm.structures.vkitti2_meta import STUFF_CLASSES, THING_CLASSES
 
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'pandepth_lite'
-NAMES = sorted(p.name for p in CONFIGS.glob('*.py'))
+NAMES = sorted(p.name for p in CONFIGS.glob('*minivkitti*.py'))
 BRANCHES = ('backbone', 'neck', 'depth_head', 'semantic_head', 'instance_head', 'panoptic_fusion')
 
 

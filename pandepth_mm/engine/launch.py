@@ -17,7 +17,7 @@ from pandepth_mm.engine.checkpoint import (
     set_checkpoint_trust,
 )
 from pandepth_mm.engine.config_mistakes import check_values, config_mistakes
-from pandepth_mm.engine.model_zoo import read_config
+from pandepth_mm.engine.model_zoo import find_weights, read_config
 from pandepth_mm.engine.options import add_cfg_options, merge_options
 from pandepth_mm.errors import InputError, require_file
 from pandepth_mm.evaluation.prediction_files import DATASET_KEYS, METRICS
@@ -95,7 +95,7 @@ def _mend_loaders(cfg: Config) -> None:
 
 
 def apply_train_flags(cfg: Config, args: Namespace) -> None:
-    """Apply ``--amp``, ``--auto-scale-lr`` and ``--resume`` to the config.
+    """Apply ``--amp``, ``--auto-scale-lr`` and ``--resume`` to the config, and its ``load_from``.
 
     Raises:
         InputError: A flag that does not fit the config or the machine, or a checkpoint that does
@@ -116,6 +116,9 @@ def apply_train_flags(cfg: Config, args: Namespace) -> None:
             )
         cfg.auto_scale_lr.enable = True
     _apply_resume(cfg, args.resume)
+    if cfg.get('load_from') is not None and not cfg.get('resume'):
+        cfg.load_from = find_weights(cfg.load_from)
+        add_custom_hook(cfg, dict(type='pandepth_mm.StartWeightsHook', checkpoint=cfg.load_from))
 
 
 def _apply_resume(cfg: Config, resume: str | None) -> None:
@@ -152,7 +155,7 @@ def apply_test_flags(cfg: Config, args: Namespace) -> None:
     Raises:
         InputError: The checkpoint does not exist, or a folder is a file.
     """
-    _check_file(args.checkpoint, 'CKPT')
+    args.checkpoint = find_weights(args.checkpoint, 'CKPT')
     cfg.load_from = args.checkpoint
     cfg.resume = False
     add_custom_hook(cfg, dict(type='pandepth_mm.CheckWeightsHook', checkpoint=args.checkpoint))

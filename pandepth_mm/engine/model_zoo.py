@@ -122,17 +122,35 @@ def find_model(config: str | None = None, weights: str | None = None) -> ModelFi
     else:
         weights = weights or DEFAULT_MODEL
         found = shipped_models().get(weights) or ModelFiles(config_of_weights(weights), weights)
-    names = ', '.join(name for name, model in shipped_models().items() if model.weights)
     if found.weights is None:
         raise InputError(
             'weights', 'none', f'a checkpoint: none is shipped for {config or weights}'
         )
-    if '://' not in found.weights:
-        require_file(
-            os.path.expanduser(found.weights),
-            f'a checkpoint, or the name of a model that has weights: {names}',
-        )
+    find_weights(found.weights)
     return found
+
+
+def find_weights(weights: str, field: str = '') -> str:
+    """File or address of weights; the name of a shipped model stands for its own.
+
+    Args:
+        weights: One of these.
+        field: Flag that names them, for the message.
+
+    Raises:
+        InputError: A local file that does not exist, and no such name.
+    """
+    model = shipped_models().get(weights)
+    if model is not None and model.weights is not None:
+        weights = model.weights
+    if '://' not in weights:
+        names = ', '.join(name for name, model in shipped_models().items() if model.weights)
+        require_file(
+            os.path.expanduser(weights),
+            f'a checkpoint, or the name of a model that has weights: {names}',
+            field,
+        )
+    return weights
 
 
 def dataset_of_test(cfg: dict) -> dict:

@@ -126,7 +126,8 @@ class EfficientNetPS(EfficientNet):
             self.load_pretrained(**cfg)
             return
         print_log(
-            'The backbone starts from scratch: its init_cfg names no pretrained checkpoint.',
+            'The backbone starts from scratch, unless weights of the whole model are loaded: its '
+            'init_cfg names no pretrained one.',
             logger='current',
             level=logging.WARNING,
         )

@@ -1,5 +1,6 @@
 """The detector, which joins the branches."""
 
 from pandepth_mm.models.detectors.pandepth import PanDepth
+from pandepth_mm.models.detectors.partly_frozen_pandepth import PartlyFrozenPanDepth
 
-__all__ = ['PanDepth']
+__all__ = ['PanDepth', 'PartlyFrozenPanDepth']
