@@ -7,7 +7,8 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from raw_drive import CAM2IMG, write_calibrations
+from kitti_depth_tree import SIZE, TEST, TRAIN, VAL, depth, make_tree
+from raw_drive import CAM2IMG
 from vkitti2_frames import load, tree
 
 from pandepth_mm.converters.kitti_depth import KittiDepthConverter, main
@@ -15,59 +16,10 @@ from pandepth_mm.datasets import PanopticDepthDataset
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_json
 
-SIZE = (128, 400)
-TRAIN, VAL = '2011_09_26_drive_0001_sync', '2011_09_28_drive_0002_sync'
-CROPPED = 'depth_selection/val_selection_cropped'
-TEST = 'depth_selection/test_depth_completion_anonymous'
-
-
-def image(path, size=SIZE):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.full((*size, 3), 90, np.uint8))
-
-
-def depth(path, share, size=SIZE):
-    """The first rows are measured, 10 m away."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    raw = np.zeros(size, np.uint16)
-    raw[: int(share * size[0])] = 2560
-    cv2.imwrite(str(path), raw)
-
-
-def write(root, raw):
-    """Two drives, three frames each, and both selections."""
-    for split, drive in (('train', TRAIN), ('val', VAL)):
-        for number in (5, 6, 7):
-            for camera in (2, 3):
-                place = f'image_0{camera}/{number:010d}.png'
-                depth(root / split / drive / 'proj_depth/velodyne_raw' / place, 1 / 16)
-                depth(root / split / drive / 'proj_depth/groundtruth' / place, 1 / 4)
-                place = f'image_0{camera}/data/{number:010d}'
-                image(raw / drive[:10] / drive / f'{place}{".jpg" if number == 6 else ".png"}')
-        write_calibrations(raw / drive[:10])
-    for camera, number in ((2, 8), (3, 8), (2, 23)):
-        names = [f'{TRAIN}_{k}_{number:010d}_image_0{camera}' for k in KINDS]
-        image(root / CROPPED / 'image' / f'{names[0]}.png', (96, 320))
-        depth(root / CROPPED / 'velodyne_raw' / f'{names[1]}.png', 1 / 16, (96, 320))
-        depth(root / CROPPED / 'groundtruth_depth' / f'{names[2]}.png', 1 / 4, (96, 320))
-        intrinsics(root / CROPPED / 'intrinsics' / f'{names[0]}.txt')
-    for number in range(2):
-        image(root / TEST / 'image' / f'{number:010d}.png', (96, 320))
-        depth(root / TEST / 'velodyne_raw' / f'{number:010d}.png', 1 / 16, (96, 320))
-        intrinsics(root / TEST / 'intrinsics' / f'{number:010d}.txt')
-
-
-KINDS = ('image', 'velodyne_raw', 'groundtruth_depth')
-
-
-def intrinsics(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text('300 0 160 0 300 40 0 0 1')
-
 
 @pytest.fixture
 def data(tmp_path):
-    write(tmp_path / 'depth', tmp_path / 'raw')
+    make_tree(tmp_path / 'depth', tmp_path / 'raw')
     return tmp_path
 
 
