@@ -42,51 +42,41 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def check_frame(
-    converter: KittiRawConverter, frame: Frame, outlier: float
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def check_frame(converter: KittiRawConverter, frame: Frame) -> dict[str, np.ndarray]:
     """Score one frame.
 
     Args:
         converter: Of the drive.
         frame: With scans beside its own.
-        outlier: Share of the depth.
 
     Returns:
-        tuple: by the name of a map, relative errors and depths of the pixels that it shares with
-        the scan, float (2, N); and how many measurements of the scan are wrong, of these hidden,
-        right, and of these hidden.
+        By the name of a map, relative errors and depths of the pixels that it shares with the scan,
+        float (2, N).
     """
     calibration = converter.load_calibration(frame, converter.camera)
     cam2img, size = calibration.cam2img, (frame.height, frame.width)
     scans = converter.load_scans(frame, calibration.lidar2cam)
     own = scans.pop(frame.scans.index(0))
     scan, others = (accumulate_scans(s, cam2img, size, converter.max_depth) for s in ([own], scans))
-    hidden = hidden_mask(scan, beam_footprint(cam2img))
-    visible = np.where(hidden, 0, scan)
+    visible = np.where(hidden_mask(scan, beam_footprint(cam2img)), 0, scan)
     nothing = np.zeros_like(scan)
     stereo = converter.load_stereo(frame, calibration)
     maps = {'all scans': others, 'what is visible': filter_depth(others, nothing, cam2img)[0]}
-    counts = np.zeros(4, int)
     if stereo is not None:
         maps['and confirmed by stereo'] = filter_depth(
             others, nothing, cam2img, stereo, converter.stereo_tolerance
         )[0]
         maps['stereo alone'] = stereo
-        told = (scan > 0) & (stereo > 0)
-        wrong = told & (scan > (1 + outlier) * stereo)
-        right = told & (np.abs(scan - stereo) <= outlier / 2 * stereo)
-        counts[:] = [m.sum() for m in (wrong, wrong & hidden, right, right & hidden)]
     errors = {}
     for name, depth in maps.items():
         both = (depth > 0) & (visible > 0)
         error = np.abs(depth - visible)[both] / visible[both]
         errors[name] = np.stack([error, visible[both]])
-    return errors, counts
+    return errors
 
 
-def report(errors: dict[str, np.ndarray], counts: np.ndarray, outlier: float) -> str:
-    """Both tables as text."""
+def report(errors: dict[str, np.ndarray], outlier: float) -> str:
+    """The table as text."""
     titles = [f'{a} to {b} m' for a, b in RANGES]
     lines = ['outliers: ' + ', '.join(['all', *titles]) + ', mean error m, pixels']
     for name, (error, depth) in errors.items():
@@ -97,18 +87,12 @@ def report(errors: dict[str, np.ndarray], counts: np.ndarray, outlier: float) ->
             f'{name:24} {" ".join(f"{cell:>7}" for cell in cells)} {(error * depth).mean():7.3f} '
             f'{len(error):9}'
         )
-    if counts.any():
-        wrong, wrong_hidden, right, right_hidden = counts.tolist()
-        lines.append(
-            f'filter for hidden points: takes {wrong_hidden / max(wrong, 1):.1%} of {wrong} wrong '
-            f'and {right_hidden / max(right, 1):.2%} of {right} right measurements of single scans'
-        )
     return '\n'.join(lines)
 
 
 @cli_main
 def main(argv: list[str] | None = None) -> None:
-    """Score all frames, and print the tables."""
+    """Score all frames, and print the table."""
     args = parse_args(argv)
     require_fraction(args.outlier, '--outlier')
     converter = KittiRawConverter(
@@ -117,13 +101,11 @@ def main(argv: list[str] | None = None) -> None:
     frames = [frame for frame in converter.list_frames()['train'] if len(frame.scans) > 1]
     if not frames:
         raise InputError(args.drive, 'no frame with a neighboring scan', 'consecutive frames')
-    errors, counts = defaultdict(list), np.zeros(4, int)
+    errors = defaultdict(list)
     for frame in tqdm(frames, unit='frame'):
-        found, taken = check_frame(converter, converter.inspect_frame(frame), args.outlier)
-        for name, values in found.items():
+        for name, values in check_frame(converter, converter.inspect_frame(frame)).items():
             errors[name].append(values)
-        counts += taken
-    print(report({k: np.concatenate(v, axis=1) for k, v in errors.items()}, counts, args.outlier))
+    print(report({k: np.concatenate(v, axis=1) for k, v in errors.items()}, args.outlier))
 
 
 if __name__ == '__main__':
