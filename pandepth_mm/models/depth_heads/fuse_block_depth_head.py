@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from pandepth_mm.errors import require_choice, require_count
 from pandepth_mm.models.depth_heads.base import BaseDepthHead
 from pandepth_mm.models.depth_heads.nearest_fill import nearest_fill
-from pandepth_mm.models.layers.fuse_block import FuseBlock
+from pandepth_mm.models.layers.fuse_block import FuseBlock, place_points
 from pandepth_mm.models.layers.point_graph import PointGraph, build_point_graph
 from pandepth_mm.registry import MODELS
 
@@ -204,8 +204,6 @@ class FuseBlockDepthHead(BaseDepthHead):
         """:meth:`forward`, all in one precision."""
         sparse_depth, graph, fill = prepared
         size = img.shape[-2:]
-        graph = self._to_grid(graph)
-
         depth_input = sparse_depth / self.max_depth
         if self.residual is not None:
             fill = fill / self.max_depth
@@ -215,8 +213,9 @@ class FuseBlockDepthHead(BaseDepthHead):
             image_input = torch.cat([img, self._semantic_map(logits)], dim=1)
 
         x = torch.cat([self.sparse_stem(depth_input), self.image_stem(image_input)], dim=1)
+        points = place_points(graph, (len(x), *x.shape[-2:]), self.stride)
         for block in self.blocks:
-            x = block(x, graph)
+            x = block(x, points)
         x = self.predict_depth(self.refine(x))
         if self.stride > 1:
             x = F.interpolate(x, size=size, mode='bilinear', align_corners=False)
@@ -226,13 +225,6 @@ class FuseBlockDepthHead(BaseDepthHead):
         if not self.training:
             depth = depth.clamp(min=_MIN_DEPTH, max=self.max_depth)
         return depth
-
-    def _to_grid(self, graph: PointGraph) -> PointGraph:
-        """Place the points on the working grid; neighbors stay."""
-        return graph._replace(
-            row=torch.div(graph.row, self.stride, rounding_mode='floor'),
-            col=torch.div(graph.col, self.stride, rounding_mode='floor'),
-        )
 
     def _semantic_map(self, logits: Tensor) -> Tensor:
         """The semantic input of the stem, (B, num_classes, H, W)."""

@@ -23,6 +23,7 @@ from pandepth_mm.models.detectors.checks import (
 )
 from pandepth_mm.models.detectors.partial_truth import with_truth
 from pandepth_mm.models.detectors.roi_inputs import class_agnostic, full_precision
+from pandepth_mm.models.fusion_heads.functional import best_classes
 from pandepth_mm.models.hand_down import hand_down
 from pandepth_mm.models.instance_heads.box_vote_head import BoxVotes
 from pandepth_mm.registry import MODELS
@@ -190,10 +191,7 @@ class PanDepth(BaseDetector):
         if self.neck is not None:
             feats = self.neck(feats)
         check_feats(self, feats, batch_inputs.shape[-2:])
-        if self.roi_head is None:
-            return tuple(feats)
-        # mmcv's RoIAlign reads the memory as NCHW, whatever the strides
-        return tuple(x.contiguous() for x in feats)
+        return tuple(feats)
 
     def forward_dense(
         self, batch_inputs: dict[str, Tensor], prepared: Any | None = None
@@ -332,7 +330,7 @@ class PanDepth(BaseDetector):
                 sample.pred_depth_uncertainty = PixelData(data=uncertainty)
             if logits is not None:
                 image_logits = _to_image(logits[i], sample, rescale)
-                sample.pred_sem_seg = PixelData(sem_seg=image_logits.argmax(0, keepdim=True))
+                sample.pred_sem_seg = PixelData(sem_seg=best_classes(image_logits)[1][None])
             if self.panoptic_fusion is not None:
                 if self.fusion_logits == 'preliminary':
                     image_logits = _to_image(out.logits[i], sample, rescale)
@@ -389,11 +387,11 @@ def _alike(
 
 
 def _to_image(maps: Tensor, sample: DetDataSample, rescale: bool) -> Tensor:
-    """Cut the padding off (C, H, W) maps and bring them to image size."""
+    """Cut the padding off (C, H, W) maps and bring them to image size; contiguous."""
     height, width = sample.img_shape[:2]
     maps = maps[:, :height, :width].float()  # interpolated in full precision
     if not rescale or tuple(sample.ori_shape[:2]) == (height, width):
-        return maps
+        return maps.contiguous()
     return F.interpolate(
         maps[None], size=tuple(sample.ori_shape[:2]), mode='bilinear', align_corners=False
-    )[0]
+    )[0].contiguous()

@@ -11,12 +11,13 @@ from torch import Tensor
 
 @contextlib.contextmanager
 def full_precision(feats: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-    """Switch autocast off and give the maps in float32, for the instance branch.
+    """Switch autocast off and give the maps in float32, contiguous, for the instance branch.
 
-    mmcv's RoIAlign has no bfloat16, and its 8 bits could not place a corner.
+    mmcv's RoIAlign has no bfloat16, and its 8 bits could not place a corner. It reads the memory as
+    NCHW, whatever the strides.
     """
     with torch.autocast(feats[0].device.type, enabled=False):
-        yield tuple(x.float() for x in feats)
+        yield tuple(x.float().contiguous() for x in feats)
 
 
 def class_agnostic(sample: DetDataSample) -> DetDataSample:

@@ -1,5 +1,7 @@
 """Parametric continuous convolution over a point graph."""
 
+from typing import NamedTuple
+
 import torch
 from mmcv.cnn import build_activation_layer, build_norm_layer
 from mmengine.dist import get_world_size
@@ -18,6 +20,35 @@ def point_norm_cfg(norm_cfg: dict | None) -> dict | None:
     if norm_cfg is not None and norm_cfg['type'] in ('BN', 'BN2d'):
         return dict(norm_cfg, type='BN1d')
     return norm_cfg
+
+
+class PointNeighbors(NamedTuple):
+    """Where the neighbors of points are, seen from them.
+
+    Attributes:
+        index: Their rows, (N, K) long; any row where a point has fewer.
+        offsets: Position of the point minus theirs, (N, K, 3), meters, camera frame; 0 where a
+            point has fewer.
+        present: 1 for a neighbor, 0 where a point has fewer, (N, K, 1), of the offsets' type.
+    """
+
+    index: Tensor
+    offsets: Tensor
+    present: Tensor
+
+
+def point_neighbors(points: Tensor, knn_indices: Tensor) -> PointNeighbors:
+    """Look from each point at its neighbors.
+
+    Args:
+        points: Positions, (N, 3), meters, camera frame.
+        knn_indices: Rows of the neighbors, (N, K) long; -1 where a point has fewer.
+    """
+    present = (knn_indices >= 0)[..., None]
+    index = knn_indices.clamp(min=0)
+    offsets = points[:, None] - points[index]
+    offsets = torch.where(present, offsets, torch.zeros_like(offsets))
+    return PointNeighbors(index, offsets, present.to(offsets))
 
 
 class ContinuousConv(BaseModule):
@@ -62,24 +93,18 @@ class ContinuousConv(BaseModule):
         if act_cfg is not None:
             self.activate = build_activation_layer(act_cfg)
 
-    def forward(self, feats: Tensor, points: Tensor, knn_indices: Tensor) -> Tensor:
+    def forward(self, feats: Tensor, neighbors: PointNeighbors) -> Tensor:
         """Convolve.
 
         Args:
             feats: Features f, (N, in_channels).
-            points: Positions x, (N, 3), meters, camera frame.
-            knn_indices: Rows of the neighbors, (N, K) long; -1 where a point has fewer, which
-                contributes zero.
+            neighbors: Of :func:`point_neighbors`; where one is missing it contributes zero.
 
         Returns:
             (N, out_channels).
         """
-        present = knn_indices >= 0
-        index = knn_indices.clamp(min=0)
-        offsets = points[:, None] - points[index]
-        offsets = torch.where(present[..., None], offsets, torch.zeros_like(offsets))
-        weights = self.mlp(offsets) * present[..., None].to(feats)
-        out = self.linear((weights * feats[index]).sum(dim=1))
+        weights = self.mlp(neighbors.offsets) * neighbors.present
+        out = self.linear((weights * feats[neighbors.index]).sum(dim=1))
         return self.activate(self._normalize(out))
 
     def _normalize(self, x: Tensor) -> Tensor:

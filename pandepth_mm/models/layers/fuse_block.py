@@ -1,56 +1,94 @@
 """2D-3D fuse block: image features and point features in one map."""
 
+from typing import NamedTuple
+
 import torch
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pandepth_mm.models.layers.continuous_conv import ContinuousConv
+from pandepth_mm.models.layers.continuous_conv import (
+    ContinuousConv,
+    PointNeighbors,
+    point_neighbors,
+)
 from pandepth_mm.models.layers.point_graph import PointGraph
 
 
-def gather_points(x: Tensor, graph: PointGraph) -> Tensor:
-    """Read a feature map at the pixels of the points.
+class PlacedPoints(NamedTuple):
+    """The points of a batch on the cells of a map: what all fuse blocks read of them.
+
+    Attributes:
+        size: (B, H, W) of the map.
+        batch: Index of the image, long (N,).
+        row: Row of the cell, long (N,); -1 for padding.
+        col: Column of the cell, long (N,); -1 for padding.
+        cell: Number of the cell among all of the batch, long (N,); B * H * W for padding.
+        count: Number of points in the cell, (N, 1).
+        neighbors: In space.
+    """
+
+    size: tuple[int, int, int]
+    batch: Tensor
+    row: Tensor
+    col: Tensor
+    cell: Tensor
+    count: Tensor
+    neighbors: PointNeighbors
+
+
+def place_points(graph: PointGraph, size: tuple[int, int, int], stride: int = 1) -> PlacedPoints:
+    """Place the points of a frame on a map, once for all fuse blocks.
+
+    Args:
+        graph: The points; what has row -1 is padding.
+        size: (B, H, W) of the map.
+        stride: Of the map, relative to the grid of the graph.
+    """
+    batch_size, height, width = size
+    row = torch.div(graph.row, stride, rounding_mode='floor')
+    col = torch.div(graph.col, stride, rounding_mode='floor')
+    cells = batch_size * height * width
+    # one cell more, for the padding
+    cell = torch.where(row < 0, cells, (graph.batch * height + row) * width + col)
+    # no index_add: it becomes ONNX's ScatterND, where onnxruntime lets several threads add the
+    # points of one cell at once, and loses some
+    points = graph.points
+    count = points.new_zeros(cells + 1).scatter_add(0, cell, points.new_ones(len(points)))
+    neighbors = point_neighbors(points, graph.knn_indices)
+    return PlacedPoints(size, graph.batch, row, col, cell, count[cell][:, None], neighbors)
+
+
+def gather_points(x: Tensor, points: PlacedPoints) -> Tensor:
+    """Read a feature map at the cells of the points.
 
     Args:
         x: Feature map, (B, C, H, W).
-        graph: Point graph whose ``row`` and ``col`` are pixels of ``x``.
+        points: On this map.
 
     Returns:
-        (N, C), row n belongs to point n. Padding (row and column -1) reads the first pixel, which
-        reaches no point.
+        (N, C), row n belongs to point n. Padding reads the first cell, which reaches no point.
     """
-    return x[graph.batch, :, graph.row.clamp(min=0), graph.col.clamp(min=0)]
+    return x[points.batch, :, points.row.clamp(min=0), points.col.clamp(min=0)]
 
 
-def scatter_points(
-    feats: Tensor, graph: PointGraph, batch_size: int, size: tuple[int, int]
-) -> Tensor:
+def scatter_points(feats: Tensor, points: PlacedPoints) -> Tensor:
     """Write point features into an empty map, the reverse of gathering.
 
     Args:
         feats: Features, (N, C).
-        graph: Point graph whose ``row`` and ``col`` are pixels of the map; what has row -1 is
-            padding and is left out.
-        batch_size: B.
-        size: (H, W).
+        points: On the map; padding is left out.
 
     Returns:
         (B, C, H, W), zero where no point lies. Where several do (a map coarser than the depth map),
         their mean.
     """
-    height, width = size
-    cell = (graph.batch * height + graph.row) * width + graph.col
+    batch_size, height, width = points.size
     cells = batch_size * height * width
-    # one cell more, for the padding
-    cell = torch.where(graph.row < 0, cells, cell)
-    # no index_add: it becomes ONNX's ScatterND, where onnxruntime lets several threads add the
-    # points of one cell at once, and loses some
-    count = feats.new_zeros(cells + 1).scatter_add(0, cell, feats.new_ones(len(feats)))
-    feats = feats / count[cell][:, None]
+    feats = feats / points.count
     grid = feats.new_zeros(cells + 1, feats.shape[1]).scatter_add(
-        0, cell[:, None].expand_as(feats), feats
+        0, points.cell[:, None].expand_as(feats), feats
     )
     return grid[:cells].view(batch_size, height, width, -1).permute(0, 3, 1, 2)
 
@@ -95,25 +133,28 @@ class FuseBlock(BaseModule):
         )
         self.fuse = ConvModule(in_channels, out_channels, **conv)
 
-    def forward_3d(self, x: Tensor, graph: PointGraph) -> Tensor:
-        """Run the 3-D branch: keeps (B, in_channels, H, W)."""
-        feats = gather_points(x, graph)
+    def forward_points(self, x: Tensor, points: PlacedPoints) -> Tensor:
+        """Features of the points after the 3-D branch, (N, in_channels)."""
+        feats = gather_points(x, points)
         for conv in self.point_convs:
-            feats = conv(feats, graph.points, graph.knn_indices)
-        return scatter_points(feats, graph, len(x), x.shape[-2:])
+            feats = conv(feats, points.neighbors)
+        return feats
 
-    def forward(self, x: Tensor, graph: PointGraph) -> Tensor:
+    def forward_3d(self, x: Tensor, points: PlacedPoints) -> Tensor:
+        """Run the 3-D branch: keeps (B, in_channels, H, W)."""
+        return scatter_points(self.forward_points(x, points), points)
+
+    def forward(self, x: Tensor, points: PlacedPoints) -> Tensor:
         """Fuse.
 
         Args:
             x: Feature map, (B, in_channels, H, W), any size.
-            graph: Points of the batch, with ``row`` and ``col`` on the grid of ``x`` (see
-                ``build_point_graph``).
+            points: Points of the batch on the cells of ``x``, see :func:`place_points`.
 
         Returns:
             (B, out_channels, H, W).
         """
         coarse = F.interpolate(self.coarse(x), size=x.shape[-2:], mode='nearest')
-        out = self.fine(x) + coarse + self.forward_3d(x, graph)
+        out = self.fine(x) + coarse + self.forward_3d(x, points)
         out = self.fuse(out)
         return out + x if self.with_residual else out

@@ -37,7 +37,8 @@ def _knn_tree(points: Tensor, k: int) -> Tensor:
     """`knn` by a k-d tree, on the CPU."""
     array = points.cpu().numpy()
     num, found = len(array), min(k + 1, len(array))
-    _, nearest = cKDTree(array).query(array, k=range(1, found + 1))
+    workers = torch.get_num_threads()
+    _, nearest = cKDTree(array).query(array, k=range(1, found + 1), workers=workers)
     # The point itself is not always first: another may lie at distance 0.
     drop = nearest == np.arange(num)[:, None]
     drop[~drop.any(axis=1), -1] = True

@@ -130,18 +130,22 @@ class Spy:
         self.calls = []
         for block in head.blocks:
             block.register_forward_pre_hook(self.write_codes)
-            block.point_convs[0].register_forward_pre_hook(
-                lambda module, args: self.calls.append(args)
-            )
+            block.point_convs[0].register_forward_pre_hook(self.record)
+
+    def record(self, module, args):
+        """Features (N, C) and rows of the neighbors (N, k), -1 for none."""
+        feats, neighbors = args
+        rows = torch.where(neighbors.present[..., 0] > 0, neighbors.index, -1)
+        self.calls.append((feats, rows))
 
     @staticmethod
     def write_codes(module, args):
-        x, graph = args
+        x, points = args
         codes = torch.zeros_like(x)
         axes = [torch.arange(n) for n in (len(x), *x.shape[-2:])]
         for channel, axis in enumerate(torch.meshgrid(*axes, indexing='ij')):
             codes[:, channel] = axis
-        return codes, graph
+        return codes, points
 
 
 @pytest.mark.parametrize('stride', [1, 2])
@@ -152,9 +156,10 @@ def test_gathered_features_belong_to_their_points(stride):
     sparse[1, 0] *= torch.rand(15, 24) < 0.5
     with torch.no_grad():
         complete(head, img, sparse, cam, logits)
+    points = head.prepare(sparse, cam).graph.points
     pixels, _ = measured_points(sparse, cam)
     assert len(spy.calls) == 2 and len(pixels) > 40
-    for feats, points, _ in spy.calls:
+    for feats, _ in spy.calls:
         assert len(feats) == len(points) == len(pixels)
         seen = []
         for code, (x, y, z) in zip(feats[:, :3].long().tolist(), points.tolist(), strict=True):
@@ -184,7 +189,8 @@ def test_gathered_neighbors_are_nearest_in_space(stride):
     assert (expected == -1).sum() == 6 and len(pixels) > 15
     cells = [(b, v // stride, u // stride) for b, v, u in pixels]
     index = {pixel[2]: i for i, pixel in enumerate(points.tolist())}
-    for feats, coords, neighbors in spy.calls:
+    coords = head.prepare(sparse, cam).graph.points
+    for feats, neighbors in spy.calls:
         codes = [tuple(c) for c in feats[:, :3].long().tolist()]
         for n, row in enumerate(neighbors.tolist()):
             i = index[coords[n, 2].item()]  # depths are all different
@@ -204,7 +210,7 @@ def test_neighbors_on_a_surface_are_few_pixels_away():
     spy = Spy(head)
     with torch.no_grad():
         complete(head, torch.zeros(1, 3, *size), sparse, camera(1, *size), torch.zeros(1, 3, *size))
-    feats, _, neighbors = spy.calls[0]
+    feats, neighbors = spy.calls[0]
     places = feats[:, 1:3]
     away = (places[neighbors] - places[:, None]).norm(dim=-1)
     assert len(places) > 700 and (neighbors >= 0).all()

@@ -4,8 +4,12 @@ import pytest
 import torch
 from plain_layers import continuous_conv, randomize_norms
 
-from pandepth_mm.models.layers import ContinuousConv
+from pandepth_mm.models.layers import ContinuousConv, point_neighbors
 from pandepth_mm.models.layers.point_graph import knn
+
+
+def apply(conv, feats, points, neighbors):
+    return conv(feats, point_neighbors(points, neighbors))
 
 
 def make(num=40, k=3, in_channels=6, out_channels=5, seed=0, **kwargs):
@@ -27,36 +31,38 @@ def test_equals_the_loop(training, norm_cfg):
     conv.train(training)
     with torch.no_grad():
         expected = continuous_conv(conv, feats, points, neighbors)
-        found = conv(feats, points, neighbors)
+        found = apply(conv, feats, points, neighbors)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
 def test_float32_equals_the_loop():
     conv, feats, points, neighbors = make()
     expected = continuous_conv(conv, feats, points, neighbors)
-    found = conv.float()(feats.float(), points.float(), neighbors)
+    found = apply(conv.float(), feats.float(), points.float(), neighbors)
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_order_of_neighbors_does_not_matter():
     conv, feats, points, neighbors = make(k=4)
     neighbors[0, 1] = -1
-    expected = conv(feats, points, neighbors)
+    expected = apply(conv, feats, points, neighbors)
     shuffled = neighbors[:, torch.tensor([2, 0, 3, 1])]
-    torch.testing.assert_close(conv(feats, points, shuffled), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        apply(conv, feats, points, shuffled), expected, rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize('training', [True, False])
 def test_equivariant_to_the_order_of_points(training):
     conv, feats, points, neighbors = make()
     conv.train(training)
-    expected = conv(feats, points, neighbors)
+    expected = apply(conv, feats, points, neighbors)
     order = torch.randperm(len(points))
     place = torch.empty_like(order)
     place[order] = torch.arange(len(order))
     moved = place[neighbors[order]]
     torch.testing.assert_close(
-        conv(feats[order], points[order], moved), expected[order], rtol=1e-10, atol=1e-10
+        apply(conv, feats[order], points[order], moved), expected[order], rtol=1e-10, atol=1e-10
     )
 
 
@@ -64,8 +70,8 @@ def test_train_and_eval_differ_by_the_statistics_only():
     conv, feats, points, neighbors = make()
     before = []
     conv.norm.register_forward_hook(lambda module, args, out: before.append(args[0]))
-    conv.train()(feats, points, neighbors)
-    conv.eval()(feats, points, neighbors)
+    apply(conv.train(), feats, points, neighbors)
+    apply(conv.eval(), feats, points, neighbors)
     assert torch.equal(before[0], before[1])
 
 
@@ -77,7 +83,7 @@ def test_other_numbers_of_points_and_neighbors():
         neighbors = knn(points, k)
         with torch.no_grad():
             torch.testing.assert_close(
-                conv(feats, points, neighbors),
+                apply(conv, feats, points, neighbors),
                 continuous_conv(conv, feats, points, neighbors),
                 rtol=1e-10,
                 atol=1e-10,
@@ -90,7 +96,7 @@ def test_no_point_or_one(num, training):
     conv, feats, points, neighbors = make(num=num)
     conv.train(training)
     mean = conv.norm.running_mean.clone()
-    out = conv(feats, points, neighbors)
+    out = apply(conv, feats, points, neighbors)
     assert out.shape == (num, 5)
     assert out.isfinite().all()
     # one row has no variance: the running statistics stay as they were
@@ -107,6 +113,6 @@ def test_no_point_or_one(num, training):
 def test_gradient_reaches_the_neighbors_features_only():
     conv, feats, points, neighbors = make(norm_cfg=None)
     feats.requires_grad_()
-    conv(feats, points, neighbors)[5].sum().backward()
+    apply(conv, feats, points, neighbors)[5].sum().backward()
     touched = feats.grad.abs().sum(1).nonzero().flatten().tolist()
     assert sorted(neighbors[5].tolist()) == touched

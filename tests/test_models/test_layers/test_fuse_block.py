@@ -5,7 +5,7 @@ import torch
 from plain_layers import fuse_block, randomize_norms
 from torch import nn
 
-from pandepth_mm.models.layers import FuseBlock, gather_points, scatter_points
+from pandepth_mm.models.layers import FuseBlock, gather_points, place_points, scatter_points
 from pandepth_mm.models.layers.point_graph import PointGraph, build_point_graph
 
 CAM = torch.tensor([[40.0, 0.0, 15.0], [0.0, 40.0, 7.0], [0.0, 0.0, 1.0]])
@@ -22,6 +22,11 @@ def graph_of(depth, k=3):
     return build_point_graph(depth, CAM.expand(len(depth), 3, 3), k)
 
 
+def points_of(depth, k=3):
+    """The points of depth maps (B, 1, H, W) on their own grid."""
+    return place_points(graph_of(depth, k), (len(depth), *depth.shape[-2:]))
+
+
 def pixel_codes(batch, height, width):
     """A map whose channels are image, row and column of each pixel."""
     axes = torch.meshgrid(
@@ -34,7 +39,7 @@ def test_gathered_features_belong_to_their_points():
     depth = sparse_depth()
     codes = pixel_codes(2, 15, 31)
     graph = graph_of(depth)
-    feats = gather_points(codes, graph)
+    feats = gather_points(codes, points_of(depth))
     assert len(feats) == (depth > 0).sum() > 50
     for code, point in zip(feats, graph.points, strict=True):
         b, v, u = code.long().tolist()
@@ -48,8 +53,8 @@ def test_gathered_features_belong_to_their_points():
 def test_gathered_neighbors_are_those_of_3d_space():
     depth = sparse_depth()
     graph = graph_of(depth)
-    neighbors = gather_points(pixel_codes(2, 15, 31), graph)[graph.knn_indices]
-    own = gather_points(pixel_codes(2, 15, 31), graph)
+    own = gather_points(pixel_codes(2, 15, 31), points_of(depth))
+    neighbors = own[graph.knn_indices]
     for n in range(len(own)):
         b = int(own[n, 0])
         v, u = (depth[b, 0] > 0).nonzero(as_tuple=True)
@@ -81,7 +86,8 @@ def test_hand_placed_neighbor():
     x = torch.randn(1, 4, 15, 31)
     changed = x.clone()
     changed[0, :, 2, 20] += 1
-    out = [conv(gather_points(m, graph), graph.points, graph.knn_indices) for m in (x, changed)]
+    points = points_of(depth, k=1)
+    out = [conv(gather_points(m, points), points.neighbors) for m in (x, changed)]
     differs = (out[0] != out[1]).any(dim=1).tolist()
     assert differs == [False, True, False, False]
 
@@ -107,7 +113,7 @@ def test_features_travel_along_hand_placed_neighbors():
     expected[..., 7, 15] = x[..., 7, 16]  # 60 m -> 13 m -> 12 m
     expected[..., 7, 16] = x[..., 7, 16]  # 12 m -> 13 m -> 12 m
     expected[..., 8, 15] = x[..., 8, 15]
-    assert torch.equal(block.forward_3d(x, graph), expected)
+    assert torch.equal(block.forward_3d(x, points_of(depth, k=1)), expected)
 
 
 @pytest.mark.parametrize('out_channels', [4, 5])
@@ -127,7 +133,7 @@ def test_equals_recomposition(size, out_channels):
     pixels = (depth[:, 0] > 0).nonzero().tolist()
     with torch.no_grad():
         torch.testing.assert_close(
-            block(x, graph),
+            block(x, place_points(graph, (2, *size))),
             fuse_block(block, x, pixels, graph.points, graph.knn_indices),
             rtol=1e-10,
             atol=1e-10,
@@ -136,9 +142,9 @@ def test_equals_recomposition(size, out_channels):
 
 def test_scatter_is_the_reverse_of_gather():
     depth = sparse_depth()
-    graph = graph_of(depth)
+    points = points_of(depth)
     x = torch.randn(2, 5, 15, 31)
-    grid = scatter_points(gather_points(x, graph), graph, 2, (15, 31))
+    grid = scatter_points(gather_points(x, points), points)
     assert torch.equal(grid, torch.where(depth > 0, x, torch.zeros(())))
 
 
@@ -148,7 +154,7 @@ def test_scatter_averages_the_points_of_a_cell():
     zero = torch.zeros(3, dtype=torch.long)
     graph = PointGraph(zero, row, col, torch.zeros(3, 3), zero[:, None] - 1)
     feats = torch.tensor([[1.0, 10.0], [3.0, 30.0], [7.0, 70.0]])
-    grid = scatter_points(feats, graph, 1, (2, 2))
+    grid = scatter_points(feats, place_points(graph, (1, 2, 2)))
     assert grid[0, 0].tolist() == [[0, 2], [7, 0]]
     assert grid[0, 1].tolist() == [[0, 20], [70, 0]]
 
@@ -157,13 +163,13 @@ def test_scatter_averages_the_points_of_a_cell():
 def test_shapes(size):
     depth = sparse_depth(2, *size, density=0.5)
     block = FuseBlock(6, 8).eval()
-    out = block(torch.randn(2, 6, *size), graph_of(depth))
+    out = block(torch.randn(2, 6, *size), points_of(depth))
     assert out.shape == (2, 8, *size)
 
 
 def test_is_the_sum_of_its_branches():
     depth = sparse_depth()
-    graph = graph_of(depth)
+    points = points_of(depth)
     torch.manual_seed(0)
     x = torch.randn(2, 6, 15, 31)
     for out_channels in (6, 8):
@@ -171,29 +177,29 @@ def test_is_the_sum_of_its_branches():
         coarse = block.coarse(x)
         assert coarse.shape[-2:] == (8, 16)
         up = torch.nn.functional.interpolate(coarse, size=(15, 31))
-        three_d = block.forward_3d(x, graph)
+        three_d = block.forward_3d(x, points)
         # zero where no point is
         assert not three_d[(depth == 0).expand_as(three_d)].any()
         expected = block.fuse(block.fine(x) + up + three_d)
         if out_channels == 6:
             expected = expected + x
-        torch.testing.assert_close(block(x, graph), expected)
+        torch.testing.assert_close(block(x, points), expected)
 
 
 def test_images_do_not_see_each_other():
     depth = sparse_depth()
     block = FuseBlock(6, 6).eval()
     x = torch.randn(2, 6, 15, 31)
-    both = block(x, graph_of(depth))
+    both = block(x, points_of(depth))
     for i in range(2):
-        alone = block(x[i : i + 1], graph_of(depth[i : i + 1]))
+        alone = block(x[i : i + 1], points_of(depth[i : i + 1]))
         torch.testing.assert_close(both[i : i + 1], alone)
 
 
 def test_without_points_all_parameters_have_gradients():
     block = FuseBlock(4, 4).train()
     x = torch.randn(2, 4, 6, 9)
-    block(x, graph_of(torch.zeros(2, 1, 6, 9))).sum().backward()
+    block(x, points_of(torch.zeros(2, 1, 6, 9))).sum().backward()
     for name, param in block.named_parameters():
         assert param.grad is not None, name
         assert param.grad.isfinite().all(), name
