@@ -23,6 +23,7 @@ from pandepth_mm.engine.model_zoo import DEFAULT_MODEL, dataset_of_test
 from pandepth_mm.errors import InputError, require_choice, require_count, require_positive
 from pandepth_mm.fileio import KITTI_DEPTH_SCALE, PathLike, is_path
 from pandepth_mm.models.detectors import PanDepth
+from pandepth_mm.models.optimize import optimize_for_inference
 from pandepth_mm.registry import TRANSFORMS, set_default_scope, type_name
 from pandepth_mm.structures.frame_maps import predicted_maps
 
@@ -49,9 +50,11 @@ class PanDepthInferencer:
             'rasterize' keeps as many as there is room for, 'nearest' is the paper's way, see
             :class:`~pandepth_mm.datasets.transforms.ResizePanopticDepth`.
         show_progress: Show a bar when there are several frames.
+        optimize: Predict with a copy of the model that is quicker and gives the same up to
+            rounding, see :func:`pandepth_mm.models.optimize.optimize_for_inference`.
 
     Attributes:
-        model: The model, in eval mode.
+        model: The model that predicts, in eval mode; with ``optimize`` the copy.
         device: The torch.device that it is on.
         classes: Class names, things first.
         palette: RGB of each class, uint8 (num_classes, 3).
@@ -73,6 +76,7 @@ class PanDepthInferencer:
         precision: str = 'fp32',
         depth_resize: str = 'rasterize',
         show_progress: bool = True,
+        optimize: bool = True,
     ) -> None:
         require_choice(precision, PRECISIONS, 'precision')
         require_choice(depth_resize, DEPTH_RESIZES, 'depth_resize')
@@ -86,7 +90,8 @@ class PanDepthInferencer:
                 'model', type(model).__name__, 'a model of init_model, a name, a file or an address'
             )
         self.pipeline = _make_pipeline(model.cfg, depth_resize)
-        self.model = model.to(self.device).eval()
+        model = model.to(self.device).eval()
+        self.model = optimize_for_inference(model) if optimize else model
         self.classes = model.dataset_meta['classes']
         self.palette = model.dataset_meta['palette']
 
@@ -101,8 +106,8 @@ class PanDepthInferencer:
                 a copy is kept in torch's cache. A file or address must hold its config, as training
                 checkpoints and the files of ``tools/publish_model.py`` do.
             trust_checkpoint: Let the checkpoint run code while it is loaded.
-            **options: ``device``, ``precision``, ``depth_resize`` and ``show_progress``, as the
-                class has them.
+            **options: ``device``, ``precision``, ``depth_resize``, ``show_progress`` and
+                ``optimize``, as the class has them.
 
         Raises:
             InputError: See :func:`pandepth_mm.apis.init_model`.

@@ -101,6 +101,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         default='rasterize',
         help='how measurements reach the network (see PanDepthInferencer)',
     )
+    parser.add_argument(
+        '--no-optimize',
+        dest='optimize',
+        action='store_false',
+        help='run the model as it was trained, not the quicker copy that gives the same up to '
+        'rounding (docs/speed.md)',
+    )
     parser.add_argument('--batch-size', type=int, default=1, metavar='N')
     parser.add_argument(
         '--save',
@@ -263,6 +270,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.device or ranks.device,
         args.precision,
         args.depth_resize,
+        optimize=args.optimize,
     )
     out = Path(args.out)
     missing = set()

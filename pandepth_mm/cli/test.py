@@ -42,6 +42,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='D',
         help='evaluate nothing, write the predictions there, for tools/eval_files.py and others',
     )
+    parser.add_argument(
+        '--no-optimize',
+        dest='optimize',
+        action='store_false',
+        help='run the model as it was trained, not the quicker copy that gives the same up to '
+        'rounding (docs/speed.md)',
+    )
     add_common_arguments(parser)
     return parser.parse_args(argv)
 

@@ -150,7 +150,7 @@ def _apply_resume(cfg: Config, resume: str | None) -> None:
 
 
 def apply_test_flags(cfg: Config, args: Namespace) -> None:
-    """Apply the checkpoint and ``--show-dir`` to the config.
+    """Apply the checkpoint, ``--show-dir`` and ``--no-optimize`` to the config.
 
     Raises:
         InputError: The checkpoint does not exist, or a folder is a file.
@@ -159,6 +159,8 @@ def apply_test_flags(cfg: Config, args: Namespace) -> None:
     cfg.load_from = args.checkpoint
     cfg.resume = False
     add_custom_hook(cfg, dict(type='pandepth_mm.CheckWeightsHook', checkpoint=args.checkpoint))
+    if args.optimize:
+        add_custom_hook(cfg, dict(type='pandepth_mm.OptimizeHook'))
     check_output(args.show_dir, '--show-dir', folder=True)
     if args.show_dir:
         hook = cfg.get('default_hooks', {}).get('visualization') or dict(

@@ -7,7 +7,10 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData, PixelData
 
+from pandepth_mm.geometry.calibration import Calibration, guess_calibration
+
 INSTANCES = 12
+_FRAME_SIZE = (375, 1242)
 
 
 def random_batch(
@@ -70,3 +73,16 @@ def random_batch(
         sample.gt_depth_map = PixelData(data=torch.from_numpy(depth))
         samples.append(sample)
     return dict(inputs=inputs, data_samples=samples)
+
+
+def random_scan(points: int) -> tuple[np.ndarray, np.ndarray, Calibration]:
+    """An image (H, W, 3), points (N, 3) that all lie in it, and their calibration."""
+    rng = np.random.default_rng(0)
+    height, width = _FRAME_SIZE
+    calibration = guess_calibration(width, height)._replace(lidar2cam=np.eye(4))
+    image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    pixels = np.ones((points, 3))
+    pixels[:, :2] = rng.uniform(0, (width - 1, height - 1), (points, 2))
+    rays = pixels @ np.linalg.inv(calibration.cam2img).T
+    cloud = rays * rng.uniform(3, 70, (points, 1))
+    return image, cloud.astype(np.float32), calibration

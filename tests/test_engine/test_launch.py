@@ -120,7 +120,7 @@ def test_loaders_without_workers(config):
 
 def test_show_dir(config, tmp_path):
     (tmp_path / 'a.pth').write_bytes(b'')
-    args = arguments(config, checkpoint=str(tmp_path / 'a.pth'), show_dir='pictures')
+    args = arguments(config, checkpoint=str(tmp_path / 'a.pth'), show_dir='pictures', optimize=True)
     cfg = launch.load_config(args)
     launch.apply_test_flags(cfg, args)
     assert cfg.default_hooks.visualization == dict(
@@ -132,6 +132,15 @@ def test_show_dir(config, tmp_path):
     assert cfg.default_hooks.visualization == dict(
         type='X', score_thr=0.7, draw=True, test_out_dir='pictures'
     )
+
+
+@pytest.mark.parametrize('optimize', [True, False])
+def test_optimized_unless_it_is_switched_off(optimize, config, tmp_path):
+    (tmp_path / 'a.pth').write_bytes(b'')
+    args = arguments(config, checkpoint=str(tmp_path / 'a.pth'), show_dir=None, optimize=optimize)
+    cfg = launch.load_config(args)
+    launch.apply_test_flags(cfg, args)
+    assert (dict(type='pandepth_mm.OptimizeHook') in cfg.custom_hooks) == optimize
 
 
 def test_write_metrics(tmp_path):

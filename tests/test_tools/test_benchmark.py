@@ -78,19 +78,20 @@ def macs_by_hooks(model, run):
 
 def test_prediction(benchmark, run):
     args = (TRAINED, '--input', '64x96', '--points', '300', '--batch', '2')
-    out, written = run(*args, '--against', TRAINED)
+    out, written = run(*args, '--against', TRAINED, '--no-optimize')
     first, second = map(by_branch, written['models'])
     assert list(first) == [*BRANCHES, 'rest', 'whole']
-    subject = benchmark.make_subject(TRAINED, benchmark.parse_args([*args, '--device', 'cpu']))
+    options = benchmark.parse_args([*args, '--device', 'cpu'])
+    subject = benchmark.make_subject(TRAINED, options, optimize=False)
     expected = macs_by_hooks(subject.model, lambda: subject.run(None))
     for name in ('backbone', 'neck', 'semantic_head', 'depth_head', 'joint_head'):
         assert expected[name] > 0
-        assert first[name]['macs'] == expected[name], name
+        assert first[name]['macs'] == second[name]['macs'] == expected[name], name
     # and the products of RoIAlign
     assert expected['roi_head'] < first['roi_head']['macs'] < 1.5 * expected['roi_head']
     parts = [*BRANCHES, 'rest']
     assert first['whole']['macs'] == sum(first[name]['macs'] for name in parts)
-    assert first['whole']['parameters'] == sum(p.numel() for p in subject.model.parameters())
+    assert second['whole']['parameters'] == sum(p.numel() for p in subject.model.parameters())
     for turn in range(2):
         seconds = [first[name]['seconds']['rounds'][turn] for name in parts]
         assert first['whole']['seconds']['rounds'][turn] == pytest.approx(sum(seconds))
@@ -98,7 +99,9 @@ def test_prediction(benchmark, run):
     peaks = [first[name]['peak_bytes'] or 0 for name in BRANCHES]
     assert first['whole']['peak_bytes'] >= max(peaks) > 2 * 64 * 96 * 14 * 4  # the logits at least
     ratios = {row['branch']: row for row in written['ratios']}
-    assert ratios['whole']['parameters'] == ratios['whole']['macs'] == 1
+    # norms are folded: one bias is left of two weights
+    assert ratios['whole']['parameters'] < 1
+    assert ratios['whole']['macs'] == pytest.approx(1, rel=0.01)  # a box more or less
     rounds = [model['whole']['seconds']['rounds'] for model in (first, second)]
     quotients = [a / b for a, b in zip(*rounds, strict=True)]
     assert ratios['whole']['seconds'] == pytest.approx(sum(quotients) / 2)

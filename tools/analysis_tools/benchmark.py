@@ -1,12 +1,16 @@
 r"""What a model costs, branch by branch: parameters, multiply-adds, time, memory.
 
     python tools/analysis_tools/benchmark.py MODEL [--against MODEL2] [--out costs.json]
+    python tools/analysis_tools/benchmark.py MODEL --against MODEL --no-optimize
     python tools/analysis_tools/benchmark.py MODEL --train
     python tools/analysis_tools/benchmark.py MODEL --frame [IMAGE --points-file BIN --calib TXT]
 
 MODEL is a config file, the name of a shipped model, or weights that hold their config. A config
 without shipped weights gets random ones (the output says so): what follows from them, how many
 boxes the instance branch works on, say, differs from that of trained ones.
+
+A model predicts by an optimized copy, as the inferencer lets it (docs/speed.md). --no-optimize
+measures the model as it is; with --against, the second alone. Training steps are the model's own.
 
 Without a further option, a random image batch of --input with --points random measurements goes
 through the model, post-processing included. With --frame, an image and its points, in memory, go
@@ -67,10 +71,9 @@ from pandepth_mm.engine.branch_costs import (
 )
 from pandepth_mm.engine.branch_probe import Meter, clock, watch_branches, watch_methods
 from pandepth_mm.engine.model_zoo import read_config
-from pandepth_mm.engine.random_frames import random_batch
+from pandepth_mm.engine.random_frames import random_batch, random_scan
 from pandepth_mm.errors import InputError, require_count
 from pandepth_mm.fileio import check_writable, write_json
-from pandepth_mm.geometry.calibration import guess_calibration
 from pandepth_mm.geometry.calibration_files import as_calibration
 from pandepth_mm.geometry.point_files import read_points
 from pandepth_mm.models.build import build_pandepth
@@ -79,7 +82,6 @@ from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.visualization.frame.colors import as_palette
 
 WEIGHT_SUFFIXES = ('.pth', '.safetensors')
-FRAME_SIZE = (375, 1242)
 YARDSTICK = dict(channels=256, kernel_size=3, size=(200, 1000))
 MIB = 1 << 20
 
@@ -107,6 +109,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add('--device')
     add('--threads', type=int, metavar='N', help='of torch')
     add('--repeats', type=int, default=5, metavar='N', help='counted runs of each (5)')
+    add('--no-optimize', action='store_true', help='the model, or the one of --against, as it is')
     add('--train', action='store_true', help='training steps')
     add('--frame', nargs='?', const='', metavar='IMAGE', help='a frame through the inferencer')
     add('--points-file', metavar='BIN', help='points of the frame')
@@ -175,10 +178,9 @@ def settle_norms(model: PanDepth, batch: dict) -> None:
         norm.momentum = momentum
 
 
-def make_subject(name: str, args: argparse.Namespace) -> Subject:
+def make_subject(name: str, args: argparse.Namespace, optimize: bool = True) -> Subject:
     """Build a model, and what it has to do."""
     model, weights = build(name)
-    inferencer = PanDepthInferencer(model, args.device, args.dtype, show_progress=False)
     size = parse_size(args.input)
     points = args.points or (8000 if args.frame is None else 20000)
     if points > size[0] * size[1]:
@@ -186,12 +188,18 @@ def make_subject(name: str, args: argparse.Namespace) -> Subject:
     batch = random_batch(args.batch, size, points, model.num_classes, model.num_things)
     if weights == 'random':
         settle_norms(model, batch)
+    inferencer = PanDepthInferencer(
+        model, args.device, args.dtype, show_progress=False, optimize=optimize and not args.train
+    )
+    model = inferencer.model
     if args.train:
         work, run = training(model, batch, args, inferencer.device)
     elif args.frame is not None:
         work, run = one_frame(inferencer, points, args)
     else:
         work, run = prediction(inferencer, batch, points, args)
+    if not (optimize or args.train):
+        work += ', not optimized'
     return Subject(name, weights, work, model, run)
 
 
@@ -223,26 +231,13 @@ def one_frame(
         image, cloud = load_image(args.frame), read_points(args.points_file)
         calibration = as_calibration(args.calib)
     else:
-        image, cloud, calibration = random_frame(points)
+        image, cloud, calibration = random_scan(points)
     height, width = image.shape[:2]
 
     def run(meter: Meter | None) -> None:
         inferencer(image, points=cloud, calib=calibration)
 
     return f'frame of {width} x {height}, {len(cloud)} points, to a result in memory', run
-
-
-def random_frame(points: int) -> tuple[np.ndarray, np.ndarray, Any]:
-    """An image (H, W, 3), points (N, 3) that all lie in it, and their calibration."""
-    rng = np.random.default_rng(0)
-    height, width = FRAME_SIZE
-    calibration = guess_calibration(width, height)._replace(lidar2cam=np.eye(4))
-    image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    pixels = np.ones((points, 3))
-    pixels[:, :2] = rng.uniform(0, (width - 1, height - 1), (points, 2))
-    rays = pixels @ np.linalg.inv(calibration.cam2img).T
-    cloud = rays * rng.uniform(3, 70, (points, 1))
-    return image, cloud.astype(np.float32), calibration
 
 
 def training(
@@ -357,7 +352,9 @@ def main(argv: list[str] | None = None) -> None:
     check_args(args)
     if args.threads:
         torch.set_num_threads(args.threads)
-    subjects = [make_subject(name, args) for name in (args.model, args.against) if name]
+    names = [name for name in (args.model, args.against) if name]
+    plain = len(names) - 1 if args.no_optimize else None
+    subjects = [make_subject(name, args, i != plain) for i, name in enumerate(names)]
     device = next(subjects[0].model.parameters()).device
     machine = dict(
         device=torch.cuda.get_device_name(device) if device.type == 'cuda' else 'cpu',
