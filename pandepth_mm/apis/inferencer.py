@@ -45,7 +45,8 @@ class PanDepthInferencer:
         device: 'cpu', 'cuda', 'cuda:1', ... By default the GPU where there is one. The model is
             moved there.
         precision: 'fp32', or 'bf16' or 'fp16' for the dense branches on a GPU ('bf16' also on a
-            CPU). The depth head and the instance branch always run in float32.
+            CPU). The instance branch always runs in float32, and so do depth measurements,
+            positions and the last layer of the depth; with 'fp16' the paper's whole depth head.
         depth_resize: How measurements reach the network's grid, whatever the config says:
             'rasterize' keeps as many as there is room for, 'nearest' is the paper's way, see
             :class:`~pandepth_mm.datasets.transforms.ResizePanopticDepth`.

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from pandepth_mm.errors import require_choice, require_count
 from pandepth_mm.models.depth_heads.base import BaseDepthHead
 from pandepth_mm.models.depth_heads.nearest_fill import nearest_fill
-from pandepth_mm.models.layers.fuse_block import FuseBlock, place_points
+from pandepth_mm.models.layers.fuse_block import FuseBlock, no_autocast, place_points
 from pandepth_mm.models.layers.point_graph import PointGraph, build_point_graph
 from pandepth_mm.registry import MODELS
 
@@ -60,8 +60,9 @@ class FuseBlockDepthHead(BaseDepthHead):
     Depths are divided by ``max_depth`` on the way in and multiplied by it on the way out. The
     output is positive by a sharp softplus (see :func:`positive`), and clamped to (0, ``max_depth``]
     in evaluation mode only, so that training never loses its gradient to a clamp. Sparse depth
-    beyond ``max_depth`` counts as no measurement. Everything runs in float32, also under autocast:
-    squares of meters leave the range of float16.
+    beyond ``max_depth`` counts as no measurement. Under autocast in bfloat16 the maps between
+    are of that type; positions, the stem of the measurements and the last convolution stay in
+    float32. In float16, which ends at 65504, nothing is computed.
 
     Args:
         max_depth: Depth range, meters.
@@ -177,7 +178,7 @@ class FuseBlockDepthHead(BaseDepthHead):
         prepared: PreparedDepth,
         logits: Tensor | None = None,
     ) -> Tensor:
-        """Complete the depth, in float32 also under autocast.
+        """Complete the depth; it is float32 also under autocast.
 
         Args:
             img: Normalized image, (B, 3, H, W).
@@ -195,13 +196,17 @@ class FuseBlockDepthHead(BaseDepthHead):
             raise ValueError(
                 f'this depth head reads semantic logits ({self.num_classes} classes), got None'
             )
-        if not torch.is_autocast_enabled(img.device.type):
+        device = img.device.type
+        if (
+            not torch.is_autocast_enabled(device)
+            or torch.get_autocast_dtype(device) == torch.bfloat16
+        ):
             return self._complete(img, prepared, logits)
-        with torch.autocast(img.device.type, enabled=False):
+        with torch.autocast(device, enabled=False):
             return self._complete(img.float(), prepared, None if logits is None else logits.float())
 
     def _complete(self, img: Tensor, prepared: PreparedDepth, logits: Tensor | None) -> Tensor:
-        """:meth:`forward`, all in one precision."""
+        """:meth:`forward`, in float32, or with features in bfloat16."""
         sparse_depth, graph, fill = prepared
         size = img.shape[-2:]
         depth_input = sparse_depth / self.max_depth
@@ -212,11 +217,16 @@ class FuseBlockDepthHead(BaseDepthHead):
         if self.semantics is not None:
             image_input = torch.cat([img, self._semantic_map(logits)], dim=1)
 
-        x = torch.cat([self.sparse_stem(depth_input), self.image_stem(image_input)], dim=1)
+        with no_autocast(img.device.type):
+            sparse = self.sparse_stem(depth_input)
+        x = self.image_stem(image_input)
+        x = torch.cat([sparse.to(x.dtype), x], dim=1)
         points = place_points(graph, (len(x), *x.shape[-2:]), self.stride)
         for block in self.blocks:
             x = block(x, points)
-        x = self.predict_depth(self.refine(x))
+        x = self.refine(x)
+        with no_autocast(img.device.type):
+            x = self.predict_depth(x.to(self.predict_depth.weight.dtype))
         if self.stride > 1:
             x = F.interpolate(x, size=size, mode='bilinear', align_corners=False)
         if self.residual is not None:

@@ -36,16 +36,18 @@ class ConvBands(nn.Module):
         bands = split_bands(x, self.width)
         for layer in self.layers:
             bands = convolve_bands(layer, bands)
-        out = _empty_map(x, _conv(self.layers[-1]).out_channels)
-        top = 0
+        out, top = None, 0
         for band in bands:
+            out = _empty_map(band, x.shape[2]) if out is None else out
             out[:, :, top : top + band.shape[2]] = band
             top += band.shape[2]
         return out
 
 
 class FuseBlockBands(nn.Module):
-    """A fuse block for inference, with a single map of full size: its result.
+    """A fuse block for inference, with a single map of full size.
+
+    A block with a residual overwrites its input with its result, so that it allocates none.
 
     Args:
         block: The block, without norms in its 3x3 convolutions at full size.
@@ -57,14 +59,15 @@ class FuseBlockBands(nn.Module):
 
     def forward(self, x: Tensor, points: PlacedPoints) -> Tensor:
         """Fuse, see :meth:`FuseBlock.forward`."""
-        block = self.block
-        out = _empty_map(x, block.fuse.out_channels)
-        top = 0
+        block, top = self.block, 0
+        out = x if block.with_residual else None
         for band in convolve_bands(block.fuse, self._sums(x, points)):
+            out = _empty_map(band, x.shape[2]) if out is None else out
             rows = slice(top, top + band.shape[2])
-            if block.with_residual:
-                band += x[:, :, rows]
-            out[:, :, rows] = band
+            if block.with_residual:  # no layer reads these rows any more
+                out[:, :, rows] += band
+            else:
+                out[:, :, rows] = band
             top = rows.stop
         return out
 
@@ -88,7 +91,7 @@ class FuseBlockBands(nn.Module):
             pixels += coarse.index_select(1, row_above[top:bottom]).index_select(2, col_above)
             here = order[starts[top] : starts[bottom]]
             place = (points.batch[here], points.row[here] - top, points.col[here])
-            pixels.index_put_(place, feats[here], accumulate=True)
+            pixels.index_put_(place, feats[here].to(pixels.dtype), accumulate=True)
             yield band
             top = bottom
 
@@ -152,10 +155,12 @@ def _convolve(layer: nn.Module, band: Tensor) -> Tensor:
     return layer.activate(band) if layer is not conv and layer.with_activation else band
 
 
-def _empty_map(x: Tensor, channels: int) -> Tensor:
-    """A map of the size of x (B, C, H, W), its channels last."""
-    size = (len(x), channels, *x.shape[-2:])
-    return x.new_empty(size).to(memory_format=torch.channels_last)
+def _empty_map(band: Tensor, height: int) -> Tensor:
+    """A map that a band (B, C, any number of rows, W) is a part of, its channels last."""
+    size = (*band.shape[:2], height, band.shape[3])
+    return torch.empty(
+        size, dtype=band.dtype, device=band.device, memory_format=torch.channels_last
+    )
 
 
 def _nearest(old: int, new: int, device: torch.device) -> Tensor:

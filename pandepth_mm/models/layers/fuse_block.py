@@ -1,5 +1,6 @@
 """2D-3D fuse block: image features and point features in one map."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -36,6 +37,12 @@ class PlacedPoints(NamedTuple):
     cell: Tensor
     count: Tensor
     neighbors: PointNeighbors
+
+
+def no_autocast(device: str) -> AbstractContextManager:
+    """Switch autocast off where it is on; an exported graph has no trace of it elsewhere."""
+    enabled = torch.is_autocast_enabled(device)
+    return torch.autocast(device, enabled=False) if enabled else nullcontext()
 
 
 def place_points(graph: PointGraph, size: tuple[int, int, int], stride: int = 1) -> PlacedPoints:
@@ -134,15 +141,17 @@ class FuseBlock(BaseModule):
         self.fuse = ConvModule(in_channels, out_channels, **conv)
 
     def forward_points(self, x: Tensor, points: PlacedPoints) -> Tensor:
-        """Features of the points after the 3-D branch, (N, in_channels)."""
-        feats = gather_points(x, points)
-        for conv in self.point_convs:
-            feats = conv(feats, points.neighbors)
+        """Features of the points after the 3-D branch, (N, in_channels); in float32."""
+        neighbors = points.neighbors
+        feats = gather_points(x, points).to(neighbors.offsets.dtype)
+        with no_autocast(x.device.type):
+            for conv in self.point_convs:
+                feats = conv(feats, neighbors)
         return feats
 
     def forward_3d(self, x: Tensor, points: PlacedPoints) -> Tensor:
         """Run the 3-D branch: keeps (B, in_channels, H, W)."""
-        return scatter_points(self.forward_points(x, points), points)
+        return scatter_points(self.forward_points(x, points), points).to(x.dtype)
 
     def forward(self, x: Tensor, points: PlacedPoints) -> Tensor:
         """Fuse.

@@ -7,6 +7,8 @@ from torch import nn
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.depth_heads.fuse_block_depth_head import inverse_positive, positive
 from pandepth_mm.models.depth_heads.nearest_fill import nearest_fill
+from pandepth_mm.models.layers import ContinuousConv
+from pandepth_mm.models.optimize import optimize_for_inference
 from pandepth_mm.registry import MODELS
 
 CLASSES = 4
@@ -214,19 +216,49 @@ def test_loss_without_truth_is_zero_with_a_gradient():
     assert all(p.grad is not None for p in head.parameters())
 
 
-def test_float32_under_autocast():
+def test_float32_under_float16():
     head = build().eval()
     inputs = batch()
     plain = complete(head, *inputs)
-    with torch.autocast('cpu', dtype=torch.bfloat16):
-        half = [t.bfloat16() if i == 3 else t for i, t in enumerate(inputs)]
+    with torch.autocast('cpu', dtype=torch.float16):
+        half = [t.half() if i == 3 else t for i, t in enumerate(inputs)]
         cast = complete(head, *half)
         loss = head.loss_by_feat(cast, torch.full((2, 1, 21, 35), 1.0))
     assert cast.dtype == loss['loss_depth'].dtype == torch.float32
     # only the logits lost digits
-    inputs[3].copy_(inputs[3].bfloat16())
+    inputs[3].copy_(inputs[3].half())
     torch.testing.assert_close(cast, complete(head, *inputs), rtol=0, atol=0)
     assert not torch.equal(plain, cast)
+
+
+@pytest.mark.parametrize('optimize', [False, True])
+def test_features_alone_are_bfloat16(optimize):
+    head = build().eval()
+    nn.init.normal_(head.predict_depth.weight, std=0.05)
+    if optimize:
+        head = optimize_for_inference(nn.ModuleList([head]).eval())[0]
+    inputs = batch()
+    types = {}
+    layers = dict(
+        measurements=head.sparse_stem,
+        image=head.image_stem,
+        block=head.blocks[1],
+        points=next(m for m in head.modules() if isinstance(m, ContinuousConv)),
+        last=head.predict_depth,
+    )
+    for name, layer in layers.items():
+        layer.register_forward_hook(
+            lambda module, args, out, name=name: types.update({name: out.dtype})
+        )
+    with torch.no_grad():
+        plain = complete(head, *inputs)
+        types.clear()
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            found = complete(head, *inputs)
+    full, half = torch.float32, torch.bfloat16
+    assert types == dict(measurements=full, image=half, block=half, points=full, last=full)
+    assert found.dtype == full and not torch.equal(found, plain)
+    assert (found - plain).abs().max() < 0.02 * plain.std() + 0.005 * plain.max()
 
 
 def test_untrained_head_predicts_a_sensible_depth():

@@ -8,7 +8,7 @@ from mmengine.structures import InstanceData
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.fusion_heads import fuse_panoptic, paste_mask
-from pandepth_mm.models.fusion_heads.functional import box_region
+from pandepth_mm.models.fusion_heads.functional import best_classes, box_region
 from pandepth_mm.registry import MODELS
 
 
@@ -29,6 +29,17 @@ def sample(mask, box, v, u):
     return (1 - fy) * ((1 - fx) * mask[r][c] + fx * mask[r][c1]) + fy * (
         (1 - fx) * mask[r1][c] + fx * mask[r1][c1]
     )
+
+
+def test_best_classes_are_those_of_argmax():
+    """The first of equal ones; also of minus infinity."""
+    torch.manual_seed(0)
+    logits = torch.randint(-2, 3, (300, 9, 7)).float()
+    logits[:, 0] = -torch.inf
+    best, labels = best_classes(logits)
+    assert torch.equal(best, logits.amax(dim=0))
+    assert torch.equal(labels, logits.argmax(dim=0))
+    assert (labels > 0).any() and not labels[0].any()
 
 
 def sigmoid(x):
