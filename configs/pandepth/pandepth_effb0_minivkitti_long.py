@@ -1,6 +1,6 @@
 # The demo's model, trained for longer, by two processes on two CPU cores:
 #     tools/dist_train.sh configs/pandepth/pandepth_effb0_minivkitti_long.py 2
-# See docs/demo_training.md.
+# See docs/demo_training.md (The faithful model).
 _base_ = './pandepth_effb0_minivkitti.py'
 
 # The weights that come along were trained with these anchors. To be deleted with the next training.

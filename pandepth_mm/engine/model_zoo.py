@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from pandepth_mm.errors import InputError, require_file
 
-DEFAULT_MODEL = 'pandepth_effb0_minivkitti_long'
+DEFAULT_MODEL = 'pandepth_lite0_minivkitti_long'
 _PACKAGE = Path(__file__).parents[1]
 
 

@@ -16,8 +16,8 @@ from pandepth_mm.registry import MODELS
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 ROOT = Path(__file__).parents[2]
-NAME = 'pandepth_effb0_minivkitti_long'
-SHIPPED = ROOT / 'pandepth_mm/weights/pandepth_effb0_minivkitti_long.pth'
+NAME = 'pandepth_lite0_minivkitti_long'
+SHIPPED = ROOT / 'pandepth_mm/weights' / f'{NAME}.pth'
 
 
 def make_checkpoint(path, cfg='secret'):
@@ -84,7 +84,7 @@ def test_a_published_file_alone_is_enough(run_tool, tmp_path):
     with safetensors.safe_open(path, 'pt') as f:
         stored = json.loads(f.metadata()['pandepth_mm'])['cfg']
     assert 'data_root' not in stored and 'optim' not in stored
-    model, expected = init_model(weights=path), init_model()
+    model, expected = init_model(weights=path), init_model(NAME)
     assert model.cfg.model == cfg.model
     assert model.dataset_meta['classes'] == expected.dataset_meta['classes'] == CLASSES
     assert all(map(torch.equal, model.state_dict().values(), expected.state_dict().values()))
@@ -149,14 +149,14 @@ def test_bad_output(run_tool, tmp_path, out, message):
     assert (tmp_path / 'in.pth').read_bytes() == before
 
 
-@pytest.mark.parametrize('config', ['pandepth_effb0_minivkitti_long.py'])
-def test_shipped_weights_fit_their_config(config, tmp_path):
-    assert SHIPPED.stat().st_size < 20e6
-    content = torch.load(SHIPPED, weights_only=True)
+@pytest.mark.parametrize('model', [NAME, 'pandepth_effb0_minivkitti_long'])
+def test_shipped_weights_fit_their_config(model):
+    files = find_config(model)
+    assert Path(files.weights).stat().st_size < 20e6
+    content = torch.load(files.weights, weights_only=True)
     assert content['meta']['dataset_meta']['classes'] == CLASSES
-    cfg = Config.fromfile(ROOT / 'configs' / 'pandepth' / config)
-    model = MODELS.build(cfg.model)
-    load_checkpoint(model, str(SHIPPED), map_location='cpu', strict=True)
+    model = MODELS.build(Config.fromfile(files.config).model)
+    load_checkpoint(model, files.weights, map_location='cpu', strict=True)
     name = 'neck.output_convs.0.pointwise_conv.conv.weight'
     assert model.state_dict()[name].dtype == torch.float32
     assert torch.equal(model.state_dict()[name], content['state_dict'][name].float())

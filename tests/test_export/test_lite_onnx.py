@@ -77,7 +77,7 @@ def test_file_says_what_it_takes_and_gives(lite):
     assert json.loads(meta.pop('classes')) == list(CLASSES)
     assert meta.pop('pandepth_mm_version')
     assert json.loads(meta.pop('fusion')) == dict(
-        num_things=3, score_thr=0.1, overlap_thr=0.5, stuff_area_limit=6.0
+        num_things=3, score_thr=0.1, overlap_thr=0.5, stuff_area_limit=12.0
     )
     assert meta == dict(input_size='96x64', max_depth='80.0', score_thr='0.05')
 

@@ -68,8 +68,8 @@ def installed(tmp_path_factory):
 def test_wheel_carries_configs(installed):
     mim = installed / 'pandepth_mm' / '.mim'
     assert (installed / 'pandepth_mm/__init__.py').is_file()
-    weights = 'pandepth_mm/weights/pandepth_effb0_minivkitti_long.pth'
-    assert (installed / weights).is_file()
+    for name in ('pandepth_lite0_minivkitti_long', 'pandepth_effb0_minivkitti_long'):
+        assert (installed / f'pandepth_mm/weights/{name}.pth').is_file()
     assert list(installed.rglob('LICENSE'))
     assert (mim / 'tools' / 'train.py').is_file()
     assert (mim / 'demo' / 'frame' / 'points.bin').is_file()
@@ -119,7 +119,7 @@ def test_the_wheel_infers(installed, command, tmp_path):
         '-c',
         'from pandepth_mm.engine.model_zoo import *; '
         'import pandepth_mm.engine.model_zoo as p; print(p.root()); '
-        'print(*p.find_config("pandepth_effb0_minivkitti_long"))',
+        'print(*p.find_config(p.DEFAULT_MODEL))',
     )
     assert where.count(str(installed)) == 3 and str(ROOT) not in where
 

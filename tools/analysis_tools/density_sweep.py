@@ -140,7 +140,7 @@ def parse_args() -> argparse.Namespace:
     add('--out', metavar='JSON', help='results so far (density_sweep.json in the work dir)')
     add('--figure', metavar='PNG', help='draw RMSE against density')
     add_common_arguments(parser)
-    parser.set_defaults(show_dir=None)  # apply_test_flags reads it
+    parser.set_defaults(show_dir=None, optimize=True)  # apply_test_flags reads them
     return parser.parse_args()
 
 

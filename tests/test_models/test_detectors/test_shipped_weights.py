@@ -8,6 +8,7 @@ interpolation do.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import mmcv
 import pytest
@@ -17,6 +18,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from pandepth_mm.engine.checkpoint import fill_model, read_checkpoint
+from pandepth_mm.engine.model_zoo import find_config
 from pandepth_mm.geometry.calibration_files import read_calibration
 from pandepth_mm.geometry.camera import points_to_depth, transform_points
 from pandepth_mm.geometry.point_files import read_points
@@ -24,33 +26,78 @@ from pandepth_mm.registry import MODELS, TRANSFORMS, set_default_scope
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 ROOT = Path(__file__).parents[3]
-NAME = 'pandepth_effb0_minivkitti_long'
 FRAME = ROOT / 'demo' / 'frame'
 
-SHARES = dict(Car=0.1024, Van=0.1085, Terrain=0.1692, Sky=0.1242, Tree=0.0791, Road=0.1706)
-# boxes of the instances with a score over 0.5, and pixels in the panoptic map
-CARS = [
-    ((6.7, 173.1, 221.6, 299.9), 20317),
-    ((207.3, 171.4, 389.9, 253.3), 11614),
-    ((776.7, 146.0, 1132.1, 355.1), 53738),
-]
-# median depth of windows (top, bottom, left, right), meters
-DEPTHS = {
-    (300, 360, 500, 700): 7.514,
-    (150, 250, 0, 150): 8.828,
-    (100, 200, 1050, 1240): 9.230,
-    (0, 375, 0, 1242): 14.350,
+
+class Expected(NamedTuple):
+    """What a model predicts.
+
+    Attributes:
+        shares: Of the semantic map, by class.
+        boxes: Classes and boxes of the instances with a score over 0.5, from left to right.
+        segments: Classes and pixels of the things in the panoptic map, by size.
+        depths: Median depth of windows (top, bottom, left, right), meters.
+    """
+
+    shares: dict[str, float]
+    boxes: list[tuple[str, tuple[float, float, float, float]]]
+    segments: list[tuple[str, int]]
+    depths: dict[tuple[int, int, int, int], float]
+
+
+EXPECTED = {
+    'pandepth_effb0_minivkitti_long': Expected(
+        dict(Car=0.1024, Van=0.1085, Terrain=0.1692, Sky=0.1242, Tree=0.0791, Road=0.1706),
+        [
+            ('Car', (6.7, 173.1, 221.6, 299.9)),
+            ('Car', (207.3, 171.4, 389.9, 253.3)),
+            ('Car', (776.7, 146.0, 1132.1, 355.1)),
+        ],
+        [('Car', 11614), ('Car', 20317), ('Car', 53738)],
+        {
+            (300, 360, 500, 700): 7.514,
+            (150, 250, 0, 150): 8.828,
+            (100, 200, 1050, 1240): 9.230,
+            (0, 375, 0, 1242): 14.350,
+        },
+    ),
+    'pandepth_lite0_minivkitti_long': Expected(
+        dict(Car=0.1607, Terrain=0.1623, Sky=0.1210, Tree=0.0922, Building=0.1225, Road=0.2025),
+        [
+            ('Car', (18.1, 196.7, 178.0, 292.4)),
+            ('Car', (205.8, 179.1, 364.2, 259.2)),
+            ('Car', (213.5, 176.5, 362.7, 260.6)),
+            ('Car', (219.7, 175.0, 362.3, 261.3)),
+            ('Truck', (575.1, 115.7, 668.2, 184.5)),
+            ('Car', (749.7, 175.4, 859.8, 247.2)),
+            ('Car', (753.2, 175.9, 853.4, 241.1)),
+        ],
+        [
+            ('Car', 1420),
+            ('Truck', 5124),
+            ('Car', 5607),
+            ('Car', 9439),
+            ('Car', 14228),
+            ('Car', 24878),
+        ],
+        {
+            (300, 360, 500, 700): 7.560,
+            (150, 250, 0, 150): 8.578,
+            (100, 200, 1050, 1240): 12.939,
+            (0, 375, 0, 1242): 13.618,
+        },
+    ),
 }
 
 
-@pytest.fixture(scope='module')
-def sample():
-    """The prediction, through the test pipeline but for what loads files."""
+@pytest.fixture(scope='module', params=EXPECTED)
+def predicted(request):
+    """The prediction, through the test pipeline but for what loads files, and what it should be."""
     set_default_scope()  # the fixture of the module comes before conftest's
-    cfg = Config.fromfile(ROOT / 'configs' / 'pandepth' / f'{NAME}.py')
-    weights = str(ROOT / 'pandepth_mm' / 'weights' / f'{NAME}.pth')
+    files = find_config(request.param)
+    cfg = Config.fromfile(files.config)
     model = MODELS.build(cfg.model).eval()
-    fill_model(model, read_checkpoint(weights), weights)
+    fill_model(model, read_checkpoint(files.weights), files.weights)
 
     image = mmcv.imread(str(FRAME / 'image.jpg'))
     size = image.shape[:2]
@@ -71,28 +118,35 @@ def sample():
         )
     )
     with torch.no_grad():
-        return model.test_step(pseudo_collate([item]))[0]
+        return model.test_step(pseudo_collate([item]))[0], EXPECTED[request.param]
 
 
-def test_semantic_shares(sample):
+def test_semantic_shares(predicted):
+    sample, expected = predicted
     labels = sample.pred_sem_seg.sem_seg
-    found = {name: (labels == CLASSES.index(name)).float().mean().item() for name in SHARES}
-    assert found == pytest.approx(SHARES, abs=0.0015)
+    found = {
+        name: (labels == CLASSES.index(name)).float().mean().item() for name in expected.shares
+    }
+    assert found == pytest.approx(expected.shares, abs=0.0015)
 
 
-def test_instances(sample):
+def test_instances(predicted):
+    sample, expected = predicted
     instances = sample.pred_instances[sample.pred_instances.scores > 0.5]
     instances = instances[instances.bboxes[:, 0].argsort()]
-    boxes = torch.tensor([box for box, _ in CARS])
-    assert instances.labels.tolist() == [CLASSES.index('Car')] * len(CARS)
-    torch.testing.assert_close(instances.bboxes, boxes, rtol=0, atol=4)
+    names, boxes = zip(*expected.boxes, strict=True)
+    assert [CLASSES[label] for label in instances.labels.tolist()] == list(names)
+    torch.testing.assert_close(instances.bboxes, torch.tensor(boxes), rtol=0, atol=4)
     panoptic = sample.pred_panoptic_seg.sem_seg[0]
     ids, areas = panoptic[panoptic >= 1000].unique(return_counts=True)
-    assert (ids % 1000 == CLASSES.index('Car')).all()
-    assert sorted(areas.tolist()) == pytest.approx(sorted(a for _, a in CARS), rel=0.02)
+    found = sorted(zip(areas.tolist(), (ids % 1000).tolist(), strict=True))
+    assert [CLASSES[label] for _, label in found] == [name for name, _ in expected.segments]
+    areas = [area for _, area in expected.segments]
+    assert [area for area, _ in found] == pytest.approx(areas, rel=0.02)
 
 
-def test_depth(sample):
+def test_depth(predicted):
+    sample, expected = predicted
     depth = sample.pred_depth_map.data[0]
-    found = {(t, b, x, y): depth[t:b, x:y].median().item() for t, b, x, y in DEPTHS}
-    assert found == pytest.approx(DEPTHS, rel=0.006)
+    found = {(t, b, x, y): depth[t:b, x:y].median().item() for t, b, x, y in expected.depths}
+    assert found == pytest.approx(expected.depths, rel=0.006)
