@@ -27,7 +27,7 @@ from pandepth_mm.apis.inferencer import PRECISIONS
 from pandepth_mm.apis.inputs import check_sources
 from pandepth_mm.apis.sources import list_frames
 from pandepth_mm.apis.writers import SUMMARY, WRITERS, possible_kinds
-from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.cli.shared import add_optimize_argument, cli_main
 from pandepth_mm.datasets.transforms.resize_panoptic_depth import DEPTH_RESIZES
 from pandepth_mm.engine.checkpoint import TRUST_FLAG
 from pandepth_mm.engine.model_zoo import ModelFiles, find_model
@@ -101,13 +101,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         default='rasterize',
         help='how measurements reach the network (see PanDepthInferencer)',
     )
-    parser.add_argument(
-        '--no-optimize',
-        dest='optimize',
-        action='store_false',
-        help='run the model as it was trained, not the quicker copy that gives the same up to '
-        'rounding (docs/speed.md)',
-    )
+    add_optimize_argument(parser)
     parser.add_argument('--batch-size', type=int, default=1, metavar='N')
     parser.add_argument(
         '--save',

@@ -1,5 +1,6 @@
 """What the commands share."""
 
+import argparse
 import ast
 import functools
 import importlib.util
@@ -48,3 +49,14 @@ def summary_of(module: str) -> str:
     source = Path(importlib.util.find_spec(module).origin).read_text(encoding='utf-8')
     text = ast.get_docstring(ast.parse(source))
     return text.splitlines()[0].partition(':')[0].rstrip('.')
+
+
+def add_optimize_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--no-optimize``."""
+    parser.add_argument(
+        '--no-optimize',
+        dest='optimize',
+        action='store_false',
+        help='run the model as it was trained, not the quicker copy that gives the same up to '
+        'rounding (docs/speed.md)',
+    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mmengine.dist import is_main_process
 
-from pandepth_mm.cli.shared import cli_main
+from pandepth_mm.cli.shared import add_optimize_argument, cli_main
 from pandepth_mm.engine.config_mistakes import config_mistakes
 from pandepth_mm.engine.launch import (
     add_common_arguments,
@@ -42,13 +42,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='D',
         help='evaluate nothing, write the predictions there, for tools/eval_files.py and others',
     )
-    parser.add_argument(
-        '--no-optimize',
-        dest='optimize',
-        action='store_false',
-        help='run the model as it was trained, not the quicker copy that gives the same up to '
-        'rounding (docs/speed.md)',
-    )
+    add_optimize_argument(parser)
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
