@@ -1,5 +1,6 @@
 """A frame to convert, and the files that come of it."""
 
+import argparse
 import dataclasses
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import numpy as np
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import DEPTH_PNG_MAX, KITTI_DEPTH_SCALE, write_depth_png, write_panoptic_png
+
+MAX_DEPTH = DEPTH_PNG_MAX / KITTI_DEPTH_SCALE  # meters, what the depth files hold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,18 +26,24 @@ class Frame:
     sources: dict[str, str]
 
 
+def add_max_depth_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--max-depth``."""
+    parser.add_argument(
+        '--max-depth', type=float, help='meters; beyond it there is no measurement (%(default)s)'
+    )
+
+
 def check_max_depth(max_depth: float) -> None:
     """Refuse a range that the depth files cannot hold.
 
     Raises:
         InputError: Not above 0, or too far.
     """
-    limit = DEPTH_PNG_MAX / KITTI_DEPTH_SCALE
-    if not 0 < max_depth <= limit:
+    if not 0 < max_depth <= MAX_DEPTH:
         raise InputError(
             '--max-depth',
             f'{max_depth}',
-            f'above 0 and at most {limit:.1f} m, the range of the depth files',
+            f'above 0 and at most {MAX_DEPTH:.1f} m, the range of the depth files',
         )
 
 

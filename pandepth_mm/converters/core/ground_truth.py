@@ -5,6 +5,7 @@ them is what the camera cannot see, and what moved. A second camera tells both; 
 measurements have to tell it themselves.
 """
 
+import argparse
 from collections.abc import Iterable
 
 import cv2
@@ -18,6 +19,22 @@ _DISPARITIES = 128  # so the nearest depth is focal length * baseline / 128: wit
 _BLOCK = 5  # pixels
 _EDGE_WINDOW = 5  # pixels; matching is off by as much at edges
 _EDGE = 1.1  # an edge is where the depths in the window have this ratio
+
+
+def add_neighbors_argument(parser: argparse.ArgumentParser, where: str = '') -> None:
+    """Add ``--neighbors``.
+
+    Args:
+        parser: Of the converter.
+        where: Which frames have neighbors, for the help.
+    """
+    parser.add_argument(
+        '--neighbors',
+        type=int,
+        metavar='N',
+        help=f'scans before and after for the ground truth{where}; 0: that of the frame alone, '
+        'filtered (%(default)s)',
+    )
 
 
 def accumulate_scans(

@@ -1,17 +1,38 @@
 """Depth of frames that have scans and classes: input, ground truth, and what to say about them."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from pandepth_mm.converters.core.frame import Frame
 from pandepth_mm.converters.core.ground_truth import accumulate_scans, filter_depth, stereo_depth
 from pandepth_mm.errors import InputError, require_size
 from pandepth_mm.geometry.calibration import Calibration
 from pandepth_mm.structures.image_files import check_image_file
 
 _FILTERS = ('seen_through', 'hidden', 'unconfirmed')  # counts of filter_depth
+
+
+@dataclasses.dataclass(frozen=True)
+class LabeledFrame(Frame):
+    """A frame of a sequence, with labels and scans.
+
+    Attributes:
+        sequence: Name of the sequence.
+        number: Of the frame in it.
+        neighbors: Numbers of the frames around it whose scans count too.
+        height: Pixels; 0 until ``inspect_frame``.
+        width: Pixels; 0 until ``inspect_frame``.
+    """
+
+    sequence: str
+    number: int
+    neighbors: tuple[int, ...]
+    height: int = 0
+    width: int = 0
 
 
 def labeled_depth(

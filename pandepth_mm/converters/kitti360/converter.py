@@ -31,7 +31,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pandepth_mm.converters.core import Converter, Summary, check_max_depth, write_maps
+from pandepth_mm.converters.core import (
+    Converter,
+    Summary,
+    add_max_depth_argument,
+    check_max_depth,
+    write_maps,
+)
+from pandepth_mm.converters.core.ground_truth import add_neighbors_argument
 from pandepth_mm.converters.core.id_images import (
     check_decodes,
     check_id_image,
@@ -39,13 +46,14 @@ from pandepth_mm.converters.core.id_images import (
     tracked_segments,
 )
 from pandepth_mm.converters.core.labeled_depth import (
+    LabeledFrame,
     check_image_pair,
     describe_depth,
     labeled_depth,
     stereo_of_pair,
 )
 from pandepth_mm.converters.kitti360.labels import CATEGORIES, SKY, category_table, instance_numbers
-from pandepth_mm.converters.kitti360.layout import CALIBRATION, LIST, Frame, find_frames, scan_file
+from pandepth_mm.converters.kitti360.layout import CALIBRATION, LIST, find_frames, scan_file
 from pandepth_mm.converters.kitti360.poses import read_lidar_poses
 from pandepth_mm.errors import InputError, require_count
 from pandepth_mm.geometry.calibration import Calibration, check_image_size
@@ -98,20 +106,10 @@ class KITTI360Converter(Converter):
                 metavar='FILE',
                 help=f'list of the split below DATA_ROOT (default: {LIST.format(split)})',
             )
-        parser.add_argument(
-            '--neighbors',
-            type=int,
-            metavar='N',
-            help='scans before and after for the ground truth; 0: that of the frame alone, '
-            'filtered (%(default)s)',
-        )
-        parser.add_argument(
-            '--max-depth',
-            type=float,
-            help='meters; beyond it there is no measurement (%(default)s)',
-        )
+        add_neighbors_argument(parser)
+        add_max_depth_argument(parser)
 
-    def list_frames(self) -> dict[str, list[Frame]]:
+    def list_frames(self) -> dict[str, list[LabeledFrame]]:
         """The frames of the lists, as far as their sequences are there."""
         if not self.root.is_dir():
             raise InputError(self.root, 'no such folder', 'the folder of KITTI-360 (DATA_ROOT)')
@@ -130,7 +128,7 @@ class KITTI360Converter(Converter):
     def _calibration(self, camera: int = 0) -> Calibration:
         return read_calibration(self.root / CALIBRATION, camera)
 
-    def inspect_frame(self, frame: Frame) -> Frame:
+    def inspect_frame(self, frame: LabeledFrame) -> LabeledFrame:
         """Read the headers of a frame."""
         paths = {kind: self.root / file for kind, file in frame.sources.items()}
         shape = check_image_pair(paths)
@@ -140,7 +138,7 @@ class KITTI360Converter(Converter):
         check_points_file(paths['scan'], _COLUMNS)
         return dataclasses.replace(frame, height=shape[0], width=shape[1])
 
-    def convert_frame(self, frame: Frame, out: Path) -> tuple[FrameRecord, dict[str, int]]:
+    def convert_frame(self, frame: LabeledFrame, out: Path) -> tuple[FrameRecord, dict[str, int]]:
         """Convert one frame; the counts are of pixels and things, and of :func:`labeled_depth`."""
         paths = {kind: self.root / file for kind, file in frame.sources.items()}
         check_decodes(paths['image'])
@@ -182,7 +180,9 @@ class KITTI360Converter(Converter):
             odd_pixels=odd,
         )
 
-    def _scans(self, frame: Frame, calibration: Calibration) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _scans(
+        self, frame: LabeledFrame, calibration: Calibration
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
         """The scans, the frame's first, each with the transform to the frame's camera."""
         path, lidar2cam = self.root / frame.sources['poses'], calibration.lidar2cam
         stat = os.stat(path)

@@ -5,7 +5,7 @@ import logging
 from collections import Counter
 from pathlib import Path
 
-from pandepth_mm.converters import core
+from pandepth_mm.converters.core.labeled_depth import LabeledFrame
 from pandepth_mm.converters.kitti360.poses import CAM_TO_VELO, CAMERA_POSES, read_lidar_poses
 from pandepth_mm.errors import InputError, require_file
 from pandepth_mm.geometry.calibration import Calibration
@@ -16,25 +16,6 @@ LIST = 'data_2d_semantics/train/2013_05_28_drive_{}_frames.txt'
 CALIBRATION = 'calibration'
 _POSES = (CAMERA_POSES, 'poses.txt')  # the first that is there
 _LINE = 'data_2d_raw/SEQUENCE/image_00/data_rect/FRAME.png, and its semantic PNG'
-
-
-@dataclasses.dataclass(frozen=True)
-class Frame(core.Frame):
-    """A labeled frame.
-
-    Attributes:
-        sequence: Such as 2013_05_28_drive_0000_sync.
-        number: Of the frame.
-        neighbors: Numbers of the frames around it whose scans count too.
-        height: Pixels; 0 until ``inspect_frame``.
-        width: Pixels; 0 until ``inspect_frame``.
-    """
-
-    sequence: str
-    number: int
-    neighbors: tuple[int, ...]
-    height: int = 0
-    width: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +91,7 @@ def read_list(path: Path) -> list[tuple[str, str, str, int]]:
 
 def find_frames(
     root: Path, lists: dict[str, Path], neighbors: int, calibration: Calibration
-) -> dict[str, list[Frame]]:
+) -> dict[str, list[LabeledFrame]]:
     """The frames of the lists, as far as their sequences are there.
 
     Frames without a scan or a pose are left out, and so are sequences that were not downloaded; a
@@ -127,7 +108,7 @@ def find_frames(
     """
     sequences: dict[str, SequenceFiles] = {}
     left_out: Counter[tuple[str, str]] = Counter()
-    splits: dict[str, list[Frame]] = {}
+    splits: dict[str, list[LabeledFrame]] = {}
     missing: list[str] = []
     for split, path in lists.items():
         splits[split] = []
@@ -156,7 +137,9 @@ def find_frames(
                 sources['second image'] = second
             around = [number + n for n in range(-neighbors, neighbors + 1) if n]
             usable = tuple(n for n in around if n in there.scans and n in there.poses)
-            splits[split].append(Frame(f'{name}/{number:010d}', sources, name, number, usable))
+            splits[split].append(
+                LabeledFrame(f'{name}/{number:010d}', sources, name, number, usable)
+            )
     if missing:
         more = f' ({len(missing)} files are missing)' if len(missing) > 1 else ''
         raise InputError(root / missing[0], f'no such file{more}', 'the files of each listed frame')

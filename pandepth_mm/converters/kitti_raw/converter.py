@@ -33,10 +33,17 @@ import cv2
 import numpy as np
 
 from pandepth_mm.converters import core
-from pandepth_mm.converters.core import Converter, Summary, check_max_depth, write_depth_maps
+from pandepth_mm.converters.core import (
+    Converter,
+    Summary,
+    add_max_depth_argument,
+    check_max_depth,
+    write_depth_maps,
+)
 from pandepth_mm.converters.core.ground_truth import (
     STEREO_TOLERANCE,
     accumulate_scans,
+    add_neighbors_argument,
     filter_depth,
     stereo_depth,
 )
@@ -138,18 +145,8 @@ class KittiRawConverter(Converter):
         parser.add_argument(
             '--camera', type=int, help='2, the left color camera, or 3, the right (%(default)s)'
         )
-        parser.add_argument(
-            '--neighbors',
-            type=int,
-            metavar='N',
-            help='scans before and after for the ground truth; 0: that of the frame alone, '
-            'filtered (%(default)s)',
-        )
-        parser.add_argument(
-            '--max-depth',
-            type=float,
-            help='meters; beyond it there is no measurement (%(default)s)',
-        )
+        add_neighbors_argument(parser)
+        add_max_depth_argument(parser)
         parser.add_argument(
             '--stereo-tolerance',
             type=float,

@@ -28,7 +28,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pandepth_mm.converters.core import Converter, Summary, check_max_depth, write_maps
+from pandepth_mm.converters.core import (
+    Converter,
+    Summary,
+    add_max_depth_argument,
+    check_max_depth,
+    write_maps,
+)
+from pandepth_mm.converters.core.ground_truth import add_neighbors_argument
 from pandepth_mm.converters.core.id_images import (
     check_decodes,
     check_id_image,
@@ -36,13 +43,13 @@ from pandepth_mm.converters.core.id_images import (
     tracked_segments,
 )
 from pandepth_mm.converters.core.labeled_depth import (
+    LabeledFrame,
     check_image_pair,
     describe_depth,
     labeled_depth,
     stereo_of_pair,
 )
 from pandepth_mm.converters.kitti_step.layout import (
-    Frame,
     find_frames,
     read_imu2velo,
     read_oxts,
@@ -96,24 +103,14 @@ class KITTIStepConverter(Converter):
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """Add the flags."""
-        parser.add_argument(
-            '--neighbors',
-            type=int,
-            metavar='N',
-            help='scans before and after for the ground truth, where there are oxts; 0: that of '
-            'the frame alone, filtered (%(default)s)',
-        )
-        parser.add_argument(
-            '--max-depth',
-            type=float,
-            help='meters; beyond it there is no measurement (%(default)s)',
-        )
+        add_neighbors_argument(parser, ', where there are oxts')
+        add_max_depth_argument(parser)
 
-    def list_frames(self) -> dict[str, list[Frame]]:
+    def list_frames(self) -> dict[str, list[LabeledFrame]]:
         """The labeled frames of each split, by sequence and number."""
         return find_frames(self.root, self.neighbors)
 
-    def inspect_frame(self, frame: Frame) -> Frame:
+    def inspect_frame(self, frame: LabeledFrame) -> LabeledFrame:
         """Read the headers of a frame."""
         paths = {kind: self.root / file for kind, file in frame.sources.items()}
         shape = check_image_pair(paths)
@@ -125,7 +122,7 @@ class KITTIStepConverter(Converter):
             read_imu2velo(paths['calibration'])
         return dataclasses.replace(frame, height=shape[0], width=shape[1])
 
-    def _calibration(self, frame: Frame, camera: int = 2) -> Calibration:
+    def _calibration(self, frame: LabeledFrame, camera: int = 2) -> Calibration:
         """A calibration with the place of the LiDAR."""
         path = self.root / frame.sources['calibration']
         calibration = read_calibration(path, camera)
@@ -133,7 +130,7 @@ class KITTIStepConverter(Converter):
             raise InputError(path, 'no place of the LiDAR', 'lines R_rect and Tr_velo_cam')
         return calibration
 
-    def convert_frame(self, frame: Frame, out: Path) -> tuple[FrameRecord, dict[str, int]]:
+    def convert_frame(self, frame: LabeledFrame, out: Path) -> tuple[FrameRecord, dict[str, int]]:
         """Convert one frame; the counts are of pixels and things, and of :func:`labeled_depth`."""
         paths = {kind: self.root / file for kind, file in frame.sources.items()}
         check_decodes(paths['image'])
@@ -175,7 +172,9 @@ class KITTIStepConverter(Converter):
             void_pixels=int((ids == 0).sum()),
         )
 
-    def _scans(self, frame: Frame, calibration: Calibration) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _scans(
+        self, frame: LabeledFrame, calibration: Calibration
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
         """The scans, the frame's first, each with the transform to the frame's camera."""
         numbers = [frame.number, *frame.neighbors]
         points = [

@@ -1,12 +1,11 @@
 """Find the labeled frames of KITTI-STEP on disk."""
 
-import dataclasses
 import logging
 from pathlib import Path
 
 import numpy as np
 
-from pandepth_mm.converters import core
+from pandepth_mm.converters.core.labeled_depth import LabeledFrame
 from pandepth_mm.errors import InputError, require_file
 from pandepth_mm.geometry.calibration import make_calibration
 
@@ -17,25 +16,6 @@ _MAPS = ('panoptic_maps', 'kitti-step/panoptic_maps')
 # of the tracking set as it unpacks, and as DeepLab2 wants it
 _IMAGES = ('training/image_02/{sequence}', 'images/{split}/{sequence}')
 _OXTS_COLUMNS = 30
-
-
-@dataclasses.dataclass(frozen=True)
-class Frame(core.Frame):
-    """A labeled frame.
-
-    Attributes:
-        sequence: Such as 0002.
-        number: Of the frame in it.
-        neighbors: Numbers of the frames around it whose scans count too.
-        height: Pixels; 0 until ``inspect_frame``.
-        width: Pixels; 0 until ``inspect_frame``.
-    """
-
-    sequence: str
-    number: int
-    neighbors: tuple[int, ...]
-    height: int = 0
-    width: int = 0
 
 
 def scan_file(sequence: str, number: int) -> str:
@@ -82,7 +62,7 @@ def read_imu2velo(path: Path) -> np.ndarray:
     raise InputError(path, 'no such line', 'the place of the inertial unit', 'Tr_imu_velo')
 
 
-def find_frames(root: Path, neighbors: int) -> dict[str, list[Frame]]:
+def find_frames(root: Path, neighbors: int) -> dict[str, list[LabeledFrame]]:
     """The labeled frames of each split, by sequence and number.
 
     Frames without a scan, of which the tracking set has a few, are left out; a warning counts them.
@@ -99,7 +79,7 @@ def find_frames(root: Path, neighbors: int) -> dict[str, list[Frame]]:
     base = next((base for base in _MAPS if (root / base).is_dir()), None)
     if base is None:
         raise InputError(root, f'no folder {_MAPS[0]}', "KITTI-STEP's panoptic maps")
-    splits: dict[str, list[Frame]] = {}
+    splits: dict[str, list[LabeledFrame]] = {}
     missing: list[str] = []
     for split in SPLITS:
         folders = sorted(path for path in (root / base / split).glob('*') if path.is_dir())
@@ -126,7 +106,7 @@ def find_frames(root: Path, neighbors: int) -> dict[str, list[Frame]]:
 
 def _of_sequence(
     root: Path, split: str, folder: Path, neighbors: int, missing: list[str]
-) -> list[Frame]:
+) -> list[LabeledFrame]:
     """The frames of a sequence that have a scan; adds files that are missing."""
     sequence = folder.name
     places = [place.format(split=split, sequence=sequence) for place in _IMAGES]
@@ -160,7 +140,9 @@ def _of_sequence(
         usable = tuple(n for n in around if n in scans and {n, number} <= posed)
         if usable:
             sources['oxts'] = oxts
-        frames.append(Frame(f'{split}/{sequence}/{path.stem}', sources, sequence, number, usable))
+        frames.append(
+            LabeledFrame(f'{split}/{sequence}/{path.stem}', sources, sequence, number, usable)
+        )
     if left_out:
         logger.warning('%s: %d frames without a scan left out', sequence, left_out)
     return frames

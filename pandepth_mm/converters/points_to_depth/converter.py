@@ -27,7 +27,13 @@ from pathlib import Path
 import numpy as np
 
 from pandepth_mm.converters import core
-from pandepth_mm.converters.core import Converter, Summary, check_max_depth, write_depth_maps
+from pandepth_mm.converters.core import (
+    Converter,
+    Summary,
+    add_max_depth_argument,
+    check_max_depth,
+    write_depth_maps,
+)
 from pandepth_mm.converters.points_to_depth.distortion import COEFFICIENTS, project_distorted
 from pandepth_mm.errors import InputError, require_positive, require_size
 from pandepth_mm.geometry.calibration import Calibration
@@ -122,11 +128,7 @@ class PointsToDepthConverter(Converter):
         add('--split', metavar='NAME', help='of the annotations (%(default)s)')
         add('--camera', type=int, metavar='N', help='number of the camera in the calibration')
         add('--point-dims', type=int, metavar='N', help='numbers per point of .bin files')
-        add(
-            '--max-depth',
-            type=float,
-            help='meters; beyond it there is no measurement (%(default)s)',
-        )
+        add_max_depth_argument(parser)
         add(
             '--beam-steps',
             nargs=2,

@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from pandepth_mm.converters.core import Converter, Summary, write_maps
+from pandepth_mm.converters.core.frame import MAX_DEPTH
 from pandepth_mm.converters.core.id_images import (
     check_decodes,
     number_instances,
@@ -38,7 +39,7 @@ from pandepth_mm.converters.core.id_images import (
     segments_with_crowds,
 )
 from pandepth_mm.converters.semantic_instance.class_file import read_classes
-from pandepth_mm.converters.semantic_instance.flags import MAX_DEPTH, SPARSE_DENSITY, add_flags
+from pandepth_mm.converters.semantic_instance.flags import SPARSE_DENSITY, add_flags
 from pandepth_mm.converters.semantic_instance.frames import KINDS, Frame, find_frames, inspect
 from pandepth_mm.converters.semantic_instance.patterns import Pattern
 from pandepth_mm.errors import InputError, require_count, require_fraction, require_positive

@@ -3,9 +3,7 @@
 import argparse
 
 from pandepth_mm.converters.semantic_instance.frames import SPLITS
-from pandepth_mm.fileio import DEPTH_PNG_MAX, KITTI_DEPTH_SCALE
 
-MAX_DEPTH = DEPTH_PNG_MAX / KITTI_DEPTH_SCALE  # meters, what the files hold
 SPARSE_DENSITY = 0.05  # of an input that is sampled from the ground truth
 
 

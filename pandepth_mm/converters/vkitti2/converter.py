@@ -29,7 +29,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pandepth_mm.converters.core import Converter, Summary, check_max_depth, write_maps
+from pandepth_mm.converters.core import (
+    Converter,
+    Summary,
+    add_max_depth_argument,
+    check_max_depth,
+    write_maps,
+)
 from pandepth_mm.converters.vkitti2.labels import decode_classes, panoptic_ids
 from pandepth_mm.converters.vkitti2.reader import DataRoot, Frame, inspect, select_frames
 from pandepth_mm.errors import InputError, require_choice, require_fraction
@@ -127,11 +133,7 @@ class VKITTI2Converter(Converter):
             help=f'default: {" ".join(VARIATIONS)}, as far as they are there',
         )
         parser.add_argument('--cameras', nargs='+', type=int, metavar='N', help='default: 0')
-        parser.add_argument(
-            '--max-depth',
-            type=float,
-            help='meters; beyond it there is no measurement (%(default)s)',
-        )
+        add_max_depth_argument(parser)
         parser.add_argument(
             '--sparse-density',
             type=float,
