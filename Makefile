@@ -8,7 +8,7 @@ FRAMES ?= 60
 SIZE ?= 416x128
 RAW = data/minivkitti_raw
 DATA = data/minivkitti
-CONFIG = configs/pandepth/pandepth_effb0_minivkitti.py
+CONFIG = configs/pandepth_lite/pandepth_lite0_minivkitti.py
 WORK_DIR = work_dirs/demo
 
 PY = $$(bash tools/setup_env.sh --python)

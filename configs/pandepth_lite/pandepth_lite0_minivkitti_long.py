@@ -64,4 +64,5 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=150),
     dict(type='CosineAnnealingLR', by_epoch=False, T_max=max_iters, eta_min=1e-5),
 ]
-default_hooks = dict(checkpoint=dict(interval=250))
+default_hooks = dict(logger=dict(interval=50), checkpoint=dict(interval=250))
+log_processor = dict(window_size=50)
