@@ -9,6 +9,7 @@ from pandepth_mm.datasets.transforms.pack_panoptic_depth_inputs import PackPanop
 from pandepth_mm.datasets.transforms.photo_noise import PhotoNoise
 from pandepth_mm.datasets.transforms.random_crop_panoptic_depth import RandomCropPanopticDepth
 from pandepth_mm.datasets.transforms.random_resize_panoptic_depth import RandomResizePanopticDepth
+from pandepth_mm.datasets.transforms.recolor_segments import RecolorSegments
 from pandepth_mm.datasets.transforms.resample_sparse_depth import ResampleSparseDepth
 from pandepth_mm.datasets.transforms.resize_panoptic_depth import ResizePanopticDepth
 from pandepth_mm.datasets.transforms.simulate_lidar import SimulateLidar
@@ -23,6 +24,7 @@ __all__ = [
     'PhotoNoise',
     'RandomCropPanopticDepth',
     'RandomResizePanopticDepth',
+    'RecolorSegments',
     'ResampleSparseDepth',
     'ResizePanopticDepth',
     'SimulateLidar',
