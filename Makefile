@@ -12,6 +12,9 @@ CONFIG = configs/pandepth_lite/pandepth_lite0_minivkitti.py
 WORK_DIR = work_dirs/demo
 
 PY = $$(bash tools/setup_env.sh --python)
+# torch's threads of one process wait for each other, for seconds where other programs run; two
+# processes of one thread do not
+export OMP_NUM_THREADS = 1
 
 .PHONY: setup demo test lint docs clean
 
@@ -21,14 +24,14 @@ setup:
 demo: setup
 	$(PY) data_converters/synthesize_vkitti2.py $(RAW) --frames $(FRAMES) --size $(SIZE) --seed 0
 	$(PY) data_converters/vkitti2.py $(RAW) --out $(DATA)
-	$(PY) tools/train.py $(CONFIG) --work-dir $(WORK_DIR)
-	$(PY) tools/test.py $(CONFIG) $$(cat $(WORK_DIR)/last_checkpoint) \
+	PYTHON=$(PY) tools/dist_train.sh $(CONFIG) 2 --work-dir $(WORK_DIR)
+	PYTHON=$(PY) tools/dist_test.sh $(CONFIG) $$(cat $(WORK_DIR)/last_checkpoint) 2 \
 	    --work-dir $(WORK_DIR) --out $(WORK_DIR)/metrics.json --show-dir $(WORK_DIR)/pictures
 	@echo "The pictures lie in $(WORK_DIR)/pictures, the metrics in $(WORK_DIR)/metrics.json"
 
 # two processes of one thread each; make test ARGS="-m slow" for the long ones
 test: setup
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: setup
 	$(PY) -m ruff format --check .

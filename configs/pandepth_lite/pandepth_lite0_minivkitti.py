@@ -1,5 +1,6 @@
 # The light model on the data that `make demo` renders: a few minutes of training
-# on two CPU cores, enough to see every part work.
+# by two processes on two CPU cores, enough to see every part work:
+#     tools/dist_train.sh configs/pandepth_lite/pandepth_lite0_minivkitti.py 2
 _base_ = [
     '../_base_/models/pandepth_lite.py',
     '../_base_/datasets/vkitti2_panoptic_depth.py',
@@ -38,7 +39,7 @@ test_pipeline = [
     dict(type='PackPanopticDepthInputs'),
 ]
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     num_workers=1,
     sampler=dict(type='InfiniteSampler'),  # for a loop over iterations
     dataset=dict(dataset, pipeline=train_pipeline),

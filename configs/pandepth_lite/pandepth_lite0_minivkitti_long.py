@@ -34,8 +34,6 @@ train_set = dict(
 )
 # scales of 416x128: 0.8 to 1.4 of the demo's frames, 0.9 to 2 of those of 832x256
 train_dataloader = dict(
-    batch_size=4,
-    num_workers=1,
     dataset=dict(
         _delete_=True,
         type='ConcatDataset',
