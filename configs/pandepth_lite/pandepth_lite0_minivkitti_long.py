@@ -53,7 +53,7 @@ train_dataloader = dict(
                 for seed in range(1, 9)
             ),
         ],
-    ),
+    )
 )
 
 max_iters = 4500

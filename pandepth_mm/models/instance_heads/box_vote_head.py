@@ -23,6 +23,7 @@ _UNIT = 8.0  # pixels of a box side that an output of 0 means
 _MASK_SIZE = 28
 _MIN_OVERLAP = 0.7  # IoU with the ground truth that a box moved by the Gaussian's radius keeps
 _SHARPNESS = 8.0  # mask logit per IoU
+_REPEAT_IOU = 0.6  # of two boxes that mean one instance
 
 
 class BoxVotes(NamedTuple):
@@ -45,10 +46,12 @@ class BoxVoteHead(BaseModule):
     """Instances from centers and votes, without anchors, RoIs or NMS.
 
     Every pixel of a thing votes for the box of its instance (its center and its size). A peak of
-    the map of centers is an instance, with the box that is voted for there. Its mask are the pixels
-    within the box that are of a thing and whose own vote overlaps that box: so two cars are told
+    the map of centers is an instance. The box that is voted for there says which pixels vote too:
+    those within it that are of a thing and whose own vote overlaps it. The mean of their votes is
+    the instance's box, and its mask are the pixels that vote for that one: so two cars are told
     apart though one hides half of the other. Where there are semantic logits, the score is the
-    geometric mean of the peak and of the probability of its class in the mask.
+    geometric mean of the peak and of the probability of its class in the mask. Of several instances
+    of a class with nearly one box the best is kept.
 
     Args:
         num_classes: Number of thing classes.
@@ -262,7 +265,7 @@ def decode_instances(
         votes: Maps of a batch.
         logits: Semantic logits of the input's size, things first, (B, C, H, W); None where there
             are none. A score is the square root of the peak's times the mean probability of its
-            class within the mask.
+            class within the mask; that of a repeat is 0.
         count: Number of peaks, the greatest.
 
     Returns:
@@ -279,7 +282,37 @@ def decode_instances(
     boxes = voted.flatten(2).gather(2, place[:, None].expand(-1, 4, -1)).transpose(1, 2)
     sides = boxes.new_tensor([width, height, width, height]) * _STRIDE
     boxes = boxes.clamp(min=0).minimum(sides)
-    # sample votes and things on a grid of 28 x 28 within each box
+    maps = [voted, votes.things]
+    if logits is not None:
+        things = logits.float().softmax(dim=1)[:, : votes.centers.shape[1]]
+        maps.append(F.avg_pool2d(things, _STRIDE))
+    boxes = _mean_votes(_sample_boxes(torch.cat(maps[:2], dim=1), boxes), boxes)
+    boxes = boxes.clamp(min=0).minimum(sides)
+    sampled = _sample_boxes(torch.cat(maps, dim=1), boxes)
+    masks = _box_masks(sampled, boxes)
+    if logits is not None:
+        scores = (scores * _mean_in_mask(sampled[:, 5:], labels, masks)).sqrt()
+    scores, order = (scores * ~_repeats(boxes, scores, labels)).topk(count)
+    return (
+        boxes.gather(1, order[..., None].expand_as(boxes)),
+        scores,
+        labels.gather(1, order),
+        masks.gather(1, order[..., None, None].expand_as(masks)),
+    )
+
+
+def _sample_boxes(maps: Tensor, boxes: Tensor) -> Tensor:
+    """Maps on a grid of 28 x 28 within each box.
+
+    Args:
+        maps: (B, C, h, w), of stride 2.
+        boxes: (B, N, 4), pixels of the input.
+
+    Returns:
+        (B, C, N, 28, 28).
+    """
+    batch, count = boxes.shape[:2]
+    height, width = maps.shape[-2:]
     step = (torch.arange(_MASK_SIZE, device=boxes.device, dtype=boxes.dtype) + 0.5) / _MASK_SIZE
     x = boxes[..., 0:1] + step * (boxes[..., 2:3] - boxes[..., 0:1])  # (B, N, 28)
     y = boxes[..., 1:2] + step * (boxes[..., 3:4] - boxes[..., 1:2])
@@ -290,29 +323,60 @@ def decode_instances(
         ],
         dim=-1,
     ).flatten(1, 2)
-    maps = [voted, votes.things]
-    if logits is not None:
-        things = logits.float().softmax(dim=1)[:, : votes.centers.shape[1]]
-        maps.append(F.avg_pool2d(things, _STRIDE))
-    sampled = F.grid_sample(
-        torch.cat(maps, dim=1), grid, padding_mode='border', align_corners=False
-    ).view(batch, -1, count, _MASK_SIZE, _MASK_SIZE)
+    sampled = F.grid_sample(maps, grid, padding_mode='border', align_corners=False)
+    return sampled.view(batch, -1, count, _MASK_SIZE, _MASK_SIZE)
+
+
+def _box_masks(sampled: Tensor, boxes: Tensor) -> Tensor:
+    """Mask logits (B, N, 28, 28): of a thing, and the own vote overlaps the box.
+
+    Args:
+        sampled: Votes and logits of things, (B, 5 or more, N, 28, 28).
+        boxes: (B, N, 4), pixels.
+    """
     own = boxes.transpose(1, 2)[..., None, None]
     near = torch.maximum(sampled[:, :2], own[:, :2])
     far = torch.minimum(sampled[:, 2:4], own[:, 2:])
     overlap = (far - near).clamp(min=0).prod(dim=1)
     area = (sampled[:, 2:4] - sampled[:, :2]).prod(dim=1) + (own[:, 2:] - own[:, :2]).prod(dim=1)
     iou = overlap / (area - overlap).clamp(min=1e-6)
-    masks = torch.minimum(_SHARPNESS * (iou - 0.5), sampled[:, 4])
-    if logits is None:
-        return boxes, scores, labels, masks
-    scores, order = (scores * _mean_in_mask(sampled[:, 5:], labels, masks)).sqrt().topk(count)
-    return (
-        boxes.gather(1, order[..., None].expand_as(boxes)),
-        scores,
-        labels.gather(1, order),
-        masks.gather(1, order[..., None, None].expand_as(masks)),
-    )
+    return torch.minimum(_SHARPNESS * (iou - 0.5), sampled[:, 4])
+
+
+def _mean_votes(sampled: Tensor, boxes: Tensor) -> Tensor:
+    """Mean of the votes in each instance's mask, (B, N, 4); the box itself where that is empty.
+
+    Args:
+        sampled: As in :func:`_box_masks`.
+        boxes: (B, N, 4), pixels.
+    """
+    weight = _box_masks(sampled, boxes).clamp(min=0)
+    total = weight.sum(dim=(2, 3))
+    mean = (sampled[:, :4] * weight[:, None]).sum(dim=(3, 4)) / total.clamp(min=1e-6)[:, None]
+    return torch.where(total[..., None] > 0, mean.transpose(1, 2), boxes)
+
+
+def _repeats(boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
+    """Whether a better instance of the class has nearly the same box, bool (B, N).
+
+    As Fast NMS (YOLACT, Bolya et al., 2019): all pairs at once, so that a repeat of a repeat goes
+    too.
+
+    Args:
+        boxes: (B, N, 4), pixels.
+        scores: (B, N); of two equal ones the first is the better.
+        labels: (B, N).
+    """
+    near = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
+    far = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
+    common = (far - near).clamp(min=0).prod(dim=-1)
+    area = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1)
+    iou = common / (area[:, :, None] + area[:, None] - common).clamp(min=1e-6)
+    place = torch.arange(boxes.shape[1], device=boxes.device)
+    first = (scores[:, None] == scores[:, :, None]) & (place < place[:, None])
+    better = (scores[:, None] > scores[:, :, None]) | first
+    same = labels[:, :, None] == labels[:, None]
+    return (better & same & (iou > _REPEAT_IOU)).any(dim=-1)
 
 
 def _mean_in_mask(things: Tensor, labels: Tensor, masks: Tensor) -> Tensor:

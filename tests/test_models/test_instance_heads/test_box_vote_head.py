@@ -17,6 +17,8 @@ from pandepth_mm.models.instance_heads.box_vote_head import BoxVotes, decode_box
 SIZE = (64, 96)  # of the image; maps have half of it
 CAR = [(10, 8, 50, 40, 0)]  # x0, y0, x1, y1, class
 TWO = [(4, 4, 44, 32, 0), (50, 20, 90, 60, 2)]
+# pixels: votes at the border of a mask are blended with those beside it, and count a little
+BORDER = 0.3
 
 
 def make_head(**kwargs):
@@ -86,7 +88,7 @@ def test_perfect_votes_give_the_ground_truth(boxes):
     assert len(found) == len(boxes)
     order = torch.argsort(found.bboxes[:, 0])  # as the lists above
     truth = sample.gt_instances
-    torch.testing.assert_close(found.bboxes[order], truth.bboxes, rtol=0, atol=1e-3)
+    torch.testing.assert_close(found.bboxes[order], truth.bboxes, rtol=0, atol=BORDER)
     assert torch.equal(found.labels[order], truth.labels)
     masks = torch.from_numpy(truth.masks.masks).bool()
     assert found.masks.shape == (len(boxes), *SIZE) and found.masks.dtype == torch.bool
@@ -101,7 +103,7 @@ def test_a_hidden_half_goes_to_the_one_in_front():
     (found,) = head.predict(perfect_votes(head, sample), None, [sample], rescale=False)
     found = found[found.scores > 0.9]
     order = torch.argsort(found.bboxes[:, 0])
-    torch.testing.assert_close(found.bboxes[order], sample.gt_instances.bboxes, rtol=0, atol=1e-3)
+    torch.testing.assert_close(found.bboxes[order], sample.gt_instances.bboxes, rtol=0, atol=BORDER)
     masks = torch.from_numpy(sample.gt_instances.masks.masks).bool()
     for mask, expected in zip(found.masks[order], masks, strict=True):
         assert overlap(mask, expected) > 0.85
@@ -123,7 +125,7 @@ def test_center_under_another_instance(front_first):
     found = found[found.scores > 0.9]
     assert sorted(found.labels.tolist()) == [0, 2]
     for label, box in ((0, [8, 8, 88, 56]), (2, [40, 24, 68, 56])):
-        assert found.bboxes[found.labels == label][0].tolist() == pytest.approx(box, abs=1e-3)
+        assert found.bboxes[found.labels == label][0].tolist() == pytest.approx(box, abs=BORDER)
     large, small = (found.masks[found.labels == label][0] for label in (0, 2))
     truth = torch.from_numpy(sample.gt_instances.masks.masks).bool()
     if front_first:
@@ -140,7 +142,7 @@ def test_of_one_center_the_smaller_wins():
         found = found[found.scores > 0.9]
         assert sorted(found.labels.tolist()) == labels
         for box in found.bboxes.tolist():
-            assert box == pytest.approx([32, 22, 64, 42], abs=1e-3)
+            assert box == pytest.approx([32, 22, 64, 42], abs=BORDER)
 
 
 def test_center_on_stuff():
@@ -300,7 +302,7 @@ def test_at_the_original_size():
     head = make_head()
     sample = sample_of(CAR, ori_shape=(96, 192))  # 1.5 times as high, twice as wide
     (found,) = head.predict(perfect_votes(head, sample), None, [sample], rescale=True)
-    assert found.bboxes[0].tolist() == pytest.approx([20, 12, 100, 60], abs=1e-3)
+    assert found.bboxes[0].tolist() == pytest.approx([20, 12, 100, 60], abs=BORDER)
     expected = torch.zeros(96, 192, dtype=torch.bool)
     expected[12:60, 20:100] = True
     assert overlap(found.masks[0], expected) > 0.9
@@ -335,7 +337,10 @@ def test_number_of_peaks():
     )  # as many as there are cells
     # fewer peaks than asked for: cells that are none have the score 0
     rng = torch.Generator().manual_seed(0)
-    votes = votes._replace(centers=votes.centers + torch.rand(votes.centers.shape, generator=rng))
+    votes = votes._replace(
+        centers=votes.centers + torch.rand(votes.centers.shape, generator=rng),
+        sides=torch.full_like(votes.sides, 0.9),  # no box overlaps another
+    )
     scores = decode_instances(votes, None, 10**6)[1][0]
     peaks = torch.nn.functional.max_pool2d(votes.centers, 3, 1, 1) == votes.centers
     assert 2 < (scores > 0).sum() == peaks.sum() < 2000
@@ -395,7 +400,49 @@ def test_peaks_are_local_maxima_of_a_class():
     (found,) = make_head(score_thr=0.5).predict(votes, None, [sample_of()], rescale=False)
     centers = (found.bboxes[:, :2] + found.bboxes[:, 2:]) / 2
     assert found.labels.tolist() == [0, 0, 1]
-    assert centers.tolist() == [[11, 11], [17, 11], [13, 11]]
+    torch.testing.assert_close(centers, torch.tensor([[11.0, 11], [17, 11], [13, 11]]))
+
+
+def test_the_box_is_the_mean_of_its_votes():
+    """Errors that differ from pixel to pixel cancel out; the peak's own box is far off."""
+    head = make_head()
+    sample = sample_of(CAR)
+    votes = perfect_votes(head, sample)
+    rng = torch.Generator().manual_seed(0)
+    noise = torch.rand(votes.sides.shape, generator=rng) * 8 - 4
+    noise[0, :, 12, 15] = 4  # where the center is
+    noisy = votes._replace(sides=(votes.sides + noise).clamp(min=0.1))
+    peak = decode_boxes(noisy.sides)[0, :, 12, 15]
+    (found,) = head.predict(noisy, None, [sample], rescale=False)
+    found = found[found.scores > 0.9]
+    truth = torch.tensor([10.0, 8, 50, 40])
+    assert len(found) == 1
+    assert (peak - truth).abs().min() > 3.9
+    assert (found.bboxes[0] - truth).abs().max() < 0.6
+
+
+def test_of_repeats_the_best_is_kept():
+    """Two peaks of a class that vote for one box are one instance; those of two classes are not."""
+    head = make_head()
+    sample = sample_of(CAR)
+    votes = perfect_votes(head, sample)
+    votes.centers.fill_(-9.0)
+    for place, logit in (((0, 12, 15), 1.0), ((0, 12, 12), 3.0), ((2, 10, 15), 2.0)):
+        votes.centers[(0, *place)] = logit
+    head.score_thr = 0.5
+    (found,) = head.predict(votes, None, [sample], rescale=False)
+    assert found.labels.tolist() == [0, 2]
+    assert found.scores.tolist() == pytest.approx([1 / (1 + math.exp(-x)) for x in (3, 2)])
+    votes.centers[0, 0, 12, 15] = 3.0  # of two equal ones the first
+    assert len(head.predict(votes, None, [sample], rescale=False)[0]) == 2
+
+
+def test_overlapping_boxes_are_no_repeats():
+    """An IoU of a half: two cars in a row, one behind the other."""
+    head = make_head()
+    sample = sample_of([(10, 8, 50, 40, 0), (23, 8, 63, 40, 0)])
+    (found,) = head.predict(perfect_votes(head, sample), None, [sample], rescale=False)
+    assert (found.scores > 0.9).sum() == 2
 
 
 def test_mask_leaves_out_what_votes_otherwise_or_is_no_thing():
@@ -410,7 +457,7 @@ def test_mask_leaves_out_what_votes_otherwise_or_is_no_thing():
     votes.things[:] = 20.0
     votes.things[:, :, :12] = -3.0  # its upper quarter is no thing
     boxes, _, _, logits = (m[0, 0] for m in decode_instances(votes, None, 1))
-    assert boxes.tolist() == [16, 16, 80, 48]
+    torch.testing.assert_close(boxes, torch.tensor([16.0, 16, 80, 48]))
     torch.testing.assert_close(logits[:6, :20], torch.full((6, 20), -3.0))
     torch.testing.assert_close(logits[9:, :20], torch.full((19, 20), 4.0))
     # there a cell votes for 4 x 4 pixels within the box
