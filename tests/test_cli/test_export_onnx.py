@@ -1,18 +1,23 @@
 """tools/export_onnx.py; tests/test_export has what the file computes."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import onnx
 import pytest
 import torch
 from mmengine.config import Config
+from tool_env import subprocess_env
 from tool_toy import RunsCode
 
+from pandepth_mm.engine.model_zoo import DEFAULT_MODEL, find_config
 from pandepth_mm.registry import MODELS, set_default_scope
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 
-CONFIGS = Path(__file__).parents[2] / 'configs/pandepth'
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / 'configs/pandepth'
 CONFIG = f"""_base_ = {str(CONFIGS / 'table1/depth-only.py')!r}
 model = dict(
     depth_head=dict(
@@ -71,6 +76,26 @@ def test_sizes_come_from_the_config(run_tool, files, tmp_path):
     name, value, unit = depth.split()[-3:]
     assert (name, unit) == ('depth', 'm') and 0 <= float(value) < 1e-3
     assert list(out.parent.iterdir()) == [out]
+
+
+def test_the_default_model(tmp_path):
+    """In a process of its own, where nothing has run before the export."""
+    out = tmp_path / 'lite.onnx'
+    files = find_config(DEFAULT_MODEL)
+    command = [ROOT / 'tools/export_onnx.py', files.config, files.weights, '--out', out]
+    done = subprocess.run(
+        [sys.executable, *command, '--size', '192x96'],
+        capture_output=True,
+        text=True,
+        env=subprocess_env(),
+    )
+    assert done.returncode == 0, done.stderr
+    _, shapes, metadata = read(out)
+    assert list(shapes) == ['img', 'sparse_depth', 'cam2img', 'nearest']
+    assert shapes['img'] == [1, 3, 96, 192]
+    assert json.loads(metadata['classes']) == list(CLASSES)
+    differences = [line.split()[4] for line in done.stdout.splitlines() if 'difference' in line]
+    assert differences[:3] == ['logits', 'depth', 'depth_uncertainty'] and 'boxes' in differences
 
 
 def test_flags(run_tool, files, tmp_path):

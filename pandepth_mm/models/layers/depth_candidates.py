@@ -7,7 +7,6 @@ The scales adapt to the density: each guess uses the finest level of a pyramid a
 measurements lie around a cell. Level 0 has cells of 2x2 pixels.
 """
 
-import functools
 from typing import NamedTuple
 
 import torch
@@ -53,7 +52,6 @@ def _shift(x: float, y: float) -> Tensor:
     return matrix
 
 
-@functools.cache
 def _kernels() -> dict[str, Tensor]:
     """The sums as convolutions, on the CPU.
 
@@ -90,6 +88,10 @@ def _kernels() -> dict[str, Tensor]:
     return dict(cells=cells, coarser=coarser, around=around, finer=finer.flatten(0, 1))
 
 
+# made here and not at the first call: that may be within an export, where tensors have no values
+_KERNELS = _kernels()
+
+
 def cell_moments(sparse_depth: Tensor) -> Tensor:
     """Sums of level 0.
 
@@ -102,18 +104,18 @@ def cell_moments(sparse_depth: Tensor) -> Tensor:
     measured = sparse_depth > 0
     inverse = torch.where(measured, 1 / sparse_depth.clamp(min=1e-3), 0.0)
     pixels = torch.cat([measured.to(sparse_depth.dtype), inverse], dim=1)
-    return F.conv2d(pixels, _kernels()['cells'].to(pixels), stride=2)
+    return F.conv2d(pixels, _KERNELS['cells'].to(pixels), stride=2)
 
 
 def coarser_moments(moments: Tensor) -> Tensor:
     """Sums of the next level: those of 2x2 cells, about their common center."""
     moments = F.pad(moments, (0, moments.shape[-1] % 2, 0, moments.shape[-2] % 2))
-    return F.conv2d(moments, _kernels()['coarser'].to(moments), stride=2)
+    return F.conv2d(moments, _KERNELS['coarser'].to(moments), stride=2)
 
 
 def _gather(moments: Tensor) -> Tensor:
     """Binomially weighted sums over 3x3 cells, about the middle one's center."""
-    return F.conv2d(moments, _kernels()['around'].to(moments), padding=1)
+    return F.conv2d(moments, _KERNELS['around'].to(moments), padding=1)
 
 
 def _solve(gathered: Tensor, ridge: float) -> Tensor:
@@ -146,7 +148,7 @@ def _finer_planes(planes: Tensor, size: tuple[int, int]) -> Tensor:
     x, y = torch.zeros(width + 2, device=a.device), torch.zeros(height + 2, 1, device=a.device)
     x[0], x[-1], y[0], y[-1] = -1, 1, -1, 1
     padded = torch.cat([a, b, c + a * x + b * y], dim=1)
-    finer = F.pixel_shuffle(F.conv2d(padded, _kernels()['finer'].to(padded)), 2)
+    finer = F.pixel_shuffle(F.conv2d(padded, _KERNELS['finer'].to(padded)), 2)
     return finer[..., : size[0], : size[1]]
 
 
