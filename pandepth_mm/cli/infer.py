@@ -286,7 +286,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             wanted = kinds if args.save else [k for k in possible_kinds(result) if k in kinds]
             result.save(out / result.name, wanted)
             now = time.perf_counter()
-            bar.write(describe(result, now - start))
+            # in one piece, so that processes do not write into each other's lines
+            bar.write(describe(result, now - start) + '\n', end='')
             start = now
     left_out = {name: e for part in ranks.collect(skipped) for name, e in part.items()}
     if ranks.rank > 0:
