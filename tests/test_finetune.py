@@ -178,8 +178,8 @@ def test_weights_of_another_model_are_refused():
 
 
 def test_names_of_shipped_weights():
-    name = 'pandepth_effb0_minivkitti_long'
+    name = 'pandepth_lite0_minivkitti_long'
     assert Path(find_weights(name)).samefile(ROOT / 'pandepth_mm' / 'weights' / f'{name}.pth')
     assert find_weights('https://example.org/x.pth') == 'https://example.org/x.pth'
     with pytest.raises(InputError, match=f'no such file; expected a checkpoint, or .*{name}'):
-        find_weights('pandepth_effb0_minivkitti_longer')
+        find_weights(f'{name}er')

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 from prediction_run import FRAMES, all_frames, write
 from tiny_dataset import make_tiny_dataset
 
-from pandepth_mm.registry import set_default_scope
+from pandepth_mm.engine.model_zoo import find_config
+from pandepth_mm.registry import MODELS, set_default_scope
 
 ROOT = Path(__file__).parents[1]
 TOY_CONFIG = Path(__file__).with_name('toy_config.py')
@@ -60,6 +62,16 @@ def toy_config(tmp_path):
     path = tmp_path / f'toy_{tmp_path.name}.py'
     path.write_text(TOY_CONFIG.read_text())
     return path
+
+
+@pytest.fixture
+def faithful(tmp_path):
+    """Name of the config of the paper's parts in small, and a file of random weights for it."""
+    name = 'pandepth_effb0_minivkitti'
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(find_config(name).config).model)
+    torch.save(model.state_dict(), tmp_path / 'faithful.pth')
+    return name, tmp_path / 'faithful.pth'
 
 
 @pytest.fixture(scope='module')

@@ -310,7 +310,7 @@ MODELS = {
         'evil.pth: found a checkpoint that could run code.*trust_checkpoint',
     ),
     'weights of another model': (
-        lambda t: dict(config='pandepth_effb0_minivkitti_long', weights=_depth_only(t)),
+        lambda t: dict(config='pandepth_effb0_minivkitti', weights=_depth_only(t)),
         'd.pth: found [0-9]+ of the [0-9]+ weights of the model .* is missing',
     ),
     'weights of other classes': (

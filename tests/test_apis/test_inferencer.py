@@ -29,11 +29,11 @@ from pandepth_mm.engine.model_zoo import DEFAULT_MODEL, find_config
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import write_depth_png
 from pandepth_mm.geometry.camera import back_project, resize_intrinsics
+from pandepth_mm.registry import MODELS
 from pandepth_mm.structures.frame_maps import predicted_maps
 from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.structures.vkitti2_meta import CLASSES
 
-FAITHFUL = 'pandepth_effb0_minivkitti_long'
 ARRAYS = ('image', 'sparse_depth', 'panoptic', 'semantic', 'depth')
 
 
@@ -95,8 +95,8 @@ def test_the_uncertainty_that_a_model_predicts_is_in_the_result(
     np.testing.assert_allclose(found.depth_uncertainty, 0.03 * found.depth, rtol=1e-6)
 
 
-def test_a_model_that_predicts_no_uncertainty(frame):
-    found = PanDepthInferencer.from_pretrained(FAITHFUL, device='cpu')(**frame)
+def test_a_model_that_predicts_no_uncertainty(faithful, frame):
+    found = PanDepthInferencer.from_config(*faithful, device='cpu')(**frame)
     assert found.depth is not None and found.depth_uncertainty is None
 
 
@@ -326,8 +326,6 @@ def test_models_without_a_branch(missing, tmp_path, frame):
         config.model.instance_head.geometry_channels = 0
     else:
         config.model.panoptic_fusion = None
-    from pandepth_mm.registry import MODELS
-
     torch.save(MODELS.build(config.model).state_dict(), tmp_path / 'w.pth')
     found = PanDepthInferencer.from_config(config, tmp_path / 'w.pth')(**frame)
     assert (found.depth is None) == (missing == 'depth_head')

@@ -16,7 +16,7 @@ from pandepth_mm.engine.ranks import Ranks, join_ranks
 
 ROOT = Path(__file__).parents[2]
 FRAME = ROOT / 'demo' / 'frame'
-MODEL = 'pandepth_effb0_minivkitti_long'
+MODEL = 'pandepth_lite0_minivkitti_long'
 SAVE = ('--save', 'panoptic', 'depth')
 
 

@@ -12,11 +12,10 @@ from mmengine.structures import PixelData
 from PIL import Image
 
 from pandepth_mm.apis.writers import WRITERS
-from pandepth_mm.engine.model_zoo import find_config
+from pandepth_mm.engine.model_zoo import DEFAULT_MODEL, find_config
 from pandepth_mm.models.detectors import PanDepth
 
 FRAME = Path(__file__).parents[2] / 'demo' / 'frame'
-MODEL = 'pandepth_effb0_minivkitti_long'
 LIDAR = ('--points', FRAME / 'points.bin', '--calib', FRAME / 'calib.txt')
 
 
@@ -55,10 +54,12 @@ def test_one_frame(run_tool, tmp_path):
     assert times(out) == before
 
 
-def test_a_model_with_an_uncertainty(run_tool, tmp_path, monkeypatch):
+def test_a_model_with_an_uncertainty(run_tool, faithful, tmp_path, monkeypatch):
     """Every kind of file by default, and only for such a model."""
-    args = ('infer', FRAME / 'image.jpg', *LIDAR, '--config', MODEL, '--out')
-    code, _, err = run_tool(*args, tmp_path / 'none', '--save', 'depth_uncertainty')
+    args = ('infer', FRAME / 'image.jpg', *LIDAR, '--out')
+    config, weights = faithful
+    without = ('--config', config, '--weights', weights, '--save', 'depth_uncertainty')
+    code, _, err = run_tool(*args, tmp_path / 'none', *without)
     assert code == 2 and 'what depth_uncertainty is made of' in err
     original = PanDepth.test_step
 
@@ -153,7 +154,7 @@ def test_sparse_depth_and_no_depth(run_tool, tmp_path):
         '--out',
         tmp_path / 'a',
         '--weights',
-        find_config(MODEL).weights,
+        find_config(DEFAULT_MODEL).weights,
     )
     assert code == 0, err
     assert not (tmp_path / 'a/image/cloud.ply').exists()  # no calibration
@@ -167,7 +168,7 @@ def test_sparse_depth_and_no_depth(run_tool, tmp_path):
         '--save',
         'semantic',
         '--config',
-        MODEL,
+        DEFAULT_MODEL,
     )
     assert code == 0 and ', a guess, ' in text
 

@@ -10,8 +10,8 @@ from tool_toy import ToyModel
 
 from pandepth_mm.cli.main import main
 
-EFFB0 = 'pandepth_effb0_minivkitti_long'
-WEIGHTS = str(Path(__file__).parents[2] / f'pandepth_mm/weights/{EFFB0}.pth')
+LIGHT = 'pandepth_lite0_minivkitti_long'
+WEIGHTS = str(Path(__file__).parents[2] / f'pandepth_mm/weights/{LIGHT}.pth')
 
 
 def option(*values):
@@ -19,7 +19,7 @@ def option(*values):
 
 
 TEST = ['test', 'TOY', 'CKPT', '--work-dir', 'DIR/work']
-ONNX = ['export_onnx', EFFB0, WEIGHTS, '--out', 'DIR/m.onnx']
+ONNX = ['export_onnx', LIGHT, WEIGHTS, '--out', 'DIR/m.onnx']
 VKITTI = ['convert', 'vkitti2', 'DIR', '--out', 'DIR/out']
 # arguments -> what the line says; TOY, CKPT, DIR and the files of `place` stand for their paths
 ROWS = [
@@ -142,12 +142,12 @@ ROWS = [
     (['publish', 'CKPT', '/proc/w.pth'], 'out: found /proc/w.pth'),
     (['publish', 'CKPT', 'DIR/w.bin'], 'suffix'),
     (['export_onnx', 'none.py', 'CKPT', '--out', 'DIR/m.onnx'], 'none.py: found no such file'),
-    (['export_onnx', EFFB0, 'EMPTY', '--out', 'DIR/m.onnx'], 'EMPTY: found'),
-    (['export_onnx', EFFB0, '', '--out', 'DIR/m.onnx'], 'found'),
-    (['export_onnx', EFFB0, 'CKPT', '--out', 'DIR/m.onnx'], 'weights of the model'),
+    (['export_onnx', LIGHT, 'EMPTY', '--out', 'DIR/m.onnx'], 'EMPTY: found'),
+    (['export_onnx', LIGHT, '', '--out', 'DIR/m.onnx'], 'found'),
+    (['export_onnx', LIGHT, 'CKPT', '--out', 'DIR/m.onnx'], 'weights of the model'),
     (['export_onnx', 'TOY', 'CKPT', '--out', 'DIR/m.onnx', '--size', '64x32'], 'PanDepth'),
-    (['export_onnx', EFFB0, 'CKPT', '--out', ''], '--out: found'),
-    (['export_onnx', EFFB0, 'CKPT', '--out', '/proc/m.onnx'], '--out: found /proc/m.onnx'),
+    (['export_onnx', LIGHT, 'CKPT', '--out', ''], '--out: found'),
+    (['export_onnx', LIGHT, 'CKPT', '--out', '/proc/m.onnx'], '--out: found /proc/m.onnx'),
     ([*ONNX, '--size', '0x32'], 'size: found 0x32'),
     ([*ONNX, '--size', ''], '--size'),
     ([*ONNX, '--points', '0'], 'points: found 0'),

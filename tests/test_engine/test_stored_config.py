@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 
 from pandepth_mm.apis import init_model
-from pandepth_mm.engine.model_zoo import shipped_models
+from pandepth_mm.engine.model_zoo import DEFAULT_MODEL, shipped_models
 from pandepth_mm.engine.stored_config import read_stored_config
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import MODELS
@@ -93,12 +93,12 @@ def test_checkpoints_without_a_config(checkpoint):
 
 def test_weights_alone_are_enough_for_a_model(tmp_path):
     """Of a training, and the shipped ones, which hold no config."""
-    shipped = shipped_models()['pandepth_effb0_minivkitti_long']
+    shipped = shipped_models()[DEFAULT_MODEL]
     cfg = Config.fromfile(shipped.config)
     weights = MODELS.build(cfg.model).state_dict()
     torch.save(dict(stored(cfg.pretty_text), state_dict=weights), tmp_path / 'epoch_1.pth')
     model = init_model(weights=tmp_path / 'epoch_1.pth')
-    assert model.cfg.test_dataloader.dataset.img_scale == (416, 128)
+    assert model.cfg.test_dataloader.dataset.img_scale == (832, 256)
     assert model.dataset_meta['classes'] == tuple(f'class {i}' for i in range(14))
     assert init_model(weights=shipped.weights).dataset_meta['classes'][1] == 'Car'
     torch.save(weights, tmp_path / 'bare.pth')

@@ -6,29 +6,56 @@ import torch
 from mmengine.config import Config
 from plain_layers import randomize_norms
 
-from pandepth_mm.engine.checkpoint import read_checkpoint
 from pandepth_mm.export.parity import random_frame, run_pytorch
 from pandepth_mm.registry import MODELS, set_default_scope
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs/pandepth'
-SHIPPED = ROOT / 'pandepth_mm/weights/pandepth_effb0_minivkitti_long.pth'
-DEMO = CONFIGS / 'pandepth_effb0_minivkitti_long.py'
+SMALL = CONFIGS / 'pandepth_effb0_minivkitti.py'
+SMALL_SIZE = (416, 128)  # width and height of its images
 
 INSTANCES = ('rpn_head', 'roi_head', 'panoptic_fusion')
 SEMANTICS = ('backbone', 'neck', 'semantic_head', 'joint_head')
 
 
-def demo_model():
-    """The demo's model with its weights."""
-    set_default_scope()
-    model = MODELS.build(Config.fromfile(DEMO).model)
-    model.load_state_dict(read_checkpoint(str(SHIPPED))['state_dict'])
+def norms_of(model):
+    """Its batch norms."""
+    return [m for m in model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+
+
+def take_statistics(model, frame):
+    """Give a random model's norms those of a frame, and put it in eval mode.
+
+    Without them the image would fade away from layer to layer.
+    """
+    for norm in norms_of(model):
+        norm.momentum = 1.0
+    run_pytorch(model.train(), frame)
     return model.eval()
 
 
+def calibrated_model():
+    """The paper's parts in small, RoI heads included, with random weights.
+
+    As in a trained one, rounding comes to 2e-5 at the end, logits have a standard deviation of
+    nearly 3, and the fill is corrected by more than 1 m.
+    """
+    set_default_scope()
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(SMALL).model)
+    for norm in norms_of(model):
+        torch.nn.init.uniform_(norm.weight, 0.5, 1)
+        # where most values are above 0, the leaky ReLUs do not magnify rounding: around 0, PyTorch
+        # in float32 is 1e-3 away from float64 at the end
+        torch.nn.init.uniform_(norm.bias, 0.5, 1.5)
+    torch.nn.init.normal_(model.depth_head.predict_depth.weight, std=0.005)
+    with torch.no_grad():
+        model.joint_head.convs[-1].weight *= 4
+    return take_statistics(model, random_frame(SMALL_SIZE, 80.0, 400))
+
+
 def small_model(without=(), depth_head=None, **changes):
-    """The demo's model with random weights and fewer branches.
+    """The paper's parts in small, fewer of them, with random weights and random statistics.
 
     Args:
         without: Branches to leave out.
@@ -37,7 +64,7 @@ def small_model(without=(), depth_head=None, **changes):
     """
     set_default_scope()
     torch.manual_seed(0)
-    cfg = Config.fromfile(DEMO).model
+    cfg = Config.fromfile(SMALL).model
     cfg.update({name: None for name in without}, **changes)
     if depth_head is not None:
         cfg.depth_head.update(depth_head)
@@ -74,9 +101,4 @@ def lite_model(**changes):
         last = model.instance_head.predict_maps
         torch.nn.init.normal_(last.weight, std=0.1)
         torch.nn.init.constant_(last.bias[-4:], 2.0)  # things nearly everywhere
-    # without statistics of its norms the image would fade away in the backbone
-    for module in model.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            module.momentum = 1.0
-    run_pytorch(model.train(), random_frame((96, 64), 80.0, 300))
-    return model.eval()
+    return take_statistics(model, random_frame((96, 64), 80.0, 300))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_export.export_models import INSTANCES, SEMANTICS, demo_model, small_model
+from test_export.export_models import INSTANCES, SEMANTICS, calibrated_model, small_model
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.export.dense_path import DensePath
@@ -21,15 +21,15 @@ def run(model, inputs):
 
 
 @pytest.fixture(scope='module')
-def demo():
-    return demo_model()
+def calibrated():
+    return calibrated_model()
 
 
 @pytest.mark.parametrize('count', [0, 1, 200, N])
-def test_equals_the_model(demo, count):
+def test_equals_the_model(calibrated, count):
     frame = random_frame(SIZE, 80.0, count)
-    found = run(demo, frame_inputs(demo, frame, N))
-    expected = run_pytorch(demo, frame)
+    found = run(calibrated, frame_inputs(calibrated, frame, N))
+    expected = run_pytorch(calibrated, frame)
     assert set(found) == set(expected) == {'logits', 'depth'}
     for name, value in expected.items():
         # fewer rows, another order of summation
@@ -75,19 +75,19 @@ def test_padding_contributes_nothing(stride):
     assert (run(model, inputs)['depth'] - clean).abs().max() > 1
 
 
-def test_points_matter(demo):
-    inputs = frame_inputs(demo, random_frame(SIZE, 80.0, 200), N)
-    whole = run(demo, inputs)['depth']
+def test_points_matter(calibrated):
+    inputs = frame_inputs(calibrated, random_frame(SIZE, 80.0, 200), N)
+    with_points = run(calibrated, inputs)['depth']
     inputs['pixels'][:] = -1
-    assert (run(demo, inputs)['depth'] - whole).abs().max() > 0.1
+    assert (run(calibrated, inputs)['depth'] - with_points).abs().max() > 0.1
 
 
-def test_depth_beyond_the_range_is_dropped_inside(demo):
-    inputs = frame_inputs(demo, random_frame(SIZE, 80.0, 200), N)
-    clean = run(demo, inputs)['depth']
+def test_depth_beyond_the_range_is_dropped_inside(calibrated):
+    inputs = frame_inputs(calibrated, random_frame(SIZE, 80.0, 200), N)
+    clean = run(calibrated, inputs)['depth']
     empty = np.argwhere(inputs['sparse_depth'][0, 0] == 0)[:3]
     inputs['sparse_depth'][0, 0, empty[:, 0], empty[:, 1]] = 80.5, -1, np.nan
-    assert torch.equal(run(demo, inputs)['depth'], clean)
+    assert torch.equal(run(calibrated, inputs)['depth'], clean)
 
 
 def test_inputs_and_outputs_are_those_of_the_branches():

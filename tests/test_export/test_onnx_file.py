@@ -12,7 +12,15 @@ import onnxruntime
 import pytest
 import torch
 from mmengine.config import Config
-from test_export.export_models import CONFIGS, INSTANCES, ROOT, SEMANTICS, demo_model, small_model
+from test_export.export_models import (
+    CONFIGS,
+    INSTANCES,
+    ROOT,
+    SEMANTICS,
+    SMALL_SIZE,
+    calibrated_model,
+    small_model,
+)
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.export import onnx_file
@@ -39,11 +47,11 @@ def export(model, path, size=SMALL, **kwargs):
 
 
 @pytest.fixture(scope='module')
-def demo(tmp_path_factory):
-    """The demo's model, its file, and the differences that were found."""
-    path = tmp_path_factory.mktemp('demo') / 'demo.onnx'
-    model = demo_model()
-    found = export(model, path, size=(416, 128), classes=CLASSES)
+def calibrated(tmp_path_factory):
+    """A model with RoI heads, its file, and the differences that were found."""
+    path = tmp_path_factory.mktemp('calibrated') / 'model.onnx'
+    model = calibrated_model()
+    found = export(model, path, size=SMALL_SIZE, classes=CLASSES)
     return model, path, found
 
 
@@ -57,9 +65,9 @@ def paper_like(tmp_path_factory):
 
 
 @pytest.mark.parametrize('count', [0, 1, 400, N])
-def test_demo_equals_pytorch(demo, count):
-    model, path, _ = demo
-    frame = random_frame((416, 128), 80.0, count, seed=count)
+def test_equals_pytorch(calibrated, count):
+    model, path, _ = calibrated
+    frame = random_frame(SMALL_SIZE, 80.0, count, seed=count)
     found = largest_differences(model, path, frame, N)
     assert set(found) == {'logits', 'depth'}
     assert max(found.values()) < 1e-3
@@ -75,10 +83,10 @@ def test_paper_like_equals_pytorch(paper_like, count):
     assert depth.std() > 0.5 and ((depth > 0.01) & (depth < 80)).mean() > 0.9
 
 
-def test_differences_are_those_of_the_outputs(demo):
+def test_differences_are_those_of_the_outputs(calibrated):
     """And every input counts in the file as it does in PyTorch."""
-    model, path, stated = demo
-    frame = random_frame((416, 128), 80.0, N // 2)
+    model, path, stated = calibrated
+    frame = random_frame(SMALL_SIZE, 80.0, N // 2)
     found = largest_differences(model, path, frame, N)
     assert found == pytest.approx(stated, abs=1e-4)
     inputs = frame_inputs(model, frame, N)
@@ -99,9 +107,9 @@ def test_differences_are_those_of_the_outputs(demo):
         assert np.abs(other['depth'] - whole['depth']).max() > 1e-2, name
 
 
-def test_padding_contributes_nothing(demo):
-    model, path, _ = demo
-    inputs = frame_inputs(model, random_frame((416, 128), 80.0, 400), N)
+def test_padding_contributes_nothing(calibrated):
+    model, path, _ = calibrated
+    inputs = frame_inputs(model, random_frame(SMALL_SIZE, 80.0, 400), N)
     clean = run_onnx(path, inputs)
     rng = np.random.default_rng(0)
     inputs['points'][400:] = rng.uniform(-1e4, 1e4, (N - 400, 3))
@@ -149,8 +157,8 @@ def test_semantics_alone(tmp_path):
     assert found['logits'] < 1e-3
 
 
-def test_file_says_what_it_takes(demo, paper_like):
-    _, path, _ = demo
+def test_file_says_what_it_takes(calibrated, paper_like):
+    _, path, _ = calibrated
     session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
     meta = session.get_modelmeta().custom_metadata_map
     assert json.loads(meta.pop('classes')) == list(CLASSES)
@@ -175,14 +183,14 @@ def test_file_says_what_it_takes(demo, paper_like):
     assert dict(residual='').items() <= {p.key: p.value for p in proto.metadata_props}.items()
 
 
-def test_instance_branch_does_not_come_along(demo):
-    names = {tensor.name for tensor in onnx.load(demo[1]).graph.initializer}
+def test_instance_branch_does_not_come_along(calibrated):
+    names = {tensor.name for tensor in onnx.load(calibrated[1]).graph.initializer}
     assert len(names) > 100
     assert not any('rpn' in name or 'roi' in name for name in names)
 
 
-def test_file_names_no_path_of_the_machine(demo):
-    content = demo[1].read_bytes()
+def test_file_names_no_path_of_the_machine(calibrated):
+    content = calibrated[1].read_bytes()
     for text in (str(ROOT), torch.__path__[0], 'site-packages', 'forward'):
         assert text.encode() not in content
 
@@ -209,8 +217,8 @@ def test_refusals_leave_no_file(tmp_path, arguments, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_example_of_the_page(demo, tmp_path, monkeypatch):
-    model, path, _ = demo
+def test_example_of_the_page(calibrated, tmp_path, monkeypatch):
+    model, path, _ = calibrated
     image, depth, _ = random_frame((1242, 375), 80.0, 20000)
     cv2.imwrite(str(tmp_path / 'image.png'), image)
     write_depth_png(tmp_path / 'sparse_depth.png', depth)

@@ -1,4 +1,4 @@
-"""tools/analysis_tools/benchmark.py on the demo's model."""
+"""tools/analysis_tools/benchmark.py on both families."""
 
 import json
 import sys
@@ -11,7 +11,8 @@ from torch import nn
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'analysis_tools' / 'benchmark.py'
 FRAME = ROOT / 'demo' / 'frame'
-TRAINED = 'pandepth_effb0_minivkitti_long'
+TRAINED = 'pandepth_lite0_minivkitti_long'
+FAITHFUL = 'pandepth_effb0_minivkitti'  # has no weights: it gets random ones
 BRANCHES = [
     'data_preprocessor',
     'backbone',
@@ -59,8 +60,9 @@ def macs_by_hooks(model, run):
 
     def hook(name):
         def count(module, inputs, output):
-            per_output = module.weight[0].numel()
-            counts[name] += output.numel() * per_output
+            # a transposed convolution spreads each input, the others gather each output
+            spreads = isinstance(module, nn.ConvTranspose2d)
+            counts[name] += (inputs[0] if spreads else output).numel() * module.weight[0].numel()
 
         return count
 
@@ -68,7 +70,7 @@ def macs_by_hooks(model, run):
         module.register_forward_hook(hook(name))
         for name, child in model.named_children()
         for module in child.modules()
-        if isinstance(module, (nn.Conv2d, nn.Linear))
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))
     ]
     run()
     for handle in handles:
@@ -77,18 +79,18 @@ def macs_by_hooks(model, run):
 
 
 def test_prediction(benchmark, run):
-    args = (TRAINED, '--input', '64x96', '--points', '300', '--batch', '2')
-    out, written = run(*args, '--against', TRAINED, '--no-optimize')
+    args = (FAITHFUL, '--input', '64x96', '--points', '300', '--batch', '2')
+    out, written = run(*args, '--against', FAITHFUL, '--no-optimize')
     first, second = map(by_branch, written['models'])
     assert list(first) == [*BRANCHES, 'rest', 'whole']
     options = benchmark.parse_args([*args, '--device', 'cpu'])
-    subject = benchmark.make_subject(TRAINED, options, optimize=False)
+    subject = benchmark.make_subject(FAITHFUL, options, optimize=False)
     expected = macs_by_hooks(subject.model, lambda: subject.run(None))
     for name in ('backbone', 'neck', 'semantic_head', 'depth_head', 'joint_head'):
         assert expected[name] > 0
         assert first[name]['macs'] == second[name]['macs'] == expected[name], name
     # and the products of RoIAlign
-    assert expected['roi_head'] < first['roi_head']['macs'] < 1.5 * expected['roi_head']
+    assert expected['roi_head'] < first['roi_head']['macs'] < 1.1 * expected['roi_head']
     parts = [*BRANCHES, 'rest']
     assert first['whole']['macs'] == sum(first[name]['macs'] for name in parts)
     assert second['whole']['parameters'] == sum(p.numel() for p in subject.model.parameters())
@@ -105,7 +107,7 @@ def test_prediction(benchmark, run):
     rounds = [model['whole']['seconds']['rounds'] for model in (first, second)]
     quotients = [a / b for a, b in zip(*rounds, strict=True)]
     assert ratios['whole']['seconds'] == pytest.approx(sum(quotients) / 2)
-    assert f'{TRAINED} (weights: {TRAINED}.pth): prediction, 2 x 64x96, 300 points' in out
+    assert f'{FAITHFUL} (weights: random): prediction, 2 x 64x96, 300 points' in out
     line = next(line for line in out.splitlines() if line.startswith('depth_head'))
     assert line.split()[1] == f'{first["depth_head"]["parameters"]:,}'
     assert len(written['yardstick_seconds']) == 2
@@ -116,13 +118,14 @@ def test_frame_in_memory(run):
     out, written = run(TRAINED, '--frame', FRAME / 'image.jpg', *files)
     work = 'frame of 1242 x 375, 14551 points, to a result in memory'
     assert written['models'][0]['work'] == work and work in out
+    assert f'{TRAINED} (weights: {TRAINED}.pth)' in out
     assert by_branch(written['models'][0])['depth_head']['macs'] > 0
 
 
 def small_config(tmp_path, root):
     """The demo's config, without weights, on another data set."""
     path = tmp_path / 'small.py'
-    base = ROOT / 'configs' / 'pandepth' / 'pandepth_effb0_minivkitti.py'
+    base = ROOT / 'configs' / 'pandepth' / f'{FAITHFUL}.py'
     path.write_text(
         f'_base_ = {str(base)!r}\n'
         f'dataset = dict(data_root={str(root) + "/"!r})\n'

@@ -18,7 +18,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from pandepth_mm.engine.checkpoint import fill_model, read_checkpoint
-from pandepth_mm.engine.model_zoo import find_config
+from pandepth_mm.engine.model_zoo import DEFAULT_MODEL, find_config
 from pandepth_mm.geometry.calibration_files import read_calibration
 from pandepth_mm.geometry.camera import points_to_depth, transform_points
 from pandepth_mm.geometry.point_files import read_points
@@ -45,53 +45,29 @@ class Expected(NamedTuple):
     depths: dict[tuple[int, int, int, int], float]
 
 
-EXPECTED = {
-    'pandepth_effb0_minivkitti_long': Expected(
-        dict(Car=0.1024, Van=0.1085, Terrain=0.1692, Sky=0.1242, Tree=0.0791, Road=0.1706),
-        [
-            ('Car', (6.7, 173.1, 221.6, 299.9)),
-            ('Car', (207.3, 171.4, 389.9, 253.3)),
-            ('Car', (776.7, 146.0, 1132.1, 355.1)),
-        ],
-        [('Car', 11614), ('Car', 20317), ('Car', 53738)],
-        {
-            (300, 360, 500, 700): 7.514,
-            (150, 250, 0, 150): 8.828,
-            (100, 200, 1050, 1240): 9.230,
-            (0, 375, 0, 1242): 14.350,
-        },
-    ),
-    'pandepth_lite0_minivkitti_long': Expected(
-        dict(Car=0.1607, Terrain=0.1623, Sky=0.1210, Tree=0.0922, Building=0.1225, Road=0.2025),
-        [
-            ('Car', (9.2, 188.1, 193.6, 297.2)),
-            ('Car', (212.5, 175.4, 368.2, 256.9)),
-            ('Truck', (577.5, 114.4, 662.4, 184.2)),
-            ('Car', (750.8, 177.1, 861.4, 244.9)),
-        ],
-        [
-            ('Car', 1404),
-            ('Truck', 4741),
-            ('Car', 5225),
-            ('Car', 9937),
-            ('Car', 17657),
-            ('Car', 28788),
-        ],
-        {
-            (300, 360, 500, 700): 7.560,
-            (150, 250, 0, 150): 8.578,
-            (100, 200, 1050, 1240): 12.939,
-            (0, 375, 0, 1242): 13.618,
-        },
-    ),
-}
+EXPECTED = Expected(
+    dict(Car=0.1607, Terrain=0.1623, Sky=0.1210, Tree=0.0922, Building=0.1225, Road=0.2025),
+    [
+        ('Car', (9.2, 188.1, 193.6, 297.2)),
+        ('Car', (212.5, 175.4, 368.2, 256.9)),
+        ('Truck', (577.5, 114.4, 662.4, 184.2)),
+        ('Car', (750.8, 177.1, 861.4, 244.9)),
+    ],
+    [('Car', 1404), ('Truck', 4741), ('Car', 5225), ('Car', 9937), ('Car', 17657), ('Car', 28788)],
+    {
+        (300, 360, 500, 700): 7.560,
+        (150, 250, 0, 150): 8.578,
+        (100, 200, 1050, 1240): 12.939,
+        (0, 375, 0, 1242): 13.618,
+    },
+)
 
 
-@pytest.fixture(scope='module', params=EXPECTED)
-def predicted(request):
-    """The prediction, through the test pipeline but for what loads files, and what it should be."""
+@pytest.fixture(scope='module')
+def sample():
+    """The prediction, through the test pipeline but for what loads files."""
     set_default_scope()  # the fixture of the module comes before conftest's
-    files = find_config(request.param)
+    files = find_config(DEFAULT_MODEL)
     cfg = Config.fromfile(files.config)
     model = MODELS.build(cfg.model).eval()
     fill_model(model, read_checkpoint(files.weights), files.weights)
@@ -115,35 +91,32 @@ def predicted(request):
         )
     )
     with torch.no_grad():
-        return model.test_step(pseudo_collate([item]))[0], EXPECTED[request.param]
+        return model.test_step(pseudo_collate([item]))[0]
 
 
-def test_semantic_shares(predicted):
-    sample, expected = predicted
+def test_semantic_shares(sample):
     labels = sample.pred_sem_seg.sem_seg
     found = {
-        name: (labels == CLASSES.index(name)).float().mean().item() for name in expected.shares
+        name: (labels == CLASSES.index(name)).float().mean().item() for name in EXPECTED.shares
     }
-    assert found == pytest.approx(expected.shares, abs=0.0015)
+    assert found == pytest.approx(EXPECTED.shares, abs=0.0015)
 
 
-def test_instances(predicted):
-    sample, expected = predicted
+def test_instances(sample):
     instances = sample.pred_instances[sample.pred_instances.scores > 0.5]
     instances = instances[instances.bboxes[:, 0].argsort()]
-    names, boxes = zip(*expected.boxes, strict=True)
+    names, boxes = zip(*EXPECTED.boxes, strict=True)
     assert [CLASSES[label] for label in instances.labels.tolist()] == list(names)
     torch.testing.assert_close(instances.bboxes, torch.tensor(boxes), rtol=0, atol=4)
     panoptic = sample.pred_panoptic_seg.sem_seg[0]
     ids, areas = panoptic[panoptic >= 1000].unique(return_counts=True)
     found = sorted(zip(areas.tolist(), (ids % 1000).tolist(), strict=True))
-    assert [CLASSES[label] for _, label in found] == [name for name, _ in expected.segments]
-    areas = [area for _, area in expected.segments]
+    assert [CLASSES[label] for _, label in found] == [name for name, _ in EXPECTED.segments]
+    areas = [area for _, area in EXPECTED.segments]
     assert [area for area, _ in found] == pytest.approx(areas, rel=0.02)
 
 
-def test_depth(predicted):
-    sample, expected = predicted
+def test_depth(sample):
     depth = sample.pred_depth_map.data[0]
-    found = {(t, b, x, y): depth[t:b, x:y].median().item() for t, b, x, y in expected.depths}
-    assert found == pytest.approx(expected.depths, rel=0.006)
+    found = {(t, b, x, y): depth[t:b, x:y].median().item() for t, b, x, y in EXPECTED.depths}
+    assert found == pytest.approx(EXPECTED.depths, rel=0.006)
