@@ -33,7 +33,12 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadDepthMap', key='sparse_depth'),
-    dict(type='ResizePanopticDepth', shrink_only=True, depth_resize='rasterize'),
+    dict(
+        type='ResizePanopticDepth',
+        shrink_only=True,
+        depth_resize='rasterize',
+        keep_measurements=True,
+    ),
     dict(type='LoadDepthMap', key='gt_depth_map'),
     dict(type='PackPanopticDepthInputs'),
 ]

@@ -32,7 +32,7 @@ dataset = dict(data_root='data/minivkitti/', img_scale=(832, 256))
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadDepthMap', key='sparse_depth'),
-    dict(type='ResizePanopticDepth', shrink_only=True),
+    dict(type='ResizePanopticDepth', shrink_only=True, keep_measurements=True),
     dict(type='LoadPanopticMap'),
     dict(type='LoadDepthMap', key='gt_depth_map'),
     dict(type='LoadDepthMap', key='dense_depth', invalid=65535, optional=True),

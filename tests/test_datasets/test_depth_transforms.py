@@ -277,6 +277,19 @@ def test_resize_shrinks_only_when_asked(loaded, img_scale, expected):
     assert results['img_shape'] == results['sparse_depth'].shape == expected
 
 
+def test_measurements_of_the_image_are_kept(loaded):
+    given = loaded['sparse_depth'].copy()
+    resize = make('ResizePanopticDepth', keep_measurements=True)
+    results = resize(dict(loaded, img_scale=(40, 20)))
+    np.testing.assert_array_equal(results['ori_sparse_depth'], given)
+    assert results['sparse_depth'].shape == (20, 40)
+    packed = make('PackPanopticDepthInputs')(dict(results, img_id=0))
+    kept = packed['data_samples'].ori_sparse_depth.data
+    assert kept.dtype == torch.float32
+    np.testing.assert_array_equal(kept[0], given)
+    assert 'ori_sparse_depth' not in make('ResizePanopticDepth')(dict(loaded, img_scale=(40, 20)))
+
+
 def test_resize_needs_img_scale(loaded):
     with pytest.raises(InputError, match='img_scale'):
         make('ResizePanopticDepth')(dict(loaded, img_scale=None))

@@ -259,8 +259,8 @@ def test_make_demo_runs_every_step():
         'setup_env.sh',
         'synthesize_vkitti2.py',
         'vkitti2.py',
-        'tools/train.py',
-        'tools/test.py',
+        'tools/dist_train.sh',
+        'tools/dist_test.sh',
         'pictures',
     )
     places = [plan.index(step) for step in steps]

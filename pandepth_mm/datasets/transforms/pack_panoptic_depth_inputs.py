@@ -42,7 +42,7 @@ class PackPanopticDepthInputs(PackDetInputs):
         ``structures.panoptic_ids``; the metainfo ``segments_info`` lists
         those with a pixel, as dicts of ``id``, ``category``,
         ``isthing`` and ``iscrowd``;
-      - ``gt_depth_map``, ``dense_depth``: data float32 (1, H, W), meters,
+      - ``gt_depth_map``, ``dense_depth``, ``ori_sparse_depth``: data float32 (1, H, W), meters,
         0 = no measurement.
     """
 
@@ -61,7 +61,7 @@ class PackPanopticDepthInputs(PackDetInputs):
             segments = [s for s in results['segments_info'] if s['id'] in present]
             sample.set_metainfo(dict(segments_info=segments))
             sample.gt_panoptic_seg = PixelData(sem_seg=_tensor(panoptic, np.int32))
-        for key in DEPTH_KEYS:
+        for key in (*DEPTH_KEYS, 'ori_sparse_depth'):
             if key in results:
                 sample.set_field(PixelData(data=_tensor(results[key], np.float32)), key)
         packed['inputs'] = dict(

@@ -39,24 +39,32 @@ class ResizePanopticDepth(Resize):
     ``points`` ((N, 3), meters, the camera frame of ``cam2img``), which has precedence. Modified,
     where present: ``img``, ``gt_bboxes``, ``gt_masks``, ``gt_seg_map``, ``gt_panoptic_seg``,
     ``sparse_depth``, ``gt_depth_map``, ``dense_depth``, ``cam2img``. Added: ``img_shape``,
-    ``scale_factor``, ``ori_cam2img`` and mmdet's others.
+    ``scale_factor``, ``ori_cam2img`` and mmdet's others; ``ori_sparse_depth``, the measurements at
+    the image's size, for ``keep_measurements``.
 
     Args:
         keep_ratio: Whether to keep the aspect ratio, within ``img_scale``.
         shrink_only: Shrink an image of more pixels than ``img_scale`` to as many, at its own aspect
             ratio, and leave a smaller one as it is. For models of any image size.
         depth_resize: How the measurements reach the new grid, 'nearest' or 'rasterize'.
+        keep_measurements: Whether to keep the ``sparse_depth`` of the image's size too, for
+            predictions that are corrected at that size.
 
     Raises:
         InputError: ``depth_resize`` is neither.
     """
 
     def __init__(
-        self, keep_ratio: bool = False, shrink_only: bool = False, depth_resize: str = 'nearest'
+        self,
+        keep_ratio: bool = False,
+        shrink_only: bool = False,
+        depth_resize: str = 'nearest',
+        keep_measurements: bool = False,
     ) -> None:
         require_choice(depth_resize, DEPTH_RESIZES, 'ResizePanopticDepth', 'depth_resize')
         self.depth_resize = depth_resize
         self.shrink_only = shrink_only
+        self.keep_measurements = keep_measurements
         # the size is read from each record; the parent still requires one
         super().__init__(scale=(1, 1), keep_ratio=keep_ratio)
 
@@ -88,6 +96,8 @@ class ResizePanopticDepth(Resize):
                 'no img_scale',
                 'img_scale=(width, height) in the data set, read by ResizePanopticDepth',
             )
+        if self.keep_measurements:
+            results['ori_sparse_depth'] = results['sparse_depth']
         points = None
         if self.depth_resize == 'rasterize':
             points = results.get('points')
@@ -119,5 +129,5 @@ class ResizePanopticDepth(Resize):
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(keep_ratio={self.keep_ratio}, shrink_only={self.shrink_only}, '
-            f'depth_resize={self.depth_resize!r})'
+            f'depth_resize={self.depth_resize!r}, keep_measurements={self.keep_measurements})'
         )

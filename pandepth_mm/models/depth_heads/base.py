@@ -107,6 +107,18 @@ class BaseDepthHead(BaseModule, metaclass=ABCMeta):
             Dense depth, (B, 1, H, W), meters, > 0; or a :class:`DepthPrediction`.
         """
 
+    def finish(self, depth: Tensor, sparse_depth: Tensor) -> Tensor:
+        """Correct a prediction that was brought to the image's size; here it stays as it is.
+
+        Called where the test pipeline keeps the measurements of that size
+        (``keep_measurements`` of ``ResizePanopticDepth``).
+
+        Args:
+            depth: (1, H, W), meters, > 0.
+            sparse_depth: (1, H, W), meters, 0 = no measurement.
+        """
+        return depth
+
     def loss_by_feat(self, pred_depth: Tensor, gt_depth_map: Tensor) -> dict[str, Tensor]:
         """Depth loss (PanDepth eq. 4), in float32.
 

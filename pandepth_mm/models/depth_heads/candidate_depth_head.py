@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.depth_heads.base import BaseDepthHead, DepthPrediction
+from pandepth_mm.models.layers.anchoring import anchor_depth
 from pandepth_mm.models.layers.depth_candidates import (
     NEAREST,
     NUM_CANDIDATES,
@@ -67,6 +68,9 @@ class CandidateDepthHead(BaseDepthHead):
 
     So a measured value is one guess among others, not the truth: a LiDAR beside the camera sees
     past edges.
+
+    Where a prediction is brought to the image's size, small errors at the measurements of that size
+    are corrected, see :func:`anchor_depth`: the network reads them on a coarser grid.
 
     The uncertainty is the scale of a Laplace distribution around the log depth, given in meters.
 
@@ -192,6 +196,15 @@ class CandidateDepthHead(BaseDepthHead):
         cells = F.interpolate(neighborhood(cells), scale_factor=2, mode='nearest')
         out = F.pixel_shuffle(self.predict(above).float(), 2)
         return self._mix(out, torch.cat([candidates.log_depth, cells], dim=1))
+
+    def finish(self, depth: Tensor, sparse_depth: Tensor) -> Tensor:
+        """Draw the depth to the measurements around, see :func:`anchor_depth`.
+
+        Args:
+            depth: (1, H, W), meters, at the image's size.
+            sparse_depth: (1, H, W), meters, 0 = no measurement.
+        """
+        return anchor_depth(depth, self.in_range(sparse_depth)).clamp(max=self.max_depth)
 
     def _input(self, prepared: PreparedCandidates) -> Tensor:
         """Input of the stem, (B, 38, H / 2, W / 2)."""

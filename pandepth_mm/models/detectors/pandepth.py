@@ -324,6 +324,8 @@ class PanDepth(BaseDetector):
         for i, sample in enumerate(batch_data_samples):
             if out.depth is not None:
                 depth = _to_image(out.depth[i], sample, rescale)
+                if rescale and 'ori_sparse_depth' in sample:
+                    depth = self.depth_head.finish(depth, sample.ori_sparse_depth.data)
                 sample.pred_depth_map = PixelData(data=depth)
             if out.uncertainty is not None:
                 uncertainty = _to_image(out.uncertainty[i], sample, rescale)

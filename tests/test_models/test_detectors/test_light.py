@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.structures import PixelData
 from random_batch import random_batch
 
 from pandepth_mm.errors import InputError
@@ -118,6 +119,22 @@ def test_predictions(model, kwargs):
     assert sample.pred_instances.masks.shape[1:] == size
     assert 0 < len(sample.pred_instances) <= 100
     assert 'mask_logits' not in sample.pred_instances
+
+
+def test_measurements_of_the_image_correct_its_depth(model):
+    """Where the pipeline keeps them; 2 % off everywhere is nearly the measured depth then."""
+    size = (130, 160)
+    samples = []
+    for kept in (False, True):
+        batch = random_batch((0,))
+        sample = batch['data_samples'][0]
+        sample.set_metainfo(dict(ori_shape=size))
+        if kept:
+            measured = samples[0].pred_depth_map.data * 0.98
+            sample.ori_sparse_depth = PixelData(data=measured)
+        samples += predict(model, batch)
+    ratio = samples[1].pred_depth_map.data / samples[0].pred_depth_map.data
+    torch.testing.assert_close(ratio, torch.full_like(ratio, 0.98), rtol=0, atol=1e-3)
 
 
 # one row, one column and much larger; and of the same size
