@@ -193,9 +193,8 @@ class CandidateDepthHead(BaseDepthHead):
             above = up(torch.cat(parts, dim=1))
         candidates = prepared.candidates
         cells = self._propagate(self.predict_cells(above).float(), candidates)
-        cells = F.interpolate(neighborhood(cells), scale_factor=2, mode='nearest')
-        out = F.pixel_shuffle(self.predict(above).float(), 2)
-        return self._mix(out, torch.cat([candidates.log_depth, cells], dim=1))
+        out = self.predict(above).float().contiguous()
+        return self._mix(out, F.pixel_unshuffle(candidates.log_depth, 2), neighborhood(cells))
 
     def finish(self, depth: Tensor, sparse_depth: Tensor) -> Tensor:
         """Draw the depth to the measurements around, see :func:`anchor_depth`.
@@ -239,16 +238,30 @@ class CandidateDepthHead(BaseDepthHead):
         )
         return -inverse.log()
 
-    def _mix(self, out: Tensor, log_depth: Tensor) -> DepthPrediction:
-        """Depth and uncertainty of the network's output (B, N + 2, H, W) and N guesses."""
-        choice, factor, scale = out.split([log_depth.shape[1], 1, 1], dim=1)
-        log_depth = (choice.softmax(dim=1) * log_depth).sum(dim=1, keepdim=True) + factor
+    def _mix(self, out: Tensor, guesses: Tensor, cells: Tensor) -> DepthPrediction:
+        """Depth and uncertainty of what the network says of the four pixels of each cell.
+
+        Everything is computed on the grid of the cells: maps of full size with as many channels
+        take longer to arrange than to compute.
+
+        Args:
+            out: (B, 4 * (K + 9 + 2), h, w): choice, factor and scale, each of four pixels.
+            guesses: Log depth of K guesses, (B, 4 * K, h, w), each of four pixels.
+            cells: Log depth of the 3x3 cells around, (B, 9, h, w).
+        """
+        out = out.unflatten(1, (-1, 4))
+        guesses = guesses.unflatten(1, (-1, 4))
+        choice, factor, scale = out.split([guesses.shape[1] + NUM_NEIGHBORS, 1, 1], dim=1)
+        own, around = choice.softmax(dim=1).split([guesses.shape[1], NUM_NEIGHBORS], dim=1)
+        mean = (own * guesses).sum(dim=1) + (around * cells[:, :, None]).sum(dim=1)
+        log_depth = mean + factor[:, 0]
         log_depth = log_depth.clamp(-3, 6) if self.training else log_depth
         depth = log_depth.exp()
         if not self.training:
             depth = depth.clamp(1e-3, self.max_depth)
         # its likelihood must not pull at the depth
-        return DepthPrediction(depth, depth.detach() * scale.clamp(*_LOG_SCALE).exp())
+        uncertainty = depth.detach() * scale[:, 0].clamp(*_LOG_SCALE).exp()
+        return DepthPrediction(F.pixel_shuffle(depth, 2), F.pixel_shuffle(uncertainty, 2))
 
     def loss_by_feat(self, pred: DepthPrediction, gt_depth_map: Tensor) -> dict[str, Tensor]:
         """Losses of depth and uncertainty.

@@ -10,6 +10,7 @@ from pandepth_mm.errors import InputError
 from pandepth_mm.models.depth_heads import CandidateDepthHead
 from pandepth_mm.models.depth_heads.base import DepthPrediction
 from pandepth_mm.models.layers.depth_candidates import NUM_CANDIDATES
+from pandepth_mm.models.layers.propagation import NUM_NEIGHBORS
 
 SIZE = (32, 64)
 IN_CHANNELS, CHANNELS = (3, 4, 4, 5), (6, 8, 8, 10)
@@ -47,6 +48,15 @@ def output(choice=None, factor=0.0, scale=0.0, size=SIZE):
     return out
 
 
+def mix(head, out, log_depth):
+    """The mixture of guesses alone, (1, K, H, W): the cells around are never chosen."""
+    choice, others = out[:, :NUM_CANDIDATES], out[:, NUM_CANDIDATES:]
+    never = torch.full((1, NUM_NEIGHBORS, *out.shape[-2:]), -400.0)
+    out = F.pixel_unshuffle(torch.cat([choice, never, others], dim=1), 2)
+    cells = torch.zeros(1, NUM_NEIGHBORS, *out.shape[-2:])
+    return head._mix(out, F.pixel_unshuffle(log_depth, 2), cells)
+
+
 # ---- the mixture
 
 
@@ -55,19 +65,34 @@ def test_a_sure_choice_is_the_guess_times_the_factor(guess):
     head = make_head()
     _, sparse, cam2img = inputs(batch=1)
     log_depth = head.prepare(sparse, cam2img).candidates.log_depth
-    pred = head._mix(output(guess, factor=math.log(1.5)), log_depth)
+    pred = mix(head, output(guess, factor=math.log(1.5)), log_depth)
     torch.testing.assert_close(pred.depth, 1.5 * log_depth[:, guess : guess + 1].exp())
 
 
 def test_mixture_by_hand():
     """Mean in log depth: of 2 m and 8 m, equally likely, 4 m."""
-    log_depth = torch.tensor([2.0, 8.0, 5.0, 5.0, 5.0, 5.0]).log().view(1, -1, 1, 1)
-    out = torch.full((1, NUM_CANDIDATES + 2, 1, 1), -200.0)
+    guesses = torch.tensor([2.0, 8.0, 5.0, 5.0, 5.0, 5.0]).log()
+    log_depth = guesses.view(1, -1, 1, 1).expand(-1, -1, 2, 2)
+    out = torch.full((1, NUM_CANDIDATES + 2, 2, 2), -200.0)
     out[:, :2] = out[:, -2] = 0.0
     out[:, -1] = math.log(0.25)
-    pred = make_head()._mix(out, log_depth)
-    assert pred.depth.item() == pytest.approx(4, rel=1e-5)
-    assert pred.uncertainty.item() == pytest.approx(1, rel=1e-5)
+    pred = mix(make_head(), out, log_depth)
+    torch.testing.assert_close(pred.depth, torch.full((1, 1, 2, 2), 4.0))
+    torch.testing.assert_close(pred.uncertainty, torch.ones(1, 1, 2, 2))
+
+
+def test_each_pixel_may_choose_a_cell_around():
+    """Every pixel of a cell another one of the 3x3 cells."""
+    cells = torch.arange(1.0, 10.0).log().view(1, 9, 1, 1).expand(-1, -1, 2, 3)
+    out = torch.full((1, NUM_CANDIDATES + NUM_NEIGHBORS + 2, 4, 6), -200.0)
+    out[:, -2:] = 0.0
+    for pixel, cell in (((0, 0), 0), ((0, 1), 8), ((1, 0), 4), ((1, 1), 2)):
+        row, col = pixel
+        out[0, NUM_CANDIDATES + cell, row::2, col::2] = 0.0
+    guesses = torch.zeros(1, 4 * NUM_CANDIDATES, 2, 3)
+    depth = make_head()._mix(F.pixel_unshuffle(out, 2), guesses, cells).depth
+    expected = torch.tensor([[1.0, 9.0], [5.0, 3.0]]).repeat(2, 3)
+    torch.testing.assert_close(depth[0, 0], expected)
 
 
 def test_depth_lies_between_the_guesses_without_the_factor():
@@ -137,7 +162,7 @@ def test_propagation_carries_a_measurement_by_one_cell_a_step():
 
 @pytest.mark.parametrize('raw, relative', [(-50.0, math.exp(-7)), (0.0, 1.0), (50.0, math.e)])
 def test_uncertainty_is_positive_and_bounded(raw, relative):
-    pred = make_head()._mix(output(0, scale=raw), torch.full((1, 6, *SIZE), 2.0))
+    pred = mix(make_head(), output(0, scale=raw), torch.full((1, 6, *SIZE), 2.0))
     torch.testing.assert_close(pred.uncertainty, pred.depth * relative)
     assert (pred.uncertainty > 0).all()
 
@@ -147,10 +172,10 @@ def test_prediction_keeps_to_the_range(factor, depth):
     """In training only to what can be computed with: a clamped depth has no gradient."""
     head = make_head()
     log_depth = torch.full((1, 6, *SIZE), 2.0)
-    wild = head._mix(output(0, factor), log_depth).depth
+    wild = mix(head, output(0, factor), log_depth).depth
     assert math.exp(-3) * 0.99 < wild.min() and wild.max() < math.exp(6) * 1.01
     assert (wild.max() > 80) == (depth == 80)
-    pred = head.eval()._mix(output(0, factor), log_depth)
+    pred = mix(head.eval(), output(0, factor), log_depth)
     assert (pred.depth == depth).all()
 
 
@@ -197,7 +222,7 @@ def test_likelihood_does_not_reach_the_depth():
     head = make_head()
     log_depth = torch.linspace(1, 2, NUM_CANDIDATES).view(1, -1, 1, 1).expand(-1, -1, *SIZE)
     out = output(scale=-1.0).requires_grad_()
-    losses = head.loss_by_feat(head._mix(out, log_depth), torch.full((1, 1, *SIZE), 9.0))
+    losses = head.loss_by_feat(mix(head, out, log_depth), torch.full((1, 1, *SIZE), 9.0))
     (grad,) = torch.autograd.grad(losses['loss_depth'], out, retain_graph=True)
     assert (grad[:, :-1] != 0).all() and (grad[:, -1] == 0).all()
     (grad,) = torch.autograd.grad(losses['loss_depth_uncertainty'], out)
