@@ -45,7 +45,9 @@ usable_python() { # of a version that the package is for
 sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1
 }
 
-run_pip() { # run_pip WHAT ARGS...: quiet; the last line of pip on failure
+# run_pip WHAT ARGS...: quiet; the last line of pip on failure. --no-compile where much is
+# installed: Python compiles a module when it is first imported, most of torch never is
+run_pip() {
     local what=$1 reason
     shift
     echo "setup_env: $what"
@@ -131,7 +133,7 @@ rm -f "$stamp_file"
 
 # 3. torch first, of the user's choice
 if ! "$py" -c 'import torch' >>"$log" 2>&1; then
-    run_pip "installing $TORCH" install "$TORCH" numpy
+    run_pip "installing $TORCH" install --no-compile "$TORCH" numpy
     "$py" -c 'import torch' >>"$log" 2>&1 ||
         fail "torch cannot be imported: $(tail -n 1 "$log") (log: $log)"
 fi
@@ -147,7 +149,7 @@ fi
 
 # 5. the rest, and this package; torch stays as it is
 "$py" -c 'import torch; print(f"torch=={torch.__version__}")' >"$VENV/.pandepth_mm/keep.txt"
-run_pip "installing pandepth_mm[$STACK${EXTRAS:+,$EXTRAS}]" install \
+run_pip "installing pandepth_mm[$STACK${EXTRAS:+,$EXTRAS}]" install --no-compile \
     -c "$VENV/.pandepth_mm/keep.txt" \
     -e ".[$STACK${EXTRAS:+,$EXTRAS}]"
 case ,$EXTRAS, in
