@@ -223,6 +223,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = parse_args(argv)
     if args.html is not None:
+        if Path(args.html).suffix.lower() not in ('.html', '.htm'):  # not over the annotations
+            raise InputError('--html', args.html, 'a name that ends in .html')
         check_writable(args.html, '--html')
     workers = available_cores() if args.workers is None else args.workers
     require_count(workers, '--workers')

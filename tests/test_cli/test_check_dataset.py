@@ -1,6 +1,7 @@
 """tools/check_dataset.py: whole data, broken data, configs that do not fit."""
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -288,10 +289,18 @@ def test_bad_command_lines(run_tool, data):
         ((CONFIG, '--data-root', data), '--data-root: found it with a config'),
         ((data / 'annotations/panoptic_val.json', '--workers', 0), '--workers: found 0'),
         ((data / 'annotations/panoptic_val.json', '--html', data), '--html: found'),
+        ((broken, '--html', data / 'annotations/panoptic_val.json'), 'a name that ends in .html'),
     ):
         code, _, err = run_tool('check_dataset', *args)
         assert code == 2, args
         assert text in err and err.count('error:') == 1
+
+
+def test_no_access(run_tool, data, monkeypatch):
+    monkeypatch.setattr(os, 'access', lambda path, mode: not str(path).endswith('00000.png'))
+    code, fatal, _, _, _ = check(run_tool, data / 'annotations/panoptic_train.json')
+    assert code == 1
+    assert re.search(r'^panoptic_train: broken: 4, .*00000.png: no permission to read it$', fatal)
 
 
 def test_interrupt(run_tool, whole, monkeypatch):

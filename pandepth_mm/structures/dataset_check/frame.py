@@ -130,6 +130,9 @@ def _try(facts: FrameFacts, path: str, check: Callable[[str], Any]) -> Any:
     kind = 'broken'
     if not os.path.isfile(path):
         kind = 'dangling' if os.path.islink(path) else 'missing'
+    elif not os.access(path, os.R_OK):
+        facts.problems.append((kind, f'{path}: no permission to read it'))
+        return None
     elif path.lower().endswith('.png') and not _ends(path):
         kind = 'truncated'
     if kind != 'broken':  # nor would OpenCV be silent
