@@ -165,6 +165,19 @@ def test_a_bad_frame_is_one_clear_error(root, tmp_path, capfd, workers):
     assert not (tmp_path / 'out/annotations').exists()
 
 
+def test_no_access_is_one_clear_error(root, tmp_path, capfd, monkeypatch):
+    def refused(self, frame):
+        raise PermissionError(13, 'Permission denied', str(root / frame.sources['depth']))
+
+    monkeypatch.setattr(ToyConverter, 'inspect_frame', refused)
+    args = [str(root), '--out', str(tmp_path / 'out'), '--workers', '1']
+    assert toy_converter.main(args) == 2
+    err = capfd.readouterr().err
+    expected = 'found no access (Permission denied); expected permission to read it'
+    assert err == f'error: {root}/depth/00.npy: {expected}\n'
+    assert not (tmp_path / 'out').exists()
+
+
 def test_what_names_tell_is_told_before_anything_is_written(root, tmp_path):
     (root / 'label/03.png').unlink()
     with pytest.raises(InputError, match=r'label/03.png: found no such file; .* label of frame 03'):

@@ -189,6 +189,14 @@ def intrinsics_not_there(data):
     return ['intrinsics/0000000001.txt', 'no such file']
 
 
+def selection_of_ground_truth(data):
+    folder = data / 'depth/depth_selection/val_selection_cropped'
+    (folder / 'velodyne_raw').rename(folder / 'between')
+    (folder / 'groundtruth_depth').rename(folder / 'velodyne_raw')
+    (folder / 'between').rename(folder / 'groundtruth_depth')
+    return ['_groundtruth_depth_0000000008_image_02.png', 'another name', 'DRIVE_velodyne_raw_']
+
+
 @pytest.mark.parametrize(
     'spoil',
     [
@@ -202,6 +210,7 @@ def intrinsics_not_there(data):
         image_cut_off,
         intrinsics_short,
         intrinsics_not_there,
+        selection_of_ground_truth,
     ],
     ids=lambda f: f.__name__,
 )

@@ -184,12 +184,18 @@ def no_calibration(root, folder):
 
 def no_images(root, folder):
     shutil.rmtree(folder / 'image_02')
-    return ['image_02/data', 'no files']
+    return ['image_02/data', 'no files of the kind', '0000000000.png or 0000000000.jpg']
 
 
 def no_scans(root, folder):
     shutil.rmtree(folder / 'velodyne_points')
     return ['velodyne_points/data', 'no files']
+
+
+def scans_as_text(root, folder):
+    for path in (folder / 'velodyne_points/data').iterdir():
+        path.rename(path.with_suffix('.txt'))
+    return ['velodyne_points/data', 'no files of the kind', '0000000000.bin']
 
 
 def no_pose(root, folder):
@@ -245,12 +251,45 @@ def no_rotation(root, folder):
     return ['calib_imu_to_velo.txt', 'a rotation']
 
 
+def pose_of_another_drive(root, folder):
+    path = folder / 'oxts/data/0000000001.txt'
+    path.write_text(' '.join(['50', *path.read_text().split()[1:]]))
+    return ['0000000001.txt', 'm from that of frame 0', 'one drive']
+
+
+def swap_files(one, two):
+    between = one.with_name('between')
+    one.rename(between)
+    two.rename(one)
+    between.rename(two)
+
+
+def swapped_calibrations(root, folder):
+    swap_files(root / DAY / 'calib_velo_to_cam.txt', root / DAY / 'calib_imu_to_velo.txt')
+    return [f'{root}: sparse_pixels', '0 in all 5 frames', 'the calibration of this LiDAR']
+
+
+def scans_in_millimeters(root, folder):
+    for path in (folder / 'velodyne_points/data').iterdir():
+        (np.fromfile(path, np.float32) * 1000).tofile(path)
+    return [f'{root}: sparse_pixels', '0 in all 5 frames', 'scans in meters']
+
+
+def swapped_cameras(root, folder):
+    swap_files(folder / 'image_02', folder / 'image_03')
+    return [f'{root}: gt_pixels', '0 in all 5 frames', 'second camera of these frames']
+
+
 CONTENT_ERRORS = (
     pose_of_words,
     pose_cut_off,
     calibration_without_camera,
     calibration_of_other_size,
     no_rotation,
+    pose_of_another_drive,
+    swapped_calibrations,
+    scans_in_millimeters,
+    swapped_cameras,
 )
 
 
@@ -262,6 +301,7 @@ CONTENT_ERRORS = (
         no_calibration,
         no_images,
         no_scans,
+        scans_as_text,
         no_pose,
         image_cut_off,
         second_image_of_other_size,

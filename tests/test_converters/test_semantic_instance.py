@@ -282,6 +282,10 @@ def test_patterns(tmp_path):
     (found,) = pattern.find(tmp_path)
     assert found == dict(scene='s', name='n')
     assert pattern.fill(dict(scene='{name}', name='q')) == 'a/{name}/x_q/q.b.png'
+    (tmp_path / 'a/s/up').symlink_to('..')  # a loop has no files of its own
+    for text in ('a/{name}.b.png', './a//{name}.b.png'):
+        names = [values['name'] for values in Pattern(text, '--images').find(tmp_path)]
+        assert names == ['s/t/x_n/n', 's/x_n/m', 's/x_n/n']
 
 
 def test_palette_images_count_by_index(tmp_path, folder, convert):

@@ -186,6 +186,21 @@ CASES = {
         ['aachen_000000_000000_camera.json', 'no lidar2cam'],
     ),
     'a density of percents': (NOTHING, dict(more=['--sparse-density', '5']), ['--sparse-density']),
+    'an invalid value that no PNG holds': (
+        NOTHING,
+        dict(more=['--depth-invalid', '65536']),
+        ['--depth-invalid', '65536', '0 to 65535'],
+    ),
+    'a name that YAML reads as a number': (
+        spoil_classes(sky=dict(name=3)),
+        {},
+        ['class 11.name', 'found 3', 'in quotes'],
+    ),
+    'the data where the run writes': (
+        lambda: Path('street/depth').rename('street/gt_depth_map'),
+        {'gt-depth': 'gt_depth_map/{split}/{scene}/{name}_depth.png', 'out': 'street'},
+        ['--out', 'street, of which gt_depth_map/train/aachen', 'a folder of its own'],
+    ),
     'too deep for the files': (NOTHING, dict(more=['--max-depth', '300']), ['--max-depth', '255']),
 }
 # known only while working
@@ -194,6 +209,19 @@ LATE = {
         put('semantic', np.full(SIZE, 3, np.uint8)),
         {},
         ['labelIds.png', 'the ids [3]', 'none of them of a class'],
+    ),
+    'classes and instances swapped': (
+        NOTHING,
+        {
+            'semantic': 'gtFine/{split}/{scene}/{name}_gtFine_instanceIds.png',
+            'instances': 'gtFine/{split}/{scene}/{name}_gtFine_labelIds.png',
+        },
+        ['instanceIds.png', 'the ids [24000, 24001', 'class * 1000 + number', '--instances'],
+    ),
+    'millimeters as meters': (
+        NOTHING,
+        {'depth-scale': '1'},
+        ['street: sparse_pixels', '0 in all 3 frames', '--depth-scale is the units per meter'],
     ),
     'an image broken inside': (corrupt('images'), {}, ['leftImg8bit.png', 'cannot be decoded']),
 }

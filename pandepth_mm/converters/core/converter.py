@@ -64,6 +64,8 @@ class Converter(abc.ABC):
         categories: COCO categories, from ``coco_categories``; empty without panoptic ground truth.
         options: Names of the fields that change the files of a frame. One OUT does not mix results
             of different values.
+        needed: Counts of ``convert_frame`` that are not 0 over a run of good data -> what would be
+            right.
         version: Raise it when a change of the code changes the files of a frame.
     """
 
@@ -72,6 +74,7 @@ class Converter(abc.ABC):
     description: ClassVar[str]
     categories: ClassVar[list[dict]]
     options: ClassVar[tuple[str, ...]] = ()
+    needed: ClassVar[dict[str, str]] = {}
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
@@ -154,9 +157,9 @@ class Converter(abc.ABC):
             progress: Show bars.
 
         Raises:
-            InputError: Files that are missing or wrong, an output folder made with other options,
-                or parts that are not complete. All that names and headers tell is raised before
-                anything is written.
+            InputError: Files that are missing or wrong, an output folder made with other options or
+                over the data, parts that are not complete, or no measurement at all. All that names
+                and headers tell is raised before anything is written.
         """
         require_count(workers, '--workers')
         require_count(num_shards, '--num-shards')
@@ -171,6 +174,7 @@ class Converter(abc.ABC):
             folder.check()
 
         splits = self.list_frames()
+        root = os.path.realpath(self.root)
         stamps = {}
         with progress_bar(sum(map(len, splits.values())), 'check', progress, delay=2) as bar:
             for frames in splits.values():
@@ -179,6 +183,8 @@ class Converter(abc.ABC):
                         raise InputError(self.root, f'two frames {frame.name}', 'one')
                     frames[i] = self.inspect_frame(frame)
                     stamps[frame.name] = self._stamp(frames[i])
+                    for source in frame.sources.values():
+                        folder.require_apart(os.path.join(root, source))
                     bar.update()
         if not stamps:
             raise InputError(self.root, 'no frames', self.description)
@@ -211,6 +217,10 @@ class Converter(abc.ABC):
 
             run_jobs(_convert, todo, workers, done)
 
+        total = sum((Counter(result['counts']) for result in results.values()), Counter())
+        for key, expected in self.needed.items():
+            if results and not total[key]:
+                raise InputError(self.root, f'0 in all {len(results)} frames', expected, key)
         if num_shards == 1:
             counts = {f.name: results[f.name]['counts'] for fs in splits.values() for f in fs}
             report = self.report(counts)
@@ -220,7 +230,7 @@ class Converter(abc.ABC):
         return Summary(
             {split: sum(f.name in results for f in frames) for split, frames in splits.items()},
             reused,
-            sum((Counter(result['counts']) for result in results.values()), Counter()),
+            total,
         )
 
     def _stamp(self, frame: Frame) -> str:
@@ -313,6 +323,9 @@ class Converter(abc.ABC):
             print(converter.describe(summary))
             if args.merge or args.num_shards == 1:
                 print(f'annotations in {os.path.join(args.out, "annotations")}')
+            else:
+                shard = f'shard {args.shard_index} of {args.num_shards}'
+                print(f'no annotations    this is {shard}; when all are done, run --merge')
 
         return exit_code(command)
 

@@ -15,6 +15,12 @@ from pandepth_mm.geometry.camera import points_to_depth, transform_points
 from pandepth_mm.geometry.visibility import beam_footprint, hidden_mask, seen_through_mask
 
 STEREO_TOLERANCE = 0.05
+# of `Converter.needed`, for converters of scans
+LIDAR_COUNTS = dict(
+    sparse_pixels='points that the camera sees: the calibration of this LiDAR, scans in meters',
+    gt_pixels='measurements that the filter keeps: calibration, poses and second camera of these '
+    'frames',
+)
 _DISPARITIES = 128  # so the nearest depth is focal length * baseline / 128: with KITTI's, 3 m
 _BLOCK = 5  # pixels
 _EDGE_WINDOW = 5  # pixels; matching is off by as much at edges

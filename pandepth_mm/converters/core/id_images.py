@@ -35,6 +35,8 @@ def check_id_image(
         with Image.open(path) as image:
             width, height = image.size
             mode, kind = image.mode, image.format
+    except PermissionError:
+        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise InputError(path, 'a file that cannot be decoded', expected) from None
     if kind != 'PNG' or mode not in _GRAY * gray + ('RGB',) * rgb:

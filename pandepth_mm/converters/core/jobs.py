@@ -127,7 +127,11 @@ def exit_code(command: Callable[[], None]) -> int:
             file=sys.stderr,
         )
         return 1
-    except OSError as e:  # disk full, no permission
+    except PermissionError as e:
+        denied = InputError(e.filename, f'no access ({e.strerror})', 'permission to read it')
+        print(f'error: {denied}', file=sys.stderr)
+        return 2
+    except OSError as e:  # disk full
         print(f'error: {e}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """The folder that a converter writes to, and what it keeps there for a restart."""
 
 import dataclasses
+import os
 import re
 import shutil
 from pathlib import Path
@@ -26,6 +27,19 @@ class OutFolder:
         self.path = Path(path)
         self.state = self.path / f'.{name}'
         self.options = options
+        self._real = os.path.realpath(self.path)
+
+    def require_apart(self, source: str) -> None:
+        """Refuse a file of the data, an absolute path, where the run writes and might replace it.
+
+        Raises:
+            InputError: It is there.
+        """
+        place = os.path.relpath(source, self._real)
+        if place.split(os.sep)[0] in (*_MAP_FOLDERS, 'annotations', self.state.name):
+            raise InputError(
+                '--out', f'{self.path}, of which {place} is the data', 'a folder of its own'
+            )
 
     def check(self) -> None:
         """Refuse to mix with the results of other options; changes nothing.

@@ -38,7 +38,7 @@ from pandepth_mm.converters.core import (
     check_max_depth,
     write_maps,
 )
-from pandepth_mm.converters.core.ground_truth import add_neighbors_argument
+from pandepth_mm.converters.core.ground_truth import LIDAR_COUNTS, add_neighbors_argument
 from pandepth_mm.converters.core.id_images import (
     check_decodes,
     check_id_image,
@@ -86,6 +86,7 @@ class KITTI360Converter(Converter):
     description = 'KITTI-360, converted for pandepth_mm by data_converters/kitti360.py'
     categories = CATEGORIES
     options = ('neighbors', 'max_depth')
+    needed = LIDAR_COUNTS
 
     train_frames: str | None = None
     val_frames: str | None = None

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pandepth_mm.converters.kitti_raw.layout import IMAGE_SUFFIXES, day_folder, list_numbers
+from pandepth_mm.errors import InputError
 
 DRIVE_SPLITS = ('train', 'val')
 SELECTIONS = ('val_selection_cropped', 'test_depth_completion_anonymous')
@@ -123,13 +124,19 @@ def list_selection(root: Path, split: str, camera: int) -> Iterator[Files]:
         root: Folder of the data.
         split: One of SELECTIONS.
         camera: Number of the camera; the test set, which does not tell it, is listed for 2.
+
+    Raises:
+        InputError: A PNG of another name, such as one of the ground truth.
     """
     folder = split_folders(root, split)[0]
     cropped = split == SELECTIONS[0]
     for velodyne in sorted((folder / 'velodyne_raw').glob('*.png')):
         stem = velodyne.stem.replace('_velodyne_raw_', '_image_')
         match = re.fullmatch(_CROPPED if cropped else r'(?P<number>\d+)', stem)
-        if match is None or int(match.groupdict().get('camera', 2)) != camera:
+        if match is None:
+            expected = 'DRIVE_velodyne_raw_0000000008_image_02.png' if cropped else '0000000000.png'
+            raise InputError(velodyne, 'another name', expected)
+        if int(match.groupdict().get('camera', 2)) != camera:
             continue
         gt = velodyne.name.replace('_velodyne_raw_', '_groundtruth_depth_')
         yield Files(

@@ -41,6 +41,7 @@ from pandepth_mm.converters.core import (
     write_depth_maps,
 )
 from pandepth_mm.converters.core.ground_truth import (
+    LIDAR_COUNTS,
     STEREO_TOLERANCE,
     accumulate_scans,
     add_neighbors_argument,
@@ -74,6 +75,7 @@ logger = logging.getLogger(__name__)
 SPLITS = ('train', 'val', 'test')
 _SECOND = {2: 3, 3: 2}  # the other color camera
 _COLUMNS = 4  # of a scan
+_MAX_STEP = 100.0  # meters per frame, more than a car drives in a second
 _FILTERS = ('seen_through', 'hidden', 'unconfirmed')  # counts of filter_depth
 
 
@@ -116,6 +118,7 @@ class KittiRawConverter(Converter):
     description = 'KITTI raw, converted for pandepth_mm by data_converters/kitti_raw.py'
     categories = []
     options = ('camera', 'neighbors', 'max_depth', 'stereo_tolerance')
+    needed = LIDAR_COUNTS
 
     train: Sequence[str] | None = None
     val: Sequence[str] | None = None
@@ -194,7 +197,8 @@ class KittiRawConverter(Converter):
         )
         for kind, files in zip(kinds, (images, None, scans), strict=False):
             if files == {}:
-                raise InputError(folder / kind / 'data', 'no files', '0000000000.*, ...')
+                expected = ' or '.join(f'0000000000{suffix}' for suffix in kinds[kind])
+                raise InputError(folder / kind / 'data', 'no files of the kind', expected)
         if self.neighbors and not oxts:
             raise InputError(
                 folder / 'oxts' / 'data',
@@ -295,6 +299,14 @@ class KittiRawConverter(Converter):
         order = sorted(frame.scans, key=abs)
         oxts = [_read_oxts(self.root / frame.sources[f'oxts {m:+d}']) for m in order]
         poses = dict(zip(order, oxts_poses(np.array(oxts)), strict=True))
+        for m in frame.scans:
+            distance = np.linalg.norm(poses[m][:3, 3] - poses[0][:3, 3])
+            if distance > _MAX_STEP * abs(m):
+                raise InputError(
+                    self.root / frame.sources[f'oxts {m:+d}'],
+                    f'a place {distance:.0f} m from that of frame {frame.number}',
+                    'the records of one drive',
+                )
         world2cam = lidar2cam @ imu2velo @ np.linalg.inv(poses[0])
         velo2imu = np.linalg.inv(imu2velo)
         transforms = [world2cam @ poses[m] @ velo2imu for m in frame.scans]

@@ -13,7 +13,8 @@ from pandepth_mm.fileio import PathLike
 
 CALIBRATIONS = ('calib_cam_to_cam.txt', 'calib_velo_to_cam.txt', 'calib_imu_to_velo.txt')
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
-_DRIVE = r'\d{4}_\d\d_\d\d_drive_\w+'
+_DAY = r'\d{4}_\d\d_\d\d'
+_DRIVE = rf'{_DAY}_drive_\w+'
 
 
 def find_drives(root: PathLike) -> dict[str, Path]:
@@ -31,9 +32,11 @@ def find_drives(root: PathLike) -> dict[str, Path]:
     root = Path(root)
     if not root.is_dir():
         raise InputError(root, 'no such folder', 'the root of KITTI raw (DATA_ROOT)')
+    places = list(root.iterdir())
+    days = [path for path in places if re.fullmatch(_DAY, path.name) and path.is_dir()]
     found = {
         path.name: path.relative_to(root)
-        for path in (*root.glob('*/*'), *root.glob('*'))
+        for path in (*(path for day in days for path in day.iterdir()), *places)
         if re.fullmatch(_DRIVE, path.name)
         and path.parent.name == (day_folder(path) if path.parent != root else root.name)
         and path.is_dir()

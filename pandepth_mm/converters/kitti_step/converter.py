@@ -35,7 +35,7 @@ from pandepth_mm.converters.core import (
     check_max_depth,
     write_maps,
 )
-from pandepth_mm.converters.core.ground_truth import add_neighbors_argument
+from pandepth_mm.converters.core.ground_truth import LIDAR_COUNTS, add_neighbors_argument
 from pandepth_mm.converters.core.id_images import (
     check_decodes,
     check_id_image,
@@ -91,6 +91,7 @@ class KITTIStepConverter(Converter):
         THING_CLASSES, STUFF_CLASSES, [CLASS_COLORS[name] for name in _NAMES]
     )
     options = ('neighbors', 'max_depth')
+    needed = LIDAR_COUNTS
 
     neighbors: int = 4
     max_depth: float = 80.0

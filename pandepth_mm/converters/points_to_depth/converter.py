@@ -84,6 +84,9 @@ class PointsToDepthConverter(Converter):
     description = 'images and point clouds, for pandepth_mm by data_converters/points_to_depth.py'
     categories = []
     options = ('camera', 'point_dims', 'max_depth', 'beam_steps', 'distortion')
+    needed = dict(
+        sparse_pixels='points in the image: lidar2cam leads from the LiDAR to the camera, in meters'
+    )
 
     images: str = 'images'
     points: str = 'points'

@@ -29,6 +29,11 @@ class ClassList(NamedTuple):
     categories: list[dict]
     table: np.ndarray
 
+    def categories_of(self, ids: np.ndarray) -> np.ndarray:
+        """Category ids of ids in the images, int32 of the same shape; 0 = void."""
+        known = ids < len(self.table)
+        return np.where(known, self.table[np.where(known, ids, 0)], 0)
+
     @property
     def names(self) -> list[list[str]]:
         """Names of the things, and of the stuff."""
@@ -130,7 +135,8 @@ def _check(path: Path, field: str, entry: Any) -> dict:
             raise InputError(path, f'no {key} in {shorten(entry)}', 'name, id and isthing', field)
     name, ids, color = entry['name'], entry['id'], entry.get('color')
     if not isinstance(name, str) or not name:
-        raise InputError(path, shorten(name), 'the name of a class', f'{field}.name')
+        expected = "a text, in quotes where YAML reads something else: 'on', '3'"
+        raise InputError(path, shorten(name), expected, f'{field}.name')
     field = f'{field}, {name}'
     ids = ids if isinstance(ids, list) else [ids]
     if not ids or not all(type(i) is int and 0 <= i <= _MAX_ID for i in ids):

@@ -43,7 +43,7 @@ from pandepth_mm.converters.semantic_instance.flags import SPARSE_DENSITY, add_f
 from pandepth_mm.converters.semantic_instance.frames import KINDS, Frame, find_frames, inspect
 from pandepth_mm.converters.semantic_instance.patterns import Pattern
 from pandepth_mm.errors import InputError, require_count, require_fraction, require_positive
-from pandepth_mm.fileio import read_depth_map, read_depth_png
+from pandepth_mm.fileio import DEPTH_PNG_MAX, read_depth_map, read_depth_png
 from pandepth_mm.geometry.camera import points_to_depth, transform_points
 from pandepth_mm.geometry.point_files import read_points
 from pandepth_mm.geometry.sampling import frame_seed, sample_depth
@@ -92,6 +92,11 @@ class SemanticInstanceConverter(Converter):
         'sparse_density',
         'seed',
         'point_dims',
+    )
+    needed = dict.fromkeys(
+        ('sparse_pixels', 'gt_pixels'),
+        'depths up to --max-depth in meters: --depth-scale is the units per meter, and the '
+        'calibration of --points leads to the camera',
     )
 
     classes: str | Path | None = None
@@ -183,6 +188,9 @@ class SemanticInstanceConverter(Converter):
                     )
         if self.depth_scale is not None:
             require_positive(self.depth_scale, '--depth-scale', unit='(units per meter)')
+        if self.depth_invalid is not None and not 0 <= self.depth_invalid <= DEPTH_PNG_MAX:
+            expected = f'0 to {DEPTH_PNG_MAX}, as 16-bit PNGs hold'
+            raise InputError('--depth-invalid', f'{self.depth_invalid}', expected)
         if not 0 < self.max_depth <= MAX_DEPTH:
             raise InputError('--max-depth', f'{self.max_depth}', f'above 0, at most {MAX_DEPTH} m')
         if self.sparse_density is not None:
@@ -248,9 +256,16 @@ class SemanticInstanceConverter(Converter):
             instance = np.zeros_like(semantic)
         elif divisor is not None:
             instance = np.where(instance < divisor, 0, instance)
-        table = self._classes.table
-        category = np.where(semantic < len(table), table[np.minimum(semantic, len(table) - 1)], 0)
+        category = self._classes.categories_of(semantic)
         values, areas = np.unique(semantic[category == 0], return_counts=True)
+        if divisor is not None and 'semantic' in paths:
+            numbered = values[(values >= divisor) & self._is_thing(values // divisor)]
+            if len(numbered):
+                raise InputError(
+                    source,
+                    f'the ids {numbered.tolist()[:10]}, class * {divisor} + number',
+                    'ids of CLASSES; the images of --instances hold class and number',
+                )
         if not category.any():
             raise InputError(
                 source, f'the ids {values.tolist()[:10]}, none of them of a class', 'ids of CLASSES'
@@ -258,6 +273,11 @@ class SemanticInstanceConverter(Converter):
         ids, _ = number_instances(category, instance, self._num_things, source)
         unlisted = {f'id {v}': a for v, a in zip(values.tolist(), areas.tolist(), strict=True)}
         return ids, unlisted
+
+    def _is_thing(self, ids: np.ndarray) -> np.ndarray:
+        """Which ids of images are those of thing classes, bool of the same shape."""
+        category = self._classes.categories_of(ids)
+        return (category > 0) & (category <= self._num_things)
 
     def _depth(self, frame: Frame, paths: dict[str, Path]) -> tuple[np.ndarray, np.ndarray, int]:
         """Input and ground truth, float32 (H, W), meters; and how many pixels were too far."""

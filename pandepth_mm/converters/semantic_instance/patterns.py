@@ -1,6 +1,7 @@
 """File names with placeholders: ``images/{split}/{scene}/{name}.png``."""
 
 import os
+import posixpath
 import re
 from pathlib import Path
 
@@ -22,8 +23,9 @@ class Pattern:
     """
 
     def __init__(self, text: str, flag: str) -> None:
+        self.flag = flag
+        self.text = text = posixpath.normpath(text) if text else text  # './a//b' is 'a/b'
         parts = re.split(r'\{([^{}]*)\}', text)
-        self.text, self.flag = text, flag
         self.fields = set(parts[1::2])
         if not self.fields <= set(FIELDS) or set('{}') & set(''.join(parts[::2])):
             names = ', '.join(f'{{{name}}}' for name in FIELDS)
@@ -45,10 +47,32 @@ class Pattern:
         return re.sub(r'\{(\w+)\}', lambda match: values[match[1]], self.text)
 
     def find(self, root: Path) -> list[dict[str, str]]:
-        """The values of all files below a folder that fit, sorted by path."""
+        """The values of all files below a folder that fit, sorted by path.
+
+        Raises:
+            PermissionError: A folder that may not be read; its files would be left out.
+        """
         paths = []
-        for folder, _, names in os.walk(root / self._start, followlinks=True):
+        for folder, folders, names in os.walk(
+            root / self._start, onerror=_raise_refusal, followlinks=True
+        ):
+            folders[:] = [name for name in folders if not _leads_up(folder, name)]
             place = Path(folder).relative_to(root).as_posix()
             paths += [name if place == '.' else f'{place}/{name}' for name in names]
         matches = (self._regex.fullmatch(path) for path in sorted(paths))
         return [match.groupdict() for match in matches if match]
+
+
+def _raise_refusal(error: OSError) -> None:
+    """Raise what is about permissions; a folder that is not there has no files."""
+    if isinstance(error, PermissionError):
+        raise error
+
+
+def _leads_up(folder: str, name: str) -> bool:
+    """Whether a folder in another one is a link to that one, or to one above it: a loop."""
+    path = os.path.join(folder, name)
+    if not os.path.islink(path):
+        return False
+    above, here = os.path.realpath(path), os.path.realpath(folder)
+    return os.path.commonpath([above, here]) == above
