@@ -13,7 +13,8 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(type='ToyMetric')
 test_evaluator = val_evaluator
-train_cfg = dict(by_epoch=True, max_epochs=2, val_interval=1)
+max_epochs = 2
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 optim_wrapper = dict(

@@ -92,7 +92,7 @@ def merge_options(cfg: Config, options: dict) -> None:
             raise InputError(
                 FLAG,
                 f'{key}: {top} is a variable of the config file, whose values are copied by now',
-                'the key that it is copied to, such as train_dataloader.dataset.data_root',
+                f'the key that it is copied to, such as {_copied_to(cfg, top)}',
             )
         else:
             names = ', '.join(sorted(known & set(cfg)))
@@ -101,6 +101,14 @@ def merge_options(cfg: Config, options: dict) -> None:
         cfg.merge_from_dict(options)
     except (KeyError, TypeError, IndexError, AttributeError) as e:
         raise InputError(FLAG, f'{options} ({e})', 'keys that fit the config') from e
+
+
+def _copied_to(cfg: Config, name: str) -> str:
+    """A key of the config that has the name of a variable, or an example."""
+    for top, value in cfg.items():
+        if top != name and isinstance(value, dict) and name in value:
+            return f'{top}.{name}'
+    return 'train_dataloader.dataset.data_root'
 
 
 def _check_kind(cfg: Config, key: str, value: Any) -> None:

@@ -34,6 +34,7 @@ ROWS = [
     # which key
     (option('trian_cfg.max_epochs=3'), '--cfg-options: found trian_cfg.max_epochs'),
     (option('loader.batch_size=3'), 'loader is a variable of the config file'),
+    (option('max_epochs=3'), 'the key that it is copied to, such as train_cfg.max_epochs'),
     (option('param_scheduler.7.end=1'), '--cfg-options: found'),
     (option('param_scheduler.first=1'), '--cfg-options: found'),
     (option('log_level.x=3'), 'log_level.x'),

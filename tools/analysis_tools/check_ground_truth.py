@@ -5,11 +5,8 @@
 For each frame the neighboring scans are accumulated without the frame's own one, filtered as the
 converter kitti_raw does it, and compared with that scan, as far as the camera sees it (the filter
 for hidden points takes the rest). What the own scan looked through cannot be removed here, since
-that scan is the judge. An outlier is off by more than --outlier of the depth.
-
-The second table says what the filter for hidden points does to single scans, where stereo matching
-tells the truth: wrong is what lies behind the depth of stereo by more than --outlier, right what
-stereo confirms within half of that.
+that scan is the judge. An outlier is off by more than --outlier of the depth. What the filter for
+hidden points does to single scans is measured by check_visibility.py.
 """
 
 import argparse
