@@ -345,6 +345,15 @@ def test_bad_flags(still, tmp_path, capsys, flags, message):
     assert not out.exists()
 
 
+def test_note_where_stereo_confirms_little(still, tmp_path):
+    converter = KittiRawConverter(still)
+    summary = converter.run(tmp_path, progress=False)
+    assert 'disagree' not in converter.describe(summary)
+    summary.counts['unconfirmed'] = int(0.7 * summary.counts['accumulated_pixels'])
+    last = converter.describe(summary).splitlines()[-1]
+    assert 'scans and stereo disagree' in last and last.endswith('and oxts of this day?')
+
+
 # ---- genuine frames
 
 

@@ -54,6 +54,7 @@ from pandepth_mm.converters.kitti_raw.layout import (
     day_folder,
     find_drives,
     list_numbers,
+    read_oxts,
 )
 from pandepth_mm.errors import (
     InputError,
@@ -76,6 +77,7 @@ SPLITS = ('train', 'val', 'test')
 _SECOND = {2: 3, 3: 2}  # the other color camera
 _COLUMNS = 4  # of a scan
 _MAX_STEP = 100.0  # meters per frame, more than a car drives in a second
+_MANY_UNCONFIRMED = 0.6  # of what was accumulated; on a genuine drive it is 0.26 to 0.39 a frame
 _FILTERS = ('seen_through', 'hidden', 'unconfirmed')  # counts of filter_depth
 
 
@@ -297,7 +299,7 @@ class KittiRawConverter(Converter):
         imu2velo = read_transform(self.root / frame.sources[CALIBRATIONS[2]])
         # the frame's record first: the poses are exact at its latitude
         order = sorted(frame.scans, key=abs)
-        oxts = [_read_oxts(self.root / frame.sources[f'oxts {m:+d}']) for m in order]
+        oxts = [read_oxts(self.root / frame.sources[f'oxts {m:+d}']) for m in order]
         poses = dict(zip(order, oxts_poses(np.array(oxts)), strict=True))
         for m in frame.scans:
             distance = np.linalg.norm(poses[m][:3, 3] - poses[0][:3, 3])
@@ -343,17 +345,21 @@ class KittiRawConverter(Converter):
         counts = summary.counts
         shares = _shares(counts)
         frames = sum(summary.frames.values())
-        return '\n'.join(
-            [
-                super().describe(summary),
-                f'  with stereo     {counts["stereo"]} of {frames}',
-                f'mean density      sparse_depth {shares["sparse_density"]:.2%}, gt_depth_map '
-                f'{shares["gt_density"]:.2%} of the pixels',
-                f'the filter took   {shares["filtered"]:.1%} of the accumulated pixels: seen '
-                f'through {shares["seen_through"]:.1%}, hidden {shares["hidden"]:.1%}, not '
-                f'confirmed by stereo {shares["unconfirmed"]:.1%}',
-            ]
-        )
+        lines = [
+            super().describe(summary),
+            f'  with stereo     {counts["stereo"]} of {frames}',
+            f'mean density      sparse_depth {shares["sparse_density"]:.2%}, gt_depth_map '
+            f'{shares["gt_density"]:.2%} of the pixels',
+            f'the filter took   {shares["filtered"]:.1%} of the accumulated pixels: seen '
+            f'through {shares["seen_through"]:.1%}, hidden {shares["hidden"]:.1%}, not '
+            f'confirmed by stereo {shares["unconfirmed"]:.1%}',
+        ]
+        if shares['unconfirmed'] > _MANY_UNCONFIRMED:
+            files = ', '.join(CALIBRATIONS)
+            lines.append(
+                f'note              scans and stereo disagree: are {files} and oxts of this day?'
+            )
+        return '\n'.join(lines)
 
 
 def _shares(counts: dict[str, int]) -> dict[str, float]:
@@ -378,22 +384,6 @@ def _parse_range(text: str, flag: str) -> tuple[str, int, float]:
     if not (first.isdecimal() and dash and last.isdecimal() and int(first) <= int(last)):
         raise InputError(flag, text, 'DRIVE, or DRIVE:FIRST-LAST with frame numbers')
     return name, int(first), int(last)
-
-
-def _read_oxts(path: Path) -> list[float]:
-    """The six numbers of a record that make a pose."""
-    words = path.read_text(errors='replace').split()
-    try:
-        numbers = [float(word) for word in words[:6]]
-    except ValueError:
-        numbers = []
-    if len(numbers) < 6 or not np.isfinite(numbers).all() or abs(numbers[0]) >= 90:
-        raise InputError(
-            path,
-            f'{" ".join(words[:6])!r}',
-            'latitude, longitude, altitude, roll, pitch, yaw as six numbers, degrees and radians',
-        )
-    return numbers
 
 
 main = KittiRawConverter.main

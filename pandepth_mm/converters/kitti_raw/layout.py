@@ -8,6 +8,8 @@ beside its drives. Its files are numbered, ``0000000005.png``.
 import re
 from pathlib import Path
 
+import numpy as np
+
 from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import PathLike
 
@@ -68,3 +70,26 @@ def list_numbers(folder: Path, suffixes: tuple[str, ...]) -> dict[int, str]:
                 names, key=lambda name: suffixes.index(Path(name).suffix.lower())
             )
     return dict(sorted(found.items()))
+
+
+def read_oxts(path: Path) -> list[float]:
+    """Read the six numbers of a record that make a pose.
+
+    Returns:
+        Latitude, longitude (degrees), altitude (meters), roll, pitch, yaw (radians).
+
+    Raises:
+        InputError: Less than six numbers, not finite, or no latitude.
+    """
+    words = path.read_text(errors='replace').split()
+    try:
+        numbers = [float(word) for word in words[:6]]
+    except ValueError:
+        numbers = []
+    if len(numbers) < 6 or not np.isfinite(numbers).all() or abs(numbers[0]) >= 90:
+        raise InputError(
+            path,
+            f'{" ".join(words[:6])!r}',
+            'latitude, longitude, altitude, roll, pitch, yaw as six numbers, degrees and radians',
+        )
+    return numbers
