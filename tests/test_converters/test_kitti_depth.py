@@ -191,10 +191,23 @@ def intrinsics_not_there(data):
 
 def selection_of_ground_truth(data):
     folder = data / 'depth/depth_selection/val_selection_cropped'
-    (folder / 'velodyne_raw').rename(folder / 'between')
-    (folder / 'groundtruth_depth').rename(folder / 'velodyne_raw')
-    (folder / 'between').rename(folder / 'groundtruth_depth')
+    swap(folder, 'velodyne_raw', 'groundtruth_depth')
     return ['_groundtruth_depth_0000000008_image_02.png', 'another name', 'DRIVE_velodyne_raw_']
+
+
+def swap(folder, one, other):
+    (folder / one).rename(folder / 'between')
+    (folder / other).rename(folder / one)
+    (folder / 'between').rename(folder / other)
+
+
+def drives_of_ground_truth(data):
+    """In one split; the others are right."""
+    swap(data / 'depth/val' / VAL / 'proj_depth', 'velodyne_raw', 'groundtruth')
+    return ['depth: val: ', 'at 25.00% of the pixels in velodyne_raw', 'at 6.25% in groundtruth']
+
+
+LATE = (intrinsics_short, drives_of_ground_truth)  # known only while working
 
 
 @pytest.mark.parametrize(
@@ -211,6 +224,7 @@ def selection_of_ground_truth(data):
         intrinsics_short,
         intrinsics_not_there,
         selection_of_ground_truth,
+        drives_of_ground_truth,
     ],
     ids=lambda f: f.__name__,
 )
@@ -222,8 +236,20 @@ def test_bad_input(data, capsys, spoil):
     assert err.count('error: ') == 1 and 'Traceback' not in err
     for part in parts + ['found', 'expected']:
         assert part in err
-    assert (data / 'out').exists() == (spoil is intrinsics_short)  # known only while working
-    assert not (data / 'out/annotations').exists()
+    assert (data / 'out').exists() == (spoil in LATE)
+    assert not (data / 'out/annotations').exists() and not (data / 'out/report.json').exists()
+
+
+def test_swapped_folders_can_be_put_right(data):
+    drive = data / 'depth/train' / TRAIN / 'proj_depth'
+    convert(data)
+    swap(drive, 'velodyne_raw', 'groundtruth')
+    with pytest.raises(InputError, match='depth: train: .* 3 of 3 frames .* the wrong way round'):
+        convert(data)
+    assert not (data / 'out/annotations/panoptic_train.json').exists()
+    swap(drive, 'velodyne_raw', 'groundtruth')
+    assert convert(data).reused == 7
+    assert len(dataset(data / 'out', 'train')) == 3
 
 
 def test_bad_options(data):

@@ -82,9 +82,19 @@ def two_clouds():
         np.save(f'street/{city}.npy', np.ones((4, 3), np.float32))
 
 
+def sparse_maps():
+    """A measured row in each frame."""
+    depth = np.zeros(SIZE, np.float32)
+    depth[4] = 7
+    for city in ('aachen', 'bochum', 'lindau'):
+        np.save(f'street/{city}.npy', depth)
+
+
 NOTHING = lambda: None  # noqa: E731
 LISTS = dict(more=['--lists', '{split}.txt'])
 POINTS = dict(more=['--points', '{scene}.npy'])
+DENSE = 'depth/{split}/{scene}/{name}_depth.png'
+SWAPPED = ['street: train: ', 'at 16.67% in --gt-depth', '2 of 2 frames', 'the wrong way round']
 
 # name -> how it is spoiled, the command's changes, what the message names
 CASES = {
@@ -222,6 +232,16 @@ LATE = {
         NOTHING,
         {'depth-scale': '1'},
         ['street: sparse_pixels', '0 in all 3 frames', '--depth-scale is the units per meter'],
+    ),
+    'input and ground truth swapped': (
+        sparse_maps,
+        {'more': ['--sparse-depth', DENSE], 'gt-depth': '{scene}.npy'},
+        SWAPPED,
+    ),
+    'input and ground truth swapped, and a sparse sample': (
+        sparse_maps,
+        {'more': ['--sparse-depth', DENSE, '--sparse-density', '0.05'], 'gt-depth': '{scene}.npy'},
+        SWAPPED,
     ),
     'an image broken inside': (corrupt('images'), {}, ['leftImg8bit.png', 'cannot be decoded']),
 }

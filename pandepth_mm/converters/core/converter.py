@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from pandepth_mm.converters.core.depth_pair import DepthPair
 from pandepth_mm.converters.core.frame import Frame
 from pandepth_mm.converters.core.jobs import available_cores, exit_code, progress_bar, run_jobs
 from pandepth_mm.converters.core.out_folder import OutFolder
@@ -66,6 +67,7 @@ class Converter(abc.ABC):
             of different values.
         needed: Counts of ``convert_frame`` that are not 0 over a run of good data -> what would be
             right.
+        depth_pair: Input and ground truth, where the user gives both as depth maps.
         version: Raise it when a change of the code changes the files of a frame.
     """
 
@@ -75,6 +77,7 @@ class Converter(abc.ABC):
     categories: ClassVar[list[dict]]
     options: ClassVar[tuple[str, ...]] = ()
     needed: ClassVar[dict[str, str]] = {}
+    depth_pair: ClassVar[DepthPair | None] = None
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
@@ -158,8 +161,9 @@ class Converter(abc.ABC):
 
         Raises:
             InputError: Files that are missing or wrong, an output folder made with other options or
-                over the data, parts that are not complete, or no measurement at all. All that names
-                and headers tell is raised before anything is written.
+                over the data, parts that are not complete, no measurement at all, or an input and a
+                ground truth that are exchanged. All that names and headers tell is raised before
+                anything is written, the rest before the annotations are.
         """
         require_count(workers, '--workers')
         require_count(num_shards, '--num-shards')
@@ -221,6 +225,10 @@ class Converter(abc.ABC):
         for key, expected in self.needed.items():
             if results and not total[key]:
                 raise InputError(self.root, f'0 in all {len(results)} frames', expected, key)
+        if self.depth_pair:
+            for split, frames in splits.items():
+                per_frame = [results[f.name]['counts'] for f in frames if f.name in results]
+                self.depth_pair.require_order(per_frame, self.root, split)
         if num_shards == 1:
             counts = {f.name: results[f.name]['counts'] for fs in splits.values() for f in fs}
             report = self.report(counts)

@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 
 from pandepth_mm.converters import core
-from pandepth_mm.converters.core import Converter, Summary
+from pandepth_mm.converters.core import Converter, DepthPair, Summary
 from pandepth_mm.converters.kitti_depth.layout import (
     CAMERAS,
     DRIVE_SPLITS,
@@ -87,6 +87,9 @@ class KittiDepthConverter(Converter):
     name = 'kitti_depth'
     description = 'KITTI depth completion, for pandepth_mm by data_converters/kitti_depth.py'
     categories = []
+    depth_pair = DepthPair(
+        'velodyne_raw', 'groundtruth', 'sparse_depth_pixels', 'gt_depth_map_pixels'
+    )
 
     raw: str | Path | None = None
     splits: Sequence[str] | None = None

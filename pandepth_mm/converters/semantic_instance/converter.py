@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pandepth_mm.converters.core import Converter, Summary, write_maps
+from pandepth_mm.converters.core import Converter, DepthPair, Summary, write_maps
 from pandepth_mm.converters.core.frame import MAX_DEPTH
 from pandepth_mm.converters.core.id_images import (
     check_decodes,
@@ -195,6 +195,10 @@ class SemanticInstanceConverter(Converter):
             raise InputError('--max-depth', f'{self.max_depth}', f'above 0, at most {MAX_DEPTH} m')
         if self.sparse_density is not None:
             require_fraction(self.sparse_density, '--sparse-density')
+        if self.sparse_depth is not None and self.gt_depth is not None:
+            self.depth_pair = DepthPair(
+                '--sparse-depth', '--gt-depth', 'measured_pixels', 'gt_pixels'
+            )
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
@@ -216,7 +220,7 @@ class SemanticInstanceConverter(Converter):
         check_decodes(paths['images'])
         ids, counts = self._panoptic(paths)
         segments = segments_with_crowds(ids, self._num_things)
-        sparse_depth, gt_depth_map, far = self._depth(frame, paths)
+        sparse_depth, gt_depth_map, depth_counts = self._depth(frame, paths)
         record = FrameRecord(
             file_name=frame.sources['images'],
             width=frame.width,
@@ -233,14 +237,12 @@ class SemanticInstanceConverter(Converter):
         things = sum('segmentation' in segment for segment in segments) - len(crowds)
         return record, dict(
             counts,
+            **depth_counts,
             things=things,
             without_things=int(not things),
             crowd_pixels=sum(crowds),
             pixels=ids.size,
             void_pixels=int((ids == 0).sum()),
-            far_pixels=far,
-            sparse_pixels=int(np.count_nonzero(sparse_depth)),
-            gt_pixels=int(np.count_nonzero(gt_depth_map)),
         )
 
     def _panoptic(self, paths: dict[str, Path]) -> tuple[np.ndarray, dict[str, int]]:
@@ -279,8 +281,14 @@ class SemanticInstanceConverter(Converter):
         category = self._classes.categories_of(ids)
         return (category > 0) & (category <= self._num_things)
 
-    def _depth(self, frame: Frame, paths: dict[str, Path]) -> tuple[np.ndarray, np.ndarray, int]:
-        """Input and ground truth, float32 (H, W), meters; and how many pixels were too far."""
+    def _depth(
+        self, frame: Frame, paths: dict[str, Path]
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+        """Input and ground truth, float32 (H, W), meters; and counts of pixels.
+
+        They are those that were too far, and the measured ones: of the input before it is sampled,
+        and of both maps.
+        """
         shape, maps, far = (frame.height, frame.width), {}, 0
         for kind in ('gt_depth', 'sparse_depth'):
             if kind in paths:
@@ -297,10 +305,12 @@ class SemanticInstanceConverter(Converter):
         density = self.sparse_density
         if density is None and 'sparse_depth' not in maps:
             density = SPARSE_DENSITY
-        sparse_depth = measured
+        sparse_depth, gt_depth_map = measured, maps.get('gt_depth', measured)
         if density is not None:
             sparse_depth = sample_depth(measured, density, frame_seed(self.seed, frame.name))
-        return sparse_depth, maps.get('gt_depth', measured), far
+        counted = dict(measured=measured, sparse=sparse_depth, gt=gt_depth_map)
+        counts = {f'{name}_pixels': int(np.count_nonzero(m)) for name, m in counted.items()}
+        return sparse_depth, gt_depth_map, dict(far_pixels=far, **counts)
 
     def _read_depth(self, path: Path, shape: tuple[int, int]) -> np.ndarray:
         """A depth map, float32 (H, W), meters."""
