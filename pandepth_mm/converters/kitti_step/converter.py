@@ -136,6 +136,7 @@ class KITTIStepConverter(Converter):
         paths = {kind: self.root / file for kind, file in frame.sources.items()}
         check_decodes(paths['image'])
         values = read_id_image(paths['panoptic'])
+        _require_rgb(values, paths['panoptic'])
         category = _category_table()[values & 255]
         if not category.any():
             raise InputError(paths['panoptic'], 'no pixel of a class', 'classes 0 to 18 in red')
@@ -213,6 +214,36 @@ def _category_table() -> np.ndarray:
     for train_id, name in enumerate(CLASSES):
         table[train_id] = _NAMES.index(name) + 1
     return table
+
+
+def _require_rgb(values: np.ndarray, path: Path) -> None:
+    """Refuse a panoptic map with its channels in the order B, G, R.
+
+    Only persons and cars have instances. In the wrong order a stuff pixel is read as road, class 0,
+    with its class as the instance; read in the order B, G, R, no stuff has one. Of a map without
+    stuff but road the orders cannot be told apart.
+
+    Args:
+        values: int (H, W), R + 256 G + 65536 B.
+        path: Of the map, for the message.
+
+    Raises:
+        InputError: Ten times as many stuff pixels have an instance as in the order B, G, R.
+    """
+    stray = _stray_instances(values & 255, values >> 8)
+    if stray > 10 * _stray_instances(values >> 16, values & 0xFFFF):
+        raise InputError(
+            path,
+            f'instances of stuff at {stray:.2%} of the pixels, which the order B, G, R would not '
+            'have',
+            'the channels in the order R = class, G and B = instance',
+        )
+
+
+def _stray_instances(train_ids: np.ndarray, instances: np.ndarray) -> float:
+    """Share of the pixels that are stuff and have an instance."""
+    stuff = _category_table()[train_ids] > _NUM_THINGS
+    return float((stuff & (instances > 0)).mean())
 
 
 main = KITTIStepConverter.main
