@@ -13,9 +13,10 @@ from street import depth_mm, labels, make_street, write_classes
 from vkitti2_frames import load, tree
 
 from pandepth_mm.converters import semantic_instance
-from pandepth_mm.converters.core.id_images import number_instances
+from pandepth_mm.converters.core.id_images import MAX_INSTANCES, number_instances
 from pandepth_mm.converters.semantic_instance.class_file import read_classes
 from pandepth_mm.converters.semantic_instance.patterns import Pattern
+from pandepth_mm.errors import InputError
 from pandepth_mm.fileio import read_depth_png, read_panoptic_png
 
 ROOT = Path(__file__).parents[2]
@@ -170,6 +171,14 @@ def test_number_instances_against_brute_force():
         assert value == c + 256 * n
         assert numbers.get(value, 0) == (i if n else 0)
     assert len(numbers) == len(pairs) == 12
+
+
+def test_number_instances_up_to_a_limit():
+    instance = np.arange(MAX_INSTANCES + 1)[None]  # 0 is none
+    ids, _ = number_instances(np.ones_like(instance), instance, 1, 'x')
+    assert len(np.unique(ids)) == MAX_INSTANCES + 1
+    with pytest.raises(InputError, match='x: found 1001 instances; expected at most 1000 in an'):
+        number_instances(np.ones_like(instance), instance + 1, 1, 'x')
 
 
 def test_points(folder, convert, tmp_path):

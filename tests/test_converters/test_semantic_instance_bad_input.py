@@ -269,6 +269,20 @@ def test_bad_input(tmp_path, monkeypatch, capsys, name):
         assert not Path('data').exists()
 
 
+@pytest.mark.parametrize('divisor', [True, False])
+def test_depth_is_no_instances(tmp_path, monkeypatch, capsys, divisor):
+    """Each value of depth would be an instance of a pixel or few."""
+    monkeypatch.chdir(tmp_path)
+    make_street(Path('street'), scale=8)
+    write_classes(Path('street_classes.yaml'))
+    words = command(without=[] if divisor else ['--instance-divisor'], instances=DENSE)
+    assert semantic_instance.main(words) == 2
+    err = capsys.readouterr().err.strip().splitlines()[-1]
+    assert 'error: street/depth/train/aachen/aachen_000000_000000_depth.png: found ' in err
+    assert ' values in 3072 pixels, as of a depth map; expected numbers of instances, at ' in err
+    assert not list(Path('data').rglob('*.png')) and not Path('data/street/annotations').exists()
+
+
 def test_a_thing_of_id_0_needs_class_images(tmp_path, monkeypatch, capsys):
     """Of class * N + number it could not be told from pixels without an instance."""
     monkeypatch.chdir(tmp_path)

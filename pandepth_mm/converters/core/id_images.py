@@ -10,7 +10,9 @@ from pandepth_mm.structures.annotations import segments_of
 
 _GRAY = ('1', 'L', 'P', 'I', 'I;16', 'I;16B')  # modes of Pillow; P: the indices count
 _TAIL = 1024  # bytes in which the end of a PNG lies
-MAX_INSTANCES = 65535  # per image: G and B of the panoptic PNG
+# Per image. Cityscapes' class * 1000 + number has no room for more in a class, and people label a
+# few hundred at most; a depth map, or colors that were resampled, have thousands of values.
+MAX_INSTANCES = 1000
 
 
 def check_id_image(
@@ -66,6 +68,25 @@ def read_id_image(path: Path) -> np.ndarray:
     return pixels if pixels.ndim == 2 else pixels @ np.array([1, 256, 65536], np.int32)
 
 
+def require_instances(values: np.ndarray, path: Path) -> None:
+    """Refuse an image of instances with too many values, whatever the classes of the pixels.
+
+    Args:
+        values: int (H, W), from :func:`read_id_image`.
+        path: Of the image, for the message.
+
+    Raises:
+        InputError: Over ``MAX_INSTANCES`` values beside 0.
+    """
+    count = np.count_nonzero(np.unique(values))  # 0 is none
+    if count > MAX_INSTANCES:
+        raise InputError(
+            path,
+            f'{count} values in {values.size} pixels, as of a depth map',
+            f'numbers of instances, at most {MAX_INSTANCES} in an image',
+        )
+
+
 def check_decodes(path: Path) -> None:
     """Decode an RGB image that is only referred to: a training should not be the first to do it.
 
@@ -98,7 +119,7 @@ def number_instances(
         tuple: segment ids, int32 (H, W), 0 = void; and segment id -> number of the instance.
 
     Raises:
-        InputError: More instances than a panoptic PNG can tell apart.
+        InputError: Over ``MAX_INSTANCES``.
     """
     ids = category.astype(np.int32)
     is_object = (category > 0) & (category <= num_things) & (instance > 0)
@@ -106,9 +127,7 @@ def number_instances(
         category[is_object].astype(np.int64) << 24 | instance[is_object], return_inverse=True
     )
     if len(keys) > MAX_INSTANCES:
-        raise InputError(
-            source, f'{len(keys)} instances', f'at most {MAX_INSTANCES}: ids of instances'
-        )
+        raise InputError(source, f'{len(keys)} instances', f'at most {MAX_INSTANCES} in an image')
     segment_ids = (keys >> 24) + 256 * np.arange(1, len(keys) + 1)
     ids[is_object] = segment_ids[order.reshape(-1)]
     numbers = (keys & 0xFFFFFF).tolist()

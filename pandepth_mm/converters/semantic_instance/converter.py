@@ -36,6 +36,7 @@ from pandepth_mm.converters.core.id_images import (
     check_decodes,
     number_instances,
     read_id_image,
+    require_instances,
     segments_with_crowds,
 )
 from pandepth_mm.converters.semantic_instance.class_file import read_classes
@@ -248,7 +249,10 @@ class SemanticInstanceConverter(Converter):
     def _panoptic(self, paths: dict[str, Path]) -> tuple[np.ndarray, dict[str, int]]:
         """Segment ids of a frame, int32 (H, W); and the pixels of ids that no class has."""
         divisor = self.instance_divisor
-        instance = read_id_image(paths['instances']) if 'instances' in paths else None
+        instance = None
+        if 'instances' in paths:
+            instance = read_id_image(paths['instances'])
+            require_instances(instance, paths['instances'])
         if 'semantic' in paths:
             semantic, source = read_id_image(paths['semantic']), paths['semantic']
         else:
