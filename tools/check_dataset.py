@@ -5,4 +5,4 @@ import sys
 from pandepth_mm.cli.main import run
 
 if __name__ == '__main__':
-    sys.exit(run('check_dataset'))
+    sys.exit(run('check-dataset'))

@@ -3,4 +3,4 @@
 from pandepth_mm.cli.main import run
 
 if __name__ == '__main__':
-    run('export_onnx')
+    run('export-onnx')

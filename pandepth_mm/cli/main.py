@@ -12,20 +12,26 @@ from collections.abc import Sequence
 from pandepth_mm.cli.shared import summary_of
 
 # name -> module of pandepth_mm.cli
-COMMANDS = dict(
-    convert='convert',
-    train='train',
-    test='test',
-    infer='infer',
-    check_dataset='check_dataset',
-    eval_files='eval_files',
-    export_onnx='export_onnx',
-    publish='publish',
-    video='video',
-    env='env',
-)
-# as the files in tools/ are named, and as people write them
-ALIASES = {'make_video': 'video', 'publish_model': 'publish', 'check-dataset': 'check_dataset'}
+COMMANDS = {
+    'convert': 'convert',
+    'train': 'train',
+    'test': 'test',
+    'infer': 'infer',
+    'check-dataset': 'check_dataset',
+    'eval-files': 'eval_files',
+    'export-onnx': 'export_onnx',
+    'publish': 'publish',
+    'video': 'video',
+    'env': 'env',
+}
+# as the files in tools/ are named
+ALIASES = {
+    'check_dataset': 'check-dataset',
+    'eval_files': 'eval-files',
+    'export_onnx': 'export-onnx',
+    'make_video': 'video',
+    'publish_model': 'publish',
+}
 
 
 def run(name: str, argv: Sequence[str] | None = None) -> int | None:

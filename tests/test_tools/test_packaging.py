@@ -167,6 +167,9 @@ def test_console_scripts(installed, command):
     [
         (['--help'], 0, 'usage: python -m pandepth_mm COMMAND '),
         (['--help'], 0, '  publish       Make a small file'),
+        (['--help'], 0, '  check-dataset Look through a data set'),
+        (['check-dataset', '--help'], 0, 'usage: python -m pandepth_mm check-dataset '),
+        (['check_dataset', '--help'], 0, 'usage: python -m pandepth_mm check_dataset '),
         (['make_video', '--help'], 0, 'usage: python -m pandepth_mm make_video '),
         ([], 2, 'error: found no command; expected one of convert, train, '),
         (['fly'], 2, "error: found 'fly'; expected one of convert, train, "),
