@@ -89,6 +89,18 @@ class BaseDepthHead(BaseModule, metaclass=ABCMeta):
         """
         return self.in_range(sparse_depth.detach().float())
 
+    def measured(self, prepared: Any) -> Tensor:
+        """Whether an image has a measurement, bool (B, 1, 1, 1).
+
+        Where it has none, the detector shows its depth to no other head: what the depth head reads
+        off a picture alone adds nothing to the picture, and is far off in one unlike those of the
+        training.
+
+        Args:
+            prepared: From :meth:`prepare`; override this method together with it.
+        """
+        return (prepared > 0).flatten(1).any(1)[:, None, None, None]
+
     @abstractmethod
     def forward(
         self, img: Tensor, feats: tuple[Tensor, ...] | None, prepared: Any, logits: Tensor | None

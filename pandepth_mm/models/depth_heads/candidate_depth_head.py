@@ -161,6 +161,10 @@ class CandidateDepthHead(BaseDepthHead):
             candidates = depth_candidates(depth, default, _MIN_DEPTH, self.max_depth, nearest)
         return PreparedCandidates(candidates, cam2img.float())
 
+    def measured(self, prepared: PreparedCandidates) -> Tensor:
+        """Whether an image has a measurement, bool (B, 1, 1, 1)."""
+        return prepared.candidates.known
+
     def forward(
         self,
         img: Tensor,

@@ -171,6 +171,10 @@ class FuseBlockDepthHead(BaseDepthHead):
         graph = build_point_graph(sparse_depth, cam2img.float(), self.k)
         return PreparedDepth(sparse_depth, graph, fill)
 
+    def measured(self, prepared: PreparedDepth) -> Tensor:
+        """Whether an image has a measurement, bool (B, 1, 1, 1)."""
+        return super().measured(prepared.sparse_depth)
+
     def forward(
         self,
         img: Tensor,

@@ -14,7 +14,8 @@ def geometry_maps(depth: Tensor, cam2img: Tensor, stride: int) -> Tensor:
     """Points and slopes of a depth map, at a coarser grid.
 
     Args:
-        depth: Dense depth, (B, 1, H, W), meters, > 0; H and W multiples of ``stride``.
+        depth: Dense depth, (B, 1, H, W), meters, > 0; 0 all over an image of which nothing is
+            known; H and W multiples of ``stride``.
         cam2img: Intrinsics of this grid, (B, 3, 3), pixels.
         stride: Of the result.
 
@@ -23,9 +24,10 @@ def geometry_maps(depth: Tensor, cam2img: Tensor, stride: int) -> Tensor:
         depth of every pixel relative to its cell's mean; of the cell, this mean, the inverse of its
         exponential z, the position at z sideways and downwards in the camera frame, and the change
         of -log z by the direction x / z to the right and y / z downwards, which tells walls from
-        roads (half of it at the border, where one neighbor is missing).
+        roads (half of it at the border, where one neighbor is missing). 0 where nothing is known.
     """
-    log_depth = depth.log()
+    known = depth > 0
+    log_depth = torch.where(known, depth, 1.0).log()
     mean = F.avg_pool2d(log_depth, stride)
     details = F.pixel_unshuffle(log_depth, stride) - mean
     height, width = mean.shape[-2:]
@@ -53,4 +55,5 @@ def geometry_maps(depth: Tensor, cam2img: Tensor, stride: int) -> Tensor:
         (slope_u / 4).tanh(),
         (slope_v / 4).tanh(),
     ]
-    return torch.cat([details.clamp(-1, 1) * 4, *cells], dim=1)
+    maps = torch.cat([details.clamp(-1, 1) * 4, *cells], dim=1)
+    return torch.where(known[..., :1, :1], maps, 0.0)

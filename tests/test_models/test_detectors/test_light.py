@@ -137,6 +137,21 @@ def test_measurements_of_the_image_correct_its_depth(model):
     torch.testing.assert_close(ratio, torch.full_like(ratio, 0.98), rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize('density', [0.0, 0.05])
+def test_the_depth_is_shown_where_something_was_measured(model, density, monkeypatch):
+    """Other intrinsics change what a depth says, and so the classes, but not without any."""
+    outputs = []
+    for focal in (40.0, 80.0):
+        batch = random_batch((0,), density=density)
+        inputs = model.data_preprocessor(batch)['inputs']
+        inputs['cam2img'][:, 0, 0] = focal
+        monkeypatch.setattr(model.depth_head, 'forward', lambda img, *args: img[:, :1] * 0 + 9)
+        with torch.no_grad():
+            outputs.append(model.forward_dense(inputs))
+    for maps in zip(*((out.logits, out.votes.centers) for out in outputs), strict=True):
+        assert torch.equal(*maps) == (density == 0)
+
+
 # one row, one column and much larger; and of the same size
 SIZES = [(64, 96), (65, 96), (64, 97), (97, 129), (64, 96)]
 

@@ -88,6 +88,14 @@ def test_each_image_has_its_own_intrinsics():
         torch.testing.assert_close(geometry_maps(depth[i : i + 1], cam2img, 4)[0], together[i])
 
 
+def test_nothing_known():
+    depth = 5 + 20 * torch.rand(2, 1, *SIZE)
+    depth[1] = 0
+    maps = geometry_maps(depth, CAM2IMG.expand(2, 3, 3), 4)
+    torch.testing.assert_close(maps[:1], geometry_maps(depth[:1], CAM2IMG, 4), rtol=0, atol=0)
+    assert (maps[1] == 0).all()
+
+
 @pytest.mark.parametrize('depth', [1e-3, 80.0])
 def test_bounded(depth):
     maps = geometry_maps(torch.full((1, 1, *SIZE), depth), CAM2IMG, 4)
