@@ -68,17 +68,26 @@ def test_model_and_data_agree(name, root):
         getattr(CheckClassCountHook(), f'before_{stage}')(runner)
     train = loaders['train_dataloader'].dataset
     assert len(train) == len(getattr(train, 'datasets', [train]))  # one frame each
+    size = (224, 448) if name.endswith('_long.py') else (128, 416)
     for i in sorted({0, len(train) - 1}):
         item = train[i]
-        assert item['inputs']['img'].shape == (3, 128, 416)
-        assert item['inputs']['sparse_depth'].shape == (1, 128, 416)
+        assert item['inputs']['img'].shape == (3, *size)
+        assert item['inputs']['sparse_depth'].shape == (1, *size)
         sample = item['data_samples']
-        assert sample.gt_depth_map.data.shape == (1, 128, 416)
-        assert sample.gt_sem_seg.sem_seg.shape == (1, 128, 416)
+        assert sample.gt_depth_map.data.shape == (1, *size)
+        assert sample.gt_sem_seg.sem_seg.shape == (1, *size)
         depth = sample.gt_depth_map.data
         assert 1 < depth[depth > 0].min() and depth.max() <= 80
     sparse = loaders['val_dataloader'].dataset[0]['inputs']['sparse_depth']
     assert sparse.shape == (1, 96, 208) and (sparse > 0).any()  # the tiny frames' own size
+
+
+def test_the_second_part_starts_where_the_first_one_ends():
+    first, second = (load(f'pandepth_lite0_minivkitti_{part}.py') for part in ('first', 'long'))
+    name = f'pandepth_lite0_minivkitti_first/iter_{first.train_cfg.max_iters}.pth'
+    assert second.load_from == f'work_dirs/{name}'
+    saved = first.default_hooks.checkpoint.interval
+    assert first.train_cfg.max_iters % saved == 0
 
 
 @pytest.mark.parametrize('name', NAMES)

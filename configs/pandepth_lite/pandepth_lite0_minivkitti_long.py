@@ -1,14 +1,16 @@
-# The shipped weights: the light model on more rendered scenes, by two processes
-# on two CPU cores:
-#     for s in 1 2 3 4 5 6 7 8; do
-#       python data_converters/synthesize_vkitti2.py data/minivkitti_more/raw$s \
-#           --frames 30 --size 832x256 --seed $s --scenes Scene01 Scene06 Scene20 \
+# The shipped weights: the second part of their training, by one process. Larger crops, a taller
+# camera, other colors. The first part, and its data: pandepth_lite0_minivkitti_first.py.
+#     for s in 5 6 7 8; do
+#       python data_converters/synthesize_vkitti2.py data/minivkitti_more/raw_tall$s \
+#           --frames 30 --size 640x480 --seed $s --scenes Scene01 Scene06 Scene20 \
 #           --variations clone morning rain
-#       python data_converters/vkitti2.py data/minivkitti_more/raw$s \
-#           --out data/minivkitti_more/seed$s
+#       python data_converters/vkitti2.py data/minivkitti_more/raw_tall$s \
+#           --out data/minivkitti_more/tall$s
 #     done
-#     tools/dist_train.sh configs/pandepth_lite/pandepth_lite0_minivkitti_long.py 2
+#     python tools/train.py configs/pandepth_lite/pandepth_lite0_minivkitti_long.py
 _base_ = './pandepth_lite0_minivkitti.py'
+
+load_from = 'work_dirs/pandepth_lite0_minivkitti_first/iter_4500.pth'
 
 load = [
     dict(type='LoadImageFromFile'),
@@ -19,11 +21,12 @@ load = [
     dict(type='FlipPanopticDepth', prob=0.5),
 ]
 sense = [
-    dict(type='RandomCropPanopticDepth', crop_size=(128, 416)),
+    dict(type='RandomCropPanopticDepth', crop_size=(224, 448)),
     dict(type='IgnoreTinyInstances'),
     dict(type='SimulateLidar', random_prob=0.4, lines_prob=0.4),
+    dict(type='RecolorSegments', prob=0.5),
     dict(type='PhotoMetricDistortion'),
-    dict(type='PhotoNoise'),
+    dict(type='PhotoNoise', gamma_prob=0.5, gamma=(0.5, 2.5)),
     dict(type='PackPanopticDepthInputs'),
 ]
 resize = dict(type='RandomResizePanopticDepth', aspect_range=(0.85, 1.18))
@@ -32,7 +35,6 @@ train_set = dict(
     data_prefix=dict(seg='panoptic/'),
     ann_file='annotations/panoptic_train.json',
 )
-# scales of 416x128: 0.8 to 1.4 of the demo's frames, 0.9 to 2 of those of 832x256
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
@@ -42,25 +44,32 @@ train_dataloader = dict(
             dict(
                 train_set,
                 data_root='data/minivkitti/',
-                pipeline=[*load, dict(resize, ratio_range=(0.8, 1.4)), *sense],
+                pipeline=[*load, dict(resize, ratio_range=(0.8, 1.75)), *sense],
             ),
             *(
                 dict(
                     train_set,
                     data_root=f'data/minivkitti_more/seed{seed}/',
-                    pipeline=[*load, dict(resize, ratio_range=(0.45, 1.0)), *sense],
+                    pipeline=[*load, dict(resize, ratio_range=(0.5, 1.0)), *sense],
                 )
-                for seed in range(1, 9)
+                for seed in range(1, 5)
+            ),
+            *(
+                dict(
+                    train_set,
+                    data_root=f'data/minivkitti_more/tall{seed}/',
+                    pipeline=[*load, dict(resize, ratio_range=(0.6, 1.3)), *sense],
+                )
+                for seed in range(5, 9)
             ),
         ],
     )
 )
-
-max_iters = 4500
+max_iters = 1400
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters + 1)
+optim_wrapper = dict(optimizer=dict(lr=8e-4))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=150),
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=50),
     dict(type='CosineAnnealingLR', by_epoch=False, T_max=max_iters, eta_min=1e-5),
 ]
-default_hooks = dict(logger=dict(interval=50), checkpoint=dict(interval=250))
-log_processor = dict(window_size=50)
+default_hooks = dict(logger=dict(interval=25), checkpoint=dict(interval=200))
