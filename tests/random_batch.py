@@ -1,6 +1,11 @@
 """Random inputs for the model, without files."""
 
 import numpy as np
+
+# the processes that tests spawn need mmcv's ops before mmdet asks for them
+import pandepth_mm.registry  # noqa: F401
+
+# isort: split
 import torch
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
