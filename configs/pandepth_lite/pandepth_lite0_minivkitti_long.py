@@ -8,18 +8,11 @@
 #           --out data/minivkitti_more/tall$s
 #     done
 #     python tools/train.py configs/pandepth_lite/pandepth_lite0_minivkitti_long.py
-_base_ = './pandepth_lite0_minivkitti.py'
+_base_ = './pandepth_lite0_minivkitti_first.py'
 
 load_from = 'work_dirs/pandepth_lite0_minivkitti_first/iter_4500.pth'
 
-load = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadPanopticMap'),
-    dict(
-        type='LoadDepthMap', key='gt_depth_map', source='dense_depth', invalid=65535, max_depth=80.0
-    ),
-    dict(type='FlipPanopticDepth', prob=0.5),
-]
+load, resize, train_set = _base_.load, _base_.resize, _base_.train_set
 sense = [
     dict(type='RandomCropPanopticDepth', crop_size=(224, 448)),
     dict(type='IgnoreTinyInstances'),
@@ -29,12 +22,6 @@ sense = [
     dict(type='PhotoNoise', gamma_prob=0.5, gamma=(0.5, 2.5)),
     dict(type='PackPanopticDepthInputs'),
 ]
-resize = dict(type='RandomResizePanopticDepth', aspect_range=(0.85, 1.18))
-train_set = dict(
-    type='VKITTI2Dataset',
-    data_prefix=dict(seg='panoptic/'),
-    ann_file='annotations/panoptic_train.json',
-)
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
@@ -73,3 +60,4 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=False, T_max=max_iters, eta_min=1e-5),
 ]
 default_hooks = dict(logger=dict(interval=25), checkpoint=dict(interval=200))
+log_processor = dict(window_size=10)
