@@ -11,19 +11,18 @@ from collections.abc import Sequence
 
 from pandepth_mm.cli.shared import summary_of
 
-# name -> module of pandepth_mm.cli
-COMMANDS = {
-    'convert': 'convert',
-    'train': 'train',
-    'test': 'test',
-    'infer': 'infer',
-    'check-dataset': 'check_dataset',
-    'eval-files': 'eval_files',
-    'export-onnx': 'export_onnx',
-    'publish': 'publish',
-    'video': 'video',
-    'env': 'env',
-}
+COMMANDS = (
+    'convert',
+    'train',
+    'test',
+    'infer',
+    'check-dataset',
+    'eval-files',
+    'export-onnx',
+    'publish',
+    'video',
+    'env',
+)
 # as the files in tools/ are named
 ALIASES = {
     'check_dataset': 'check-dataset',
@@ -34,11 +33,16 @@ ALIASES = {
 }
 
 
+def _module(name: str) -> str:
+    """The module of a command."""
+    return f'pandepth_mm.cli.{name.replace("-", "_")}'
+
+
 def run(name: str, argv: Sequence[str] | None = None) -> int | None:
     """Run a command.
 
     Args:
-        name: A key of ``COMMANDS``.
+        name: One of ``COMMANDS``.
         argv: Its arguments; None: those of this process.
 
     Returns:
@@ -49,7 +53,7 @@ def run(name: str, argv: Sequence[str] | None = None) -> int | None:
             importlib.import_module('pandepth_mm.registry')
         except ImportError as e:
             sys.exit(f'error: {e}')
-    return importlib.import_module(f'pandepth_mm.cli.{COMMANDS[name]}').main(argv)
+    return importlib.import_module(_module(name)).main(argv)
 
 
 def _run_as(prog: str, name: str, argv: Sequence[str] | None = None) -> None:
@@ -60,7 +64,7 @@ def _run_as(prog: str, name: str, argv: Sequence[str] | None = None) -> None:
 
 def _help(prog: str) -> str:
     """The usage text, with one line per command."""
-    lines = [f'  {name:13} {summary_of(f"pandepth_mm.cli.{m}")}' for name, m in COMMANDS.items()]
+    lines = [f'  {name:13} {summary_of(_module(name))}' for name in COMMANDS]
     return '\n'.join(
         [
             f'usage: {prog} COMMAND ...',
