@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from mmdet.models.utils import gaussian_radius, gen_gaussian_target
 from mmdet.structures import SampleList
+from mmdet.structures.bbox import bbox_overlaps
 from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
 from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
@@ -43,7 +44,7 @@ class BoxVotes(NamedTuple):
 
 @MODELS.register_module()
 class BoxVoteHead(BaseModule):
-    """Instances from centers and votes, without anchors, RoIs or NMS.
+    """Instances from centers and votes, without anchors or RoIs.
 
     Every pixel of a thing votes for the box of its instance (its center and its size). A peak of
     the map of centers is an instance. The box that is voted for there says which pixels vote too:
@@ -367,11 +368,7 @@ def _repeats(boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
         scores: (B, N); of two equal ones the first is the better.
         labels: (B, N).
     """
-    near = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
-    far = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
-    common = (far - near).clamp(min=0).prod(dim=-1)
-    area = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1)
-    iou = common / (area[:, :, None] + area[:, None] - common).clamp(min=1e-6)
+    iou = bbox_overlaps(boxes, boxes)
     place = torch.arange(boxes.shape[1], device=boxes.device)
     first = (scores[:, None] == scores[:, :, None]) & (place < place[:, None])
     better = (scores[:, None] > scores[:, :, None]) | first
