@@ -183,7 +183,9 @@ class CandidateDepthHead(BaseDepthHead):
         Returns:
             DepthPrediction: depth and uncertainty, (B, 1, H, W), meters.
         """
-        x = self.stem(self._input(prepared))
+        # of the four pixels of each cell, (B, 4 * K, H / 2, W / 2)
+        guesses = F.pixel_unshuffle(prepared.candidates.log_depth, 2)
+        x = self.stem(self._input(prepared, guesses))
         maps = [x]
         for down in self.downs:
             maps.append(down(maps[-1]))
@@ -195,10 +197,9 @@ class CandidateDepthHead(BaseDepthHead):
                     F.interpolate(above, own.shape[-2:], mode='bilinear', align_corners=False)
                 )
             above = up(torch.cat(parts, dim=1))
-        candidates = prepared.candidates
-        cells = self._propagate(self.predict_cells(above).float(), candidates)
+        cells = self._propagate(self.predict_cells(above).float(), prepared.candidates)
         out = self.predict(above).float().contiguous()
-        return self._mix(out, F.pixel_unshuffle(candidates.log_depth, 2), neighborhood(cells))
+        return self._mix(out, guesses, neighborhood(cells))
 
     def finish(self, depth: Tensor, sparse_depth: Tensor) -> Tensor:
         """Draw the depth to the measurements around, see :func:`anchor_depth`.
@@ -209,17 +210,17 @@ class CandidateDepthHead(BaseDepthHead):
         """
         return anchor_depth(depth, self.in_range(sparse_depth)).clamp(max=self.max_depth)
 
-    def _input(self, prepared: PreparedCandidates) -> Tensor:
-        """Input of the stem, (B, 38, H / 2, W / 2)."""
+    def _input(self, prepared: PreparedCandidates, guesses: Tensor) -> Tensor:
+        """Input of the stem, (B, 38, H / 2, W / 2), of the guesses also on its grid."""
         candidates = prepared.candidates
-        log_depth = candidates.log_depth
-        smooth = log_depth[:, :1]
-        relative = ((log_depth[:, 1:] - smooth) * _CONTRAST).clamp(-4, 4)
+        smooth = candidates.log_depth[:, :1]
+        cells = guesses.unflatten(1, (-1, 4))
+        relative = ((cells[:, 1:] - cells[:, :1]) * _CONTRAST).clamp(-4, 4).flatten(1, 2)
         known = candidates.known.to(smooth.dtype)
         weight = candidates.weight.clamp(max=8).log1p()
         return torch.cat(
             [
-                F.pixel_unshuffle(relative, 2),
+                relative,
                 F.pixel_unshuffle(candidates.measured.to(smooth.dtype), 2),
                 geometry_maps(smooth.exp(), prepared.cam2img, 2),
                 weight,

@@ -221,8 +221,7 @@ class PanDepth(BaseDetector):
             if isinstance(depth, DepthPrediction):
                 depth, uncertainty = depth
             if depth_first or self.instance_head is not None:
-                known = self.depth_head.measured(prepared)
-                geometry = torch.where(known, depth.detach(), 0.0)
+                geometry = torch.where(self.depth_head.measured(prepared), depth.detach(), 0.0)
         cam2img = batch_inputs.get('cam2img')
         if self.semantic_head is not None and depth_first:
             logits = self.semantic_head(feats, geometry, cam2img)
