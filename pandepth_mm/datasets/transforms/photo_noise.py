@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from pandepth_mm.datasets.transforms.gray_levels import as_gray_levels
 from pandepth_mm.errors import InputError, require_fraction, require_range
 from pandepth_mm.registry import TRANSFORMS
 
@@ -94,14 +95,11 @@ class PhotoNoise(BaseTransform):
             sigma = np.float32(rng.uniform(*self.noise))
             brightness = np.sqrt(flawed.clip(0, 255) / np.float32(127.5))
             flawed += sigma * brightness * rng.standard_normal(flawed.shape, np.float32)
-        flawed = flawed.clip(0, 255)
         if rng.random() < self.probs['jpeg']:
             quality = int(rng.uniform(*self.jpeg))
-            content = cv2.imencode('.jpg', np.rint(flawed).astype(np.uint8), [1, quality])[1]
+            content = cv2.imencode('.jpg', as_gray_levels(flawed, np.uint8), [1, quality])[1]
             flawed = cv2.imdecode(content, cv2.IMREAD_COLOR)
-        if not np.issubdtype(img.dtype, np.floating):
-            flawed = np.rint(flawed)
-        results['img'] = flawed.astype(img.dtype)
+        results['img'] = as_gray_levels(flawed, img.dtype)
         return results
 
     def __repr__(self) -> str:

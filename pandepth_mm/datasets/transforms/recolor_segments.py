@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from pandepth_mm.datasets.transforms.gray_levels import as_gray_levels
 from pandepth_mm.errors import require_fraction, require_range
 from pandepth_mm.registry import TRANSFORMS
 
@@ -90,10 +91,7 @@ class RecolorSegments(BaseTransform):
         contrast, offset = changes[0][..., None], cv2.merge(changes[1:4])
         noise = _grains(rng, segments.shape)[..., None]
         changed = img.astype(np.float32) * contrast + offset + noise * cv2.merge(changes[4:])
-        changed = changed.clip(0, 255)
-        if not np.issubdtype(img.dtype, np.floating):
-            changed = np.rint(changed)
-        results['img'] = changed.astype(img.dtype)
+        results['img'] = as_gray_levels(changed, img.dtype)
         return results
 
     def __repr__(self) -> str:
