@@ -173,7 +173,7 @@ def test_no_access_is_one_clear_error(root, tmp_path, capfd, monkeypatch):
     args = [str(root), '--out', str(tmp_path / 'out'), '--workers', '1']
     assert toy_converter.main(args) == 2
     err = capfd.readouterr().err
-    expected = 'found no access (Permission denied); expected permission to read it'
+    expected = 'found no access (Permission denied); expected access to it'
     assert err == f'error: {root}/depth/00.npy: {expected}\n'
     assert not (tmp_path / 'out').exists()
 

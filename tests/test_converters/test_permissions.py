@@ -63,7 +63,7 @@ def test_no_access(tmp_path, make):
         )
     finally:
         path.chmod(mode)
-    denied = 'found no access (Permission denied); expected permission to read it'
+    denied = 'found no access (Permission denied); expected access to it'
     assert result.stderr == f'error: {path.relative_to(tmp_path)}: {denied}\n'
     assert result.returncode == 2
     assert not (tmp_path / 'data').exists()

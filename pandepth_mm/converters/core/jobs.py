@@ -128,7 +128,7 @@ def exit_code(command: Callable[[], None]) -> int:
         )
         return 1
     except PermissionError as e:
-        denied = InputError(e.filename, f'no access ({e.strerror})', 'permission to read it')
+        denied = InputError(e.filename, f'no access ({e.strerror})', 'access to it')
         print(f'error: {denied}', file=sys.stderr)
         return 2
     except OSError as e:  # disk full
