@@ -82,7 +82,11 @@ class GeometrySemanticHead(BaseModule):
         x = self.reduce(self.scene(feats[1:], depth, cam2img))
         parts = [F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False), feats[0]]
         if self.reads_depth:
-            parts.append(geometry_maps(depth, cam2img, 2).to(x.dtype))
+            maps = geometry_maps(depth, cam2img, 2).to(x.dtype)
+            if x.is_contiguous(memory_format=torch.channels_last):
+                # of different layouts, cat copies all of them into a plain one
+                maps = maps.contiguous(memory_format=torch.channels_last)
+            parts.append(maps)
         return F.pixel_shuffle(self.classifier(self.fine(torch.cat(parts, dim=1))), 2)
 
     def loss_by_feat(self, logits: Tensor, gt_sem_seg: Tensor) -> dict[str, Tensor]:
