@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from pandepth_mm.errors import require_choice, require_count
 from pandepth_mm.models.depth_heads.base import BaseDepthHead
 from pandepth_mm.models.depth_heads.nearest_fill import nearest_fill
+from pandepth_mm.models.layers.checkpointing import checkpointed
 from pandepth_mm.models.layers.fuse_block import FuseBlock, no_autocast, place_points
 from pandepth_mm.models.layers.point_graph import PointGraph, build_point_graph
 from pandepth_mm.registry import MODELS
@@ -80,6 +81,8 @@ class FuseBlockDepthHead(BaseDepthHead):
         residual: None as in the paper. With 'nearest' the head predicts a correction of the nearest
             measurement: the fill is a second input channel, and the untrained head returns the
             fill. An image without measurements is filled with ``max_depth`` / 2.
+        with_cp: Whether to compute the maps of the fuse blocks again in the backward pass instead
+            of keeping them: less memory, more time.
         loss: Config of the loss on meters.
         norm_cfg: Norm of every convolution but the last.
         act_cfg: Activation of every convolution but the last.
@@ -101,6 +104,7 @@ class FuseBlockDepthHead(BaseDepthHead):
         k: int = 3,
         stride: int = 1,
         residual: str | None = None,
+        with_cp: bool = False,
         loss: dict = dict(type='MaskedMSELoss'),
         norm_cfg: dict | None = dict(type='BN'),
         act_cfg: dict | None = dict(type='LeakyReLU', negative_slope=0.01),
@@ -117,6 +121,7 @@ class FuseBlockDepthHead(BaseDepthHead):
         self.k = k
         self.stride = stride
         self.residual = residual
+        self.with_cp = with_cp
 
         conv = dict(kernel_size=3, padding=1, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
@@ -227,7 +232,7 @@ class FuseBlockDepthHead(BaseDepthHead):
         x = torch.cat([sparse.to(x.dtype), x], dim=1)
         points = place_points(graph, (len(x), *x.shape[-2:]), self.stride)
         for block in self.blocks:
-            x = block(x, points)
+            x = checkpointed(block, x, points) if self.with_cp else block(x, points)
         x = self.refine(x)
         with no_autocast(img.device.type):
             x = self.predict_depth(x.to(self.predict_depth.weight.dtype))

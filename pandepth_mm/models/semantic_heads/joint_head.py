@@ -7,6 +7,7 @@ from mmengine.model import BaseModule, Sequential
 from torch import Tensor, nn
 
 from pandepth_mm.errors import require_count, require_positive
+from pandepth_mm.models.layers.checkpointing import checkpointed
 from pandepth_mm.registry import MODELS
 
 
@@ -23,6 +24,8 @@ class JointHead(BaseModule):
         max_depth: Depth range in meters, by which the depth is divided.
         channels: Channels between the convolutions.
         num_convs: Number of 3x3 convolutions, the last one included.
+        with_cp: Whether to compute the maps between the convolutions again in the backward pass
+            instead of keeping them: less memory, more time.
         norm_cfg: Config of the norms.
         act_cfg: Config of the activations.
         loss: Config of the loss, called with logits (B, C, H, W) and labels (B, H, W); its weight
@@ -41,6 +44,7 @@ class JointHead(BaseModule):
         max_depth: float,
         channels: int = 256,
         num_convs: int = 4,
+        with_cp: bool = False,
         norm_cfg: ConfigType = dict(type='BN'),
         act_cfg: OptConfigType = dict(type='LeakyReLU', negative_slope=0.01),
         loss: ConfigType = dict(type='pandepth_mm.HardPixelCrossEntropyLoss'),
@@ -51,6 +55,7 @@ class JointHead(BaseModule):
         require_positive(max_depth, 'joint_head', 'max_depth', 'meters')
         self.num_classes = num_classes
         self.max_depth = max_depth
+        self.with_cp = with_cp
         layers = [
             ConvModule(
                 channels if i else num_classes + 1,
@@ -77,7 +82,12 @@ class JointHead(BaseModule):
         Returns:
             Refined logits (B, num_classes, H, W).
         """
-        return self.convs(torch.cat([logits, depth / self.max_depth], dim=1))
+        x = torch.cat([logits, depth / self.max_depth], dim=1)
+        if not self.with_cp:
+            return self.convs(x)
+        for layer in self.convs:
+            x = checkpointed(layer, x)
+        return x
 
     def loss_by_feat(self, logits: Tensor, gt_sem_seg: Tensor) -> dict[str, Tensor]:
         """Loss of the refined logits (B, C, H, W).
