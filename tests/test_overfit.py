@@ -1,7 +1,6 @@
 """The demo's model learns two frames by heart."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,11 +24,7 @@ LOSSES = (
 
 
 def run_tool(name, *args):
-    # conftest.py sets one thread for the quick tests
-    env = dict(os.environ, OMP_NUM_THREADS=str(os.cpu_count()))
-    subprocess.run(
-        [sys.executable, ROOT / 'tools' / name, *map(str, args)], check=True, cwd=ROOT, env=env
-    )
+    subprocess.run([sys.executable, ROOT / 'tools' / name, *map(str, args)], check=True, cwd=ROOT)
 
 
 @pytest.mark.slow
