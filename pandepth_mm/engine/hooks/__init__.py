@@ -1,5 +1,6 @@
 """Hooks."""
 
+from pandepth_mm.engine.hooks.average_pretrained_hook import AveragePretrainedHook
 from pandepth_mm.engine.hooks.channels_last_hook import ChannelsLastHook
 from pandepth_mm.engine.hooks.check_class_count_hook import CheckClassCountHook
 from pandepth_mm.engine.hooks.check_padding_hook import CheckPaddingHook
@@ -9,6 +10,7 @@ from pandepth_mm.engine.hooks.start_weights_hook import StartWeightsHook
 from pandepth_mm.engine.hooks.visualization_hook import PanDepthVisualizationHook
 
 __all__ = [
+    'AveragePretrainedHook',
     'ChannelsLastHook',
     'CheckClassCountHook',
     'CheckPaddingHook',
