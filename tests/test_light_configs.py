@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from mmengine.config import Config
 from tiny_dataset import make_tiny_dataset
+from torch.nn import BatchNorm2d
 
 from pandepth_mm.engine.hooks import CheckClassCountHook, CheckPaddingHook
 from pandepth_mm.registry import DATASETS, MODELS
@@ -16,6 +17,12 @@ from pandepth_mm.structures.vkitti2_meta import STUFF_CLASSES, THING_CLASSES
 
 CONFIGS = Path(__file__).parents[1] / 'configs' / 'pandepth_lite'
 NAMES = sorted(p.name for p in CONFIGS.glob('*minivkitti*.py'))
+CROPS = {
+    'pandepth_lite0_minivkitti.py': (128, 208),
+    'pandepth_lite0_minivkitti_first.py': (128, 416),
+    'pandepth_lite0_minivkitti_second.py': (224, 448),
+    'pandepth_lite0_minivkitti_long.py': (224, 448),
+}
 BRANCHES = ('backbone', 'neck', 'depth_head', 'semantic_head', 'instance_head', 'panoptic_fusion')
 
 
@@ -68,7 +75,7 @@ def test_model_and_data_agree(name, root):
         getattr(CheckClassCountHook(), f'before_{stage}')(runner)
     train = loaders['train_dataloader'].dataset
     assert len(train) == len(getattr(train, 'datasets', [train]))  # one frame each
-    size = (224, 448) if name.endswith('_long.py') else (128, 416)
+    size = CROPS[name]
     for i in sorted({0, len(train) - 1}):
         item = train[i]
         assert item['inputs']['img'].shape == (3, *size)
@@ -82,12 +89,22 @@ def test_model_and_data_agree(name, root):
     assert sparse.shape == (1, 96, 208) and (sparse > 0).any()  # the tiny frames' own size
 
 
-def test_the_second_part_starts_where_the_first_one_ends():
-    first, second = (load(f'pandepth_lite0_minivkitti_{part}.py') for part in ('first', 'long'))
-    name = f'pandepth_lite0_minivkitti_first/iter_{first.train_cfg.max_iters}.pth'
-    assert second.load_from == f'work_dirs/{name}'
-    saved = first.default_hooks.checkpoint.interval
-    assert first.train_cfg.max_iters % saved == 0
+@pytest.mark.parametrize(('before', 'after'), [('first', 'second'), ('second', 'long')])
+def test_a_part_starts_where_the_one_before_ends(before, after):
+    name = f'pandepth_lite0_minivkitti_{before}'
+    earlier, later = load(f'{name}.py'), load(f'pandepth_lite0_minivkitti_{after}.py')
+    last = earlier.train_cfg.max_iters
+    assert later.load_from == f'work_dirs/{name}/iter_{last}.pth'
+    assert last % earlier.default_hooks.checkpoint.interval == 0
+
+
+def test_the_backbone_of_the_last_part_does_not_learn():
+    cfg = load('pandepth_lite0_minivkitti_long.py')
+    model = MODELS.build(cfg.model).train()
+    assert not any(parameter.requires_grad for parameter in model.backbone.parameters())
+    assert not any(m.training for m in model.backbone.modules() if isinstance(m, BatchNorm2d))
+    assert all(parameter.requires_grad for parameter in model.neck.parameters())
+    assert dict(type='AveragePretrainedHook') in cfg.custom_hooks
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -54,7 +54,7 @@ val_dataloader = val_cfg = val_evaluator = None
 
 max_iters = 200
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters + 1)
-optim_wrapper = dict(optimizer=dict(lr=5e-4))  # a quarter of that from the beginning
+optim_wrapper = dict(optimizer=dict(lr=5e-4))  # a quarter of that of the shipped weights
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=20),
     dict(type='CosineAnnealingLR', by_epoch=False, T_max=max_iters, eta_min=1e-5),

@@ -7,7 +7,10 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-crop_size = (128, 416)  # height, width of a training crop
+# what ImageNet taught does for a few minutes, and a step takes a quarter less
+model = dict(backbone=dict(frozen_stages=6, norm_eval=True))
+
+crop_size = (128, 208)  # height, width of a training crop
 max_depth = 80.0
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -39,7 +42,7 @@ test_pipeline = [
     dict(type='PackPanopticDepthInputs'),
 ]
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=2,
     num_workers=1,
     sampler=dict(type='InfiniteSampler'),  # for a loop over iterations
     dataset=dict(dataset, pipeline=train_pipeline),
@@ -47,29 +50,27 @@ train_dataloader = dict(
 val_dataloader = dict(num_workers=1, dataset=dict(dataset, pipeline=test_pipeline))
 test_dataloader = dict(num_workers=1, dataset=dict(dataset, pipeline=test_pipeline))
 
-max_iters = 200
+max_iters = 800
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters + 1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.01),
-    paramwise_cfg=dict(
-        custom_keys=dict(backbone=dict(lr_mult=0.2)), norm_decay_mult=0.0, bias_decay_mult=0.0
-    ),
+    optimizer=dict(type='AdamW', lr=6e-3, weight_decay=0.01),
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
     clip_grad=dict(max_norm=10.0, norm_type=2),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=20),
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=30),
     dict(type='CosineAnnealingLR', by_epoch=False, T_max=max_iters, eta_min=1e-5),
 ]
 default_hooks = dict(
-    logger=dict(interval=10),
-    checkpoint=dict(by_epoch=False, interval=100, save_best=None),
+    logger=dict(interval=20),
+    checkpoint=dict(by_epoch=False, interval=200, save_best=None),
     channels_last=dict(type='ChannelsLastHook'),
 )
 custom_hooks = [
     dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.002, gamma=200, update_buffers=True)
 ]
-log_processor = dict(by_epoch=False, window_size=10)
-auto_scale_lr = dict(enable=False, base_batch_size=8)
+log_processor = dict(by_epoch=False, window_size=20)
+auto_scale_lr = dict(enable=False, base_batch_size=4)

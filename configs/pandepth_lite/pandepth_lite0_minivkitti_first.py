@@ -10,6 +10,8 @@
 #     tools/dist_train.sh configs/pandepth_lite/pandepth_lite0_minivkitti_first.py 2
 _base_ = './pandepth_lite0_minivkitti.py'
 
+model = dict(backbone=dict(frozen_stages=0, norm_eval=False))
+
 load = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadPanopticMap'),
@@ -34,6 +36,7 @@ train_set = dict(
 )
 # scales of 416x128: 0.8 to 1.4 of the demo's frames, 0.9 to 2 of those of 832x256
 train_dataloader = dict(
+    batch_size=4,
     dataset=dict(
         _delete_=True,
         type='ConcatDataset',
@@ -53,14 +56,18 @@ train_dataloader = dict(
                 for seed in range(1, 9)
             ),
         ],
-    )
+    ),
 )
 
 max_iters = 4500
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters + 1)
+optim_wrapper = dict(
+    optimizer=dict(lr=2e-3), paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.2)))
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, end=150),
     dict(type='CosineAnnealingLR', by_epoch=False, T_max=max_iters, eta_min=1e-5),
 ]
 default_hooks = dict(logger=dict(interval=50), checkpoint=dict(interval=250))
 log_processor = dict(window_size=50)
+auto_scale_lr = dict(base_batch_size=8)
