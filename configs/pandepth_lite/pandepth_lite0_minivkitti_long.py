@@ -23,7 +23,7 @@ train_dataloader = dict(
     )
 )
 
-max_iters = 2400
+max_iters = 1800
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters + 1)
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [
