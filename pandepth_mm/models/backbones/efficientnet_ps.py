@@ -102,6 +102,8 @@ class EfficientNetPS(EfficientNet):
             norm_eval=norm_eval,
             init_cfg=[c for c in init_cfg or [] if c not in pretrained],
         )
+        # mmdet does so in train(), too late for DDP, which waits for the gradients by then
+        self._freeze_stages()
         # kept apart from init_cfg, since mmengine's own loading only logs what does not fit
         self.pretrained = dict(pretrained[-1]) if pretrained else None
 

@@ -122,6 +122,13 @@ def test_train_returns_the_module():
     assert model.eval() is model and not model.layers[1].training
 
 
+def test_stages_are_frozen_from_the_start():
+    """DDP asks once, when it wraps the model, which parameters learn."""
+    model = small(frozen_stages=2)
+    learns = [{p.requires_grad for p in layer.parameters()} for layer in model.layers]
+    assert learns[:2] == [{False}] * 2 and learns[2:] == [{True}] * len(learns[2:])
+
+
 def test_frozen_stages_and_norms():
     model = small(frozen_stages=2, norm_eval=True).train()
     for i, layer in enumerate(model.layers):
