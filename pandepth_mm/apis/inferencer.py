@@ -1,6 +1,5 @@
 """The inferencer: from images and LiDAR points to results."""
 
-import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -24,10 +23,10 @@ from pandepth_mm.errors import InputError, require_choice, require_count, requir
 from pandepth_mm.fileio import KITTI_DEPTH_SCALE, PathLike, is_path
 from pandepth_mm.models.detectors import PanDepth
 from pandepth_mm.models.optimize import optimize_for_inference
+from pandepth_mm.models.precision import check_precision, predict_in
 from pandepth_mm.registry import TRANSFORMS, set_default_scope, type_name
 from pandepth_mm.structures.frame_maps import predicted_maps
 
-PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 # transforms of a test pipeline that read files; a Frame holds what they would load
 _LOADERS = ('LoadImageFromFile', 'LoadDepthMap', 'LoadPanopticMap', 'ResampleSparseDepth')
 
@@ -79,9 +78,9 @@ class PanDepthInferencer:
         show_progress: bool = True,
         optimize: bool = True,
     ) -> None:
-        require_choice(precision, PRECISIONS, 'precision')
         require_choice(depth_resize, DEPTH_RESIZES, 'depth_resize')
-        self.device = _check_device(device or get_device(), precision)
+        self.device = _check_device(device or get_device())
+        check_precision(precision, self.device)
         self.precision = precision
         self.show_progress = show_progress
         if model is None or is_path(model):
@@ -246,11 +245,7 @@ class PanDepthInferencer:
     @torch.no_grad()
     def predict(self, frames: Sequence[Frame]) -> list[PanDepthResult]:
         """Predict for frames that are read already, as one batch."""
-        dtype = PRECISIONS[self.precision]
-        autocast = (
-            contextlib.nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
-        )
-        with autocast:
+        with predict_in(self.precision, self.device):
             samples = self.model.test_step(pseudo_collate([self.pipeline(f) for f in frames]))
         results = [
             make_result(
@@ -274,8 +269,8 @@ class PanDepthInferencer:
         return results
 
 
-def _check_device(device: str, precision: str) -> torch.device:
-    """Refuse a device that is not there or cannot do the precision."""
+def _check_device(device: str) -> torch.device:
+    """Refuse a device that is not there."""
     try:
         checked = torch.device(device)
     except (RuntimeError, TypeError):
@@ -286,8 +281,6 @@ def _check_device(device: str, precision: str) -> torch.device:
             f'{device!r}, and torch sees {torch.cuda.device_count()} GPUs',
             "'cpu', or a GPU that is there",
         )
-    if checked.type == 'cpu' and precision == 'fp16':
-        raise InputError('precision', "'fp16' on a CPU", "'fp32' or 'bf16'")
     return checked
 
 

@@ -23,11 +23,10 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pandepth_mm.apis import PanDepthInferencer, PanDepthResult, init_model
-from pandepth_mm.apis.inferencer import PRECISIONS
 from pandepth_mm.apis.inputs import check_sources
 from pandepth_mm.apis.sources import list_frames
 from pandepth_mm.apis.writers import SUMMARY, WRITERS, possible_kinds
-from pandepth_mm.cli.shared import add_optimize_argument, cli_main
+from pandepth_mm.cli.shared import add_speed_arguments, cli_main
 from pandepth_mm.datasets.transforms.resize_panoptic_depth import DEPTH_RESIZES
 from pandepth_mm.engine.checkpoint import TRUST_FLAG
 from pandepth_mm.engine.model_zoo import ModelFiles, find_model
@@ -94,14 +93,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '(default: those shipped for the config; without a config the demo model)',
     )
     parser.add_argument('--device', help='cpu, cuda, cuda:1, ...')
-    parser.add_argument('--precision', choices=list(PRECISIONS), default='fp32')
     parser.add_argument(
         '--depth-resize',
         choices=list(DEPTH_RESIZES),
         default='rasterize',
         help='how measurements reach the network (see PanDepthInferencer)',
     )
-    add_optimize_argument(parser)
+    add_speed_arguments(parser)
     parser.add_argument('--batch-size', type=int, default=1, metavar='N')
     parser.add_argument(
         '--save',

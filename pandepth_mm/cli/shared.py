@@ -51,8 +51,17 @@ def summary_of(module: str) -> str:
     return text.splitlines()[0].partition(':')[0].rstrip('.')
 
 
-def add_optimize_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--no-optimize``."""
+def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--precision`` and ``--no-optimize``."""
+    # here, since commands without a model do without torch
+    from pandepth_mm.models.precision import PRECISIONS
+
+    parser.add_argument(
+        '--precision',
+        choices=list(PRECISIONS),
+        default='fp32',
+        help='of the maps of the dense branches (docs/speed.md)',
+    )
     parser.add_argument(
         '--no-optimize',
         dest='optimize',

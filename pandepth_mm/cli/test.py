@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mmengine.dist import is_main_process
 
-from pandepth_mm.cli.shared import add_optimize_argument, cli_main
+from pandepth_mm.cli.shared import add_speed_arguments, cli_main
 from pandepth_mm.engine.config_mistakes import config_mistakes
 from pandepth_mm.engine.launch import (
     add_common_arguments,
@@ -42,7 +42,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='D',
         help='evaluate nothing, write the predictions there, for tools/eval_files.py and others',
     )
-    add_optimize_argument(parser)
+    add_speed_arguments(parser)
     add_common_arguments(parser)
     return parser.parse_args(argv)
 

@@ -150,7 +150,7 @@ def _apply_resume(cfg: Config, resume: str | None) -> None:
 
 
 def apply_test_flags(cfg: Config, args: Namespace) -> None:
-    """Apply the checkpoint, ``--show-dir`` and ``--no-optimize`` to the config.
+    """Apply the checkpoint, ``--show-dir``, ``--no-optimize`` and ``--precision``.
 
     Raises:
         InputError: The checkpoint does not exist, or a folder is a file.
@@ -161,6 +161,8 @@ def apply_test_flags(cfg: Config, args: Namespace) -> None:
     add_custom_hook(cfg, dict(type='pandepth_mm.CheckWeightsHook', checkpoint=args.checkpoint))
     if args.optimize:
         add_custom_hook(cfg, dict(type='pandepth_mm.OptimizeHook'))
+    if args.precision != 'fp32':
+        add_custom_hook(cfg, dict(type='pandepth_mm.PrecisionHook', precision=args.precision))
     check_output(args.show_dir, '--show-dir', folder=True)
     if args.show_dir:
         hook = cfg.get('default_hooks', {}).get('visualization') or dict(

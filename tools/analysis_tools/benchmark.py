@@ -55,7 +55,6 @@ from mmengine.runner import Runner
 from torch import nn
 
 from pandepth_mm.apis import PanDepthInferencer, init_model
-from pandepth_mm.apis.inferencer import PRECISIONS
 from pandepth_mm.apis.inputs import load_image
 from pandepth_mm.cli.shared import cli_main
 from pandepth_mm.engine.branch_costs import (
@@ -78,6 +77,7 @@ from pandepth_mm.geometry.calibration_files import as_calibration
 from pandepth_mm.geometry.point_files import read_points
 from pandepth_mm.models.build import build_pandepth
 from pandepth_mm.models.detectors import PanDepth
+from pandepth_mm.models.precision import PRECISIONS, predict_in
 from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.visualization.frame.colors import as_palette
 
@@ -203,12 +203,6 @@ def make_subject(name: str, args: argparse.Namespace, optimize: bool = True) -> 
     return Subject(name, weights, work, model, run)
 
 
-def autocast(device: torch.device, dtype: str) -> contextlib.AbstractContextManager:
-    """What the inferencer does about a precision."""
-    kind = PRECISIONS[dtype]
-    return contextlib.nullcontext() if kind is None else torch.autocast(device.type, kind)
-
-
 def prediction(
     inferencer: PanDepthInferencer, batch: dict, points: int, args: argparse.Namespace
 ) -> tuple[str, Callable]:
@@ -216,7 +210,7 @@ def prediction(
 
     @torch.no_grad()
     def run(meter: Meter | None) -> None:
-        with autocast(inferencer.device, args.dtype):
+        with predict_in(args.dtype, inferencer.device):
             inferencer.model.test_step(dict(batch, data_samples=[s.clone() for s in samples]))
 
     samples = batch['data_samples']
@@ -259,7 +253,7 @@ def training(
         if loader is None:
             data = copy.deepcopy(data)  # a step pads the samples in place
         with contextlib.ExitStack() as stack:
-            stack.enter_context(autocast(device, args.dtype))
+            stack.enter_context(predict_in(args.dtype, device))
             stack.enter_context(watch_methods(optimizer, ['update_params'], UPDATE, span))
             model.train_step(data, optimizer)
         if meter is not None and loader is not None:

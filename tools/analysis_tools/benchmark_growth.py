@@ -30,6 +30,7 @@ from pandepth_mm.engine.branch_probe import peak_memory
 from pandepth_mm.errors import InputError, require_count
 from pandepth_mm.fileio import check_writable, write_json
 from pandepth_mm.models.optimize import optimize_for_inference
+from pandepth_mm.models.precision import PRECISIONS
 from pandepth_mm.visualization.figures.styles import new_figure, save_figure
 
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -46,7 +47,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add('models', nargs='+', help='config files, names of shipped models, or weights')
     add('--input', default='200x1000', metavar='HxW', help='size of the image (200x1000)')
     add('--points', type=int, default=8000, metavar='N', help='measurements (8000)')
-    add('--dtype', default='fp32', choices=['fp32', 'bf16', 'fp16'])
+    add('--dtype', default='fp32', choices=list(PRECISIONS))
     add('--device')
     add('--threads', type=int, metavar='N', help='of torch')
     add('--repeats', type=int, default=3, metavar='N', help='counted runs of each (3)')

@@ -6,6 +6,7 @@ from pandepth_mm.engine.hooks.check_class_count_hook import CheckClassCountHook
 from pandepth_mm.engine.hooks.check_padding_hook import CheckPaddingHook
 from pandepth_mm.engine.hooks.check_weights_hook import CheckWeightsHook
 from pandepth_mm.engine.hooks.optimize_hook import OptimizeHook
+from pandepth_mm.engine.hooks.precision_hook import PrecisionHook
 from pandepth_mm.engine.hooks.start_weights_hook import StartWeightsHook
 from pandepth_mm.engine.hooks.visualization_hook import PanDepthVisualizationHook
 
@@ -17,5 +18,6 @@ __all__ = [
     'CheckWeightsHook',
     'OptimizeHook',
     'PanDepthVisualizationHook',
+    'PrecisionHook',
     'StartWeightsHook',
 ]
