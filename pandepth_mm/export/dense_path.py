@@ -12,7 +12,7 @@ from pandepth_mm.models.depth_heads.fuse_block_depth_head import PreparedDepth
 from pandepth_mm.models.detectors import PanDepth
 from pandepth_mm.models.detectors.pandepth import DenseOutputs
 from pandepth_mm.models.instance_heads import BoxVoteHead
-from pandepth_mm.models.instance_heads.box_vote_head import decode_instances
+from pandepth_mm.models.instance_heads.box_vote_head import decode_instances, mask_boxes
 from pandepth_mm.models.layers.point_graph import PointGraph
 
 
@@ -57,7 +57,7 @@ class DensePath(nn.Module):
             self.input_names.append('nearest')
         if model.instance_head is not None:
             _require_type(model, 'instance_head', BoxVoteHead)
-            self.output_names += ['boxes', 'scores', 'labels', 'mask_logits']
+            self.output_names += ['boxes', 'scores', 'labels', 'mask_logits', 'mask_boxes']
         if not self.output_names:
             raise InputError(
                 'config',
@@ -131,7 +131,7 @@ def named_outputs(model: PanDepth, out: DenseOutputs) -> dict[str, Tensor]:
         As far as the branches exist: ``logits`` (B, num_classes, H, W), the joint head's if there
         is one; ``depth`` and ``depth_uncertainty`` (B, 1, H, W), meters; the instances of
         :func:`decode_instances`: ``boxes`` (B, M, 4), pixels, ``scores`` (B, M), ``labels`` long
-        (B, M), ``mask_logits`` (B, M, 28, 28).
+        (B, M), ``mask_logits`` (B, M, 28, 28) within ``mask_boxes`` (B, M, 4), pixels.
     """
     maps = dict(
         logits=out.logits if out.refined is None else out.refined,
@@ -144,6 +144,7 @@ def named_outputs(model: PanDepth, out: DenseOutputs) -> dict[str, Tensor]:
             out.votes, named.get('logits'), model.instance_head.max_per_img
         )
         named.update(zip(('boxes', 'scores', 'labels', 'mask_logits'), instances, strict=True))
+        named['mask_boxes'] = mask_boxes(named['boxes'])
     return named
 
 

@@ -24,7 +24,7 @@ OPSETS = range(18, 24)
 TOLERANCE = 1e-3
 # of the tolerance, where it is not 1: boxes are hundreds of pixels large, a mask is sampled within
 # its box and sharpens what it finds, and labels are exact
-_UNITS = dict(boxes=10, mask_logits=10, labels=0)
+_UNITS = dict(boxes=10, mask_logits=10, mask_boxes=10, labels=0)
 _PACKAGES = ('onnx', 'onnxruntime', 'onnxscript')
 
 

@@ -137,7 +137,7 @@ def match_instances(found: dict[str, np.ndarray], expected: dict[str, np.ndarray
     the last one, or nearly so, do not count: others may stand in their place.
 
     Args:
-        found: With ``boxes``, ``scores``, ``labels``, ``mask_logits`` of one image.
+        found: With ``boxes``, ``scores``, ``labels``, ``mask_logits``, ``mask_boxes`` of one image.
         expected: The same.
     """
     clear = expected['scores'][0] > expected['scores'][0, -1] * (1 + _CLEAR) + 1e-9
@@ -145,6 +145,6 @@ def match_instances(found: dict[str, np.ndarray], expected: dict[str, np.ndarray
     unlike += np.abs(expected['scores'][0, :, None] - found['scores'][0])
     unlike[expected['labels'][0, :, None] != found['labels'][0]] += 1e6
     order = unlike.argmin(axis=1)[clear]
-    for name in ('boxes', 'scores', 'labels', 'mask_logits'):
+    for name in ('boxes', 'scores', 'labels', 'mask_logits', 'mask_boxes'):
         expected[name] = expected[name][:, clear]
         found[name] = found[name][:, order]

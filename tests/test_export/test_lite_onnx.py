@@ -27,7 +27,7 @@ from pandepth_mm.structures.vkitti2_meta import CLASSES
 
 SIZE = (96, 64)
 N = 600
-INSTANCES = ('boxes', 'scores', 'labels', 'mask_logits')
+INSTANCES = ('boxes', 'scores', 'labels', 'mask_logits', 'mask_boxes')
 OUTPUTS = ['logits', 'depth', 'depth_uncertainty', *INSTANCES]
 
 
@@ -47,7 +47,9 @@ def test_equals_pytorch(lite, count):
     found = largest_differences(model, path, frame, N)
     assert list(found) == OUTPUTS
     assert found.pop('labels') == 0
-    assert found.pop('boxes') < 1e-2 and found.pop('mask_logits') < 4e-2
+    assert (
+        max(found.pop('boxes'), found.pop('mask_boxes')) < 1e-2 and found.pop('mask_logits') < 4e-2
+    )
     assert max(found.values()) < 4e-3
     expected = run_pytorch(model, frame)
     flat = [name for name in OUTPUTS if name != 'labels' and expected[name].std() < 1e-3]
@@ -72,6 +74,7 @@ def test_file_says_what_it_takes_and_gives(lite):
         scores=[1, 20],
         labels=[1, 20],
         mask_logits=[1, 20, 28, 28],
+        mask_boxes=[1, 20, 4],
     )
     meta = dict(session.get_modelmeta().custom_metadata_map)
     assert json.loads(meta.pop('classes')) == list(CLASSES)
@@ -215,6 +218,7 @@ def instances(scores, boxes, labels):
         scores=np.array([scores]),
         labels=np.array([labels]),
         mask_logits=np.array(boxes, float)[None, :, None, None] * np.ones((28, 28)),
+        mask_boxes=np.array(boxes, float)[None, :, None] * np.ones(4),
     )
 
 

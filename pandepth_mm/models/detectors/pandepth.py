@@ -344,7 +344,8 @@ class PanDepth(BaseDetector):
                 sample.pred_panoptic_baseline = PixelData(sem_seg=panoptic[None])
             if instances is not None:
                 # only the fusion needs them
-                instances[i].pop('mask_logits', None)
+                for key in ('mask_logits', 'mask_boxes'):
+                    instances[i].pop(key, None)
                 sample.pred_instances = instances[i]
 
     def _predict_instances(

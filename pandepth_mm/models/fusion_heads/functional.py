@@ -107,7 +107,7 @@ def fuse_panoptic(
 
     Args:
         sem_logits: (C, H, W), things first.
-        bboxes: (N, 4), x0, y0, x1, y1, pixels of the same grid.
+        bboxes: Where the masks lie, (N, 4), x0, y0, x1, y1, pixels of the same grid.
         scores: (N,).
         labels: Long (N,), 0 .. num_things - 1.
         mask_logits: (N, h, w), any size, the masks within their boxes, before the sigmoid.

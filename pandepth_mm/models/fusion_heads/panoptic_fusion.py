@@ -59,7 +59,8 @@ class PanopticFusion(BasePanopticFusionHead):
         Args:
             sem_logits: Semantic logits, (num_classes, H, W).
             instances: ``bboxes`` (N, 4) in pixels of the same grid, ``scores`` (N,), ``labels``
-                (N,), ``mask_logits`` (N, h, w).
+                (N,), ``mask_logits`` (N, h, w) within ``mask_boxes`` (N, 4), or the former where
+                there are none.
 
         Returns:
             Panoptic ids, long (H, W): label + 1000 * k for instances, the label for stuff,
@@ -69,7 +70,7 @@ class PanopticFusion(BasePanopticFusionHead):
             raise ValueError(f'expected {self.num_classes} semantic classes, got {len(sem_logits)}')
         return fuse_panoptic(
             sem_logits,
-            instances.bboxes,
+            instances.get('mask_boxes', instances.bboxes),
             instances.scores,
             instances.labels,
             instances.mask_logits,

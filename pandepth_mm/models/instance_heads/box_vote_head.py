@@ -22,6 +22,9 @@ from pandepth_mm.registry import MODELS
 _STRIDE = 2  # of the output
 _UNIT = 8.0  # pixels of a box side that an output of 0 means
 _MASK_SIZE = 28
+# the votes of large objects fall short: a mask reaches beyond its box, at each end by this share of
+# the pixels that a side has beyond the first ones
+_MASK_MARGIN, _SMALL_SIDE = 0.125, 32
 _MIN_OVERLAP = 0.7  # IoU with the ground truth that a box moved by the Gaussian's radius keeps
 _SHARPNESS = 8.0  # mask logit per IoU
 _REPEAT_IOU = 0.6  # of two boxes that mean one instance
@@ -49,10 +52,10 @@ class BoxVoteHead(BaseModule):
     Every pixel of a thing votes for the box of its instance (its center and its size). A peak of
     the map of centers is an instance. The box that is voted for there says which pixels vote too:
     those within it that are of a thing and whose own vote overlaps it. The mean of their votes is
-    the instance's box, and its mask are the pixels that vote for that one: so two cars are told
-    apart though one hides half of the other. Where there are semantic logits, the score is the
-    geometric mean of the peak and of the probability of its class in the mask. Of several instances
-    of a class with nearly one box the best is kept.
+    the instance's box, and its mask are the pixels that vote for that one, also a little outside of
+    it: so two cars are told apart though one hides half of the other. Where there are semantic
+    logits, the score is the geometric mean of the peak and of the probability of its class in the
+    mask. Of several instances of a class with nearly one box the best is kept.
 
     Args:
         num_classes: Number of thing classes.
@@ -210,7 +213,7 @@ class BoxVoteHead(BaseModule):
 
         Returns:
             ``bboxes`` (N, 4) in pixels of that size, ``scores``, ``labels``, ``masks`` bool (N, H,
-            W) and ``mask_logits`` (N, 28, 28) within the boxes, by falling score.
+            W) and ``mask_logits`` (N, 28, 28) within ``mask_boxes`` (N, 4), by falling score.
         """
         results = []
         decoded = zip(*decode_instances(votes, logits, self.max_per_img), strict=True)
@@ -219,15 +222,22 @@ class BoxVoteHead(BaseModule):
             scores, labels, logits = (x[keep] for x in rest)
             size = sample.ori_shape[:2] if rescale else sample.img_shape[:2]
             rows, cols = (new / old for new, old in zip(size, sample.img_shape[:2], strict=True))
-            boxes = boxes[keep] * boxes.new_tensor([cols, rows, cols, rows])
+            boxes = boxes[keep]
+            scale = boxes.new_tensor([cols, rows, cols, rows])
+            boxes, regions = boxes * scale, mask_boxes(boxes) * scale
             masks = torch.zeros((len(boxes), *size), dtype=torch.bool, device=boxes.device)
-            for mask, mask_logits, box in zip(masks, logits, boxes.tolist(), strict=True):
+            for mask, mask_logits, box in zip(masks, logits, regions.tolist(), strict=True):
                 region = box_region(box, *size)
                 if mask[region].numel():
                     mask[region] = paste_mask(mask_logits, box, region) > 0
             results.append(
                 InstanceData(
-                    bboxes=boxes, scores=scores, labels=labels, masks=masks, mask_logits=logits
+                    bboxes=boxes,
+                    scores=scores,
+                    labels=labels,
+                    masks=masks,
+                    mask_logits=logits,
+                    mask_boxes=regions,
                 )
             )
         return results
@@ -257,6 +267,16 @@ def decode_boxes(sides: Tensor) -> Tensor:
     return torch.stack([x - left, y - top, x + right, y + bottom], dim=1)
 
 
+def mask_boxes(boxes: Tensor) -> Tensor:
+    """Where the masks of instances lie: their boxes, large ones up to a quarter larger.
+
+    Args:
+        boxes: (..., 4): x0, y0, x1, y1, pixels of the input.
+    """
+    margin = (boxes[..., 2:] - boxes[..., :2] - _SMALL_SIDE).clamp(min=0) * _MASK_MARGIN
+    return boxes + torch.cat([-margin, margin], dim=-1)
+
+
 def decode_instances(
     votes: BoxVotes, logits: Tensor | None, count: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -270,8 +290,8 @@ def decode_instances(
         count: Number of peaks, the greatest.
 
     Returns:
-        tuple: boxes (B, N, 4), scores (B, N), labels (B, N), mask logits (B, N, 28, 28); by falling
-        score.
+        tuple: boxes (B, N, 4), scores (B, N), labels (B, N), mask logits (B, N, 28, 28) within
+        :func:`mask_boxes`; by falling score.
     """
     scores = votes.centers.sigmoid()
     peaks = scores * (F.max_pool2d(scores, 3, stride=1, padding=1) == scores)
@@ -289,7 +309,7 @@ def decode_instances(
         maps.append(F.avg_pool2d(things, _STRIDE))
     boxes = _mean_votes(_sample_boxes(torch.cat(maps[:2], dim=1), boxes), boxes)
     boxes = boxes.clamp(min=0).minimum(sides)
-    sampled = _sample_boxes(torch.cat(maps, dim=1), boxes)
+    sampled = _sample_boxes(torch.cat(maps, dim=1), mask_boxes(boxes))
     masks = _box_masks(sampled, boxes)
     if logits is not None:
         scores = (scores * _mean_in_mask(sampled[:, 5:], labels, masks)).sqrt()

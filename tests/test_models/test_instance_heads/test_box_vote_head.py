@@ -12,7 +12,12 @@ from mmengine.structures import InstanceData
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.instance_heads import BoxVoteHead
-from pandepth_mm.models.instance_heads.box_vote_head import BoxVotes, decode_boxes, decode_instances
+from pandepth_mm.models.instance_heads.box_vote_head import (
+    BoxVotes,
+    decode_boxes,
+    decode_instances,
+    mask_boxes,
+)
 
 SIZE = (64, 96)  # of the image; maps have half of it
 CAR = [(10, 8, 50, 40, 0)]  # x0, y0, x1, y1, class
@@ -462,7 +467,28 @@ def test_mask_leaves_out_what_votes_otherwise_or_is_no_thing():
     torch.testing.assert_close(logits[9:, :20], torch.full((19, 20), 4.0))
     # there a cell votes for 4 x 4 pixels within the box
     small = 8 * (4 * 4 / (64 * 32) - 0.5)
-    assert logits[18, 26].item() == pytest.approx(small, abs=1e-3)
+    assert logits[18, 25].item() == pytest.approx(small, abs=1e-3)
+
+
+def test_masks_of_large_objects_reach_beyond_their_boxes():
+    boxes = torch.tensor([[10.0, 20, 42, 40], [0, 8, 232, 72]])
+    expected = torch.tensor([[10.0, 20, 42, 40], [-25, 4, 257, 76]])
+    torch.testing.assert_close(mask_boxes(boxes), expected)
+
+
+def test_a_vote_that_falls_short_keeps_its_mask():
+    """Every pixel of a large car votes for three quarters of its width."""
+    sample = sample_of([(0, 8, 96, 56, 0)])
+    head = make_head()
+    votes = perfect_votes(head, sample)
+    x = (torch.arange(48) + 0.5) * 2
+    votes.sides[0, 0], votes.sides[0, 2] = (x - 12).expand(32, -1), (84 - x).expand(32, -1)
+    (found,) = head.predict(votes, None, [sample], rescale=False)
+    near = dict(rtol=0, atol=0.1)
+    torch.testing.assert_close(found.bboxes[0], torch.tensor([12.0, 8, 84, 56]), **near)
+    torch.testing.assert_close(found.mask_boxes[0], torch.tensor([7.0, 6, 89, 58]), **near)
+    columns = found.masks[0, 32].nonzero()[:, 0]
+    assert (columns.min(), columns.max()) == (7, 88)
 
 
 def test_box_off_the_image():
