@@ -29,6 +29,8 @@ def arguments(path, **kwargs):
         amp=False,
         auto_scale_lr=False,
         resume=None,
+        optimize=True,
+        precision='fp32',
     )
     return Namespace(**{**values, **kwargs})
 
@@ -120,7 +122,7 @@ def test_loaders_without_workers(config):
 
 def test_show_dir(config, tmp_path):
     (tmp_path / 'a.pth').write_bytes(b'')
-    args = arguments(config, checkpoint=str(tmp_path / 'a.pth'), show_dir='pictures', optimize=True)
+    args = arguments(config, checkpoint=str(tmp_path / 'a.pth'), show_dir='pictures')
     cfg = launch.load_config(args)
     launch.apply_test_flags(cfg, args)
     assert cfg.default_hooks.visualization == dict(
@@ -141,6 +143,18 @@ def test_optimized_unless_it_is_switched_off(optimize, config, tmp_path):
     cfg = launch.load_config(args)
     launch.apply_test_flags(cfg, args)
     assert (dict(type='pandepth_mm.OptimizeHook') in cfg.custom_hooks) == optimize
+
+
+def test_16_bits_come_after_the_copy_of_the_model(config, tmp_path):
+    (tmp_path / 'a.pth').write_bytes(b'')
+    checkpoint = str(tmp_path / 'a.pth')
+    args = arguments(config, checkpoint=checkpoint, show_dir=None, precision='bf16')
+    cfg = launch.load_config(args)
+    launch.apply_test_flags(cfg, args)
+    assert cfg.custom_hooks[-2:] == [
+        dict(type='pandepth_mm.OptimizeHook'),
+        dict(type='pandepth_mm.PrecisionHook', precision='bf16'),
+    ]
 
 
 def test_write_metrics(tmp_path):

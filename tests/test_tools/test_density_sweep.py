@@ -229,6 +229,18 @@ def test_bad_files(sweep, tmp_path):
     assert not (tmp_path / 'work').exists()
 
 
+def test_the_model_is_compared_with_the_best_fill_of_each_measure():
+    tool = runpy.run_path(str(CONFIG.parents[2] / 'tools/analysis_tools/density_sweep.py'))
+    metrics = {}
+    for i, fill in enumerate(FILLS):
+        metrics |= {f'depth/{fill}/rmse': 4.0 + i, f'depth/{fill}/mae': 4.0 - i}
+        metrics |= {f'depth/{fill}/irmse': 1.0, f'depth/{fill}/imae': None}
+    metrics |= {f'depth/{key}': 3.0 for key in ('rmse', 'mae', 'irmse', 'imae')}
+    head, _, line = tool['format_ratios']({'8 lines': dict(metrics=metrics)}).splitlines()
+    assert head.split() == ['model', '/', 'best', 'fill', 'RMSE', 'MAE', 'iRMSE', 'iMAE']
+    assert line.split() == ['8', 'lines', '0.75', '1.50', '3.00', '-']
+
+
 def test_each_fill_has_a_column():
     """And a setting without a value, such as an empty input, a dash."""
     tool = runpy.run_path(str(CONFIG.parents[2] / 'tools/analysis_tools/density_sweep.py'))

@@ -63,6 +63,8 @@ COLUMNS = (
     ('semantic/mIoU', 'mIoU %', 100, 2),
     ('panoptic/PQ', 'PQ %', 100, 2),
 )
+# of the second table: the model's error divided by the best fill's, measure by measure
+RATIOS = dict(rmse='RMSE', mae='MAE', irmse='iRMSE', imae='iMAE')
 FIGURE_SUFFIXES = ('.png', '.pdf', '.svg')
 
 
@@ -140,7 +142,8 @@ def parse_args() -> argparse.Namespace:
     add('--out', metavar='JSON', help='results so far (density_sweep.json in the work dir)')
     add('--figure', metavar='PNG', help='draw RMSE against density')
     add_common_arguments(parser)
-    parser.set_defaults(show_dir=None, optimize=True)  # apply_test_flags reads them
+    # apply_test_flags reads them
+    parser.set_defaults(show_dir=None, optimize=True, precision='fp32')
     return parser.parse_args()
 
 
@@ -352,9 +355,26 @@ def format_sweep(results: dict[str, dict]) -> str:
     return '\n'.join(lines)
 
 
+def format_ratios(results: dict[str, dict]) -> str:
+    """The model's errors against the best fill's in each measure; '-' where one is missing."""
+    head = 'model / best fill'.ljust(20) + ''.join(title.rjust(10) for title in RATIOS.values())
+    lines = [head, '-' * len(head)]
+    for name, result in results.items():
+        metrics = result['metrics']
+        cells = [name.ljust(20)]
+        for key in RATIOS:
+            own, *fills = (
+                metrics.get('/'.join(filter(None, ('depth', name, key)))) for name in ('', *FILLS)
+            )
+            ratio = '-' if None in (own, *fills) else f'{own / min(fills):.2f}'
+            cells.append(ratio.rjust(10))
+        lines.append(''.join(cells))
+    return '\n'.join(lines)
+
+
 @cli_main
 def main() -> None:
-    """Evaluate what is missing, print the table, draw the figure."""
+    """Evaluate what is missing, print the tables, draw the figure."""
     args = parse_args()
     settings = make_settings(args)
     check_outputs(args)
@@ -384,7 +404,7 @@ def main() -> None:
         f'{sampling["elevation"][0]} to {sampling["elevation"][1]} degrees, '
         f'every {sampling["azimuth_step"]} degrees of azimuth'
     )
-    print(format_sweep(results))
+    print(f'{format_sweep(results)}\n\n{format_ratios(results)}')
     print(f'results: {out}')
     if args.figure:
         draw_density_curves(
