@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-import vkitti2
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
 from tiny_dataset import make_tiny_dataset
 
+from pandepth_mm.converters import vkitti2
 from pandepth_mm.registry import DATASETS, MODELS
 from scenes.jobs import synthesize
 
@@ -179,7 +179,8 @@ def rendered(tmp_path_factory):
     root = tmp_path_factory.mktemp('rendered')
     variations = ('clone', 'fog')
     synthesize(root / 'raw', 1, (96, 48), 0, variations=variations, progress=False)
-    vkitti2.convert(root / 'raw', root / 'data', variations=variations, progress=False)
+    command = [root / 'raw', '--out', root / 'data', '--variations', *variations, '--workers', '1']
+    assert vkitti2.main(list(map(str, command))) == 0
     return root / 'data'
 
 

@@ -8,8 +8,9 @@ from pandepth_mm.errors import InputError
 from pandepth_mm.registry import HOOKS
 
 
-def make_runner(pretrained=True, resume=False):
+def make_runner(pretrained=True, resume=False, is_init=True):
     model = nn.Module()
+    model.is_init = is_init
     model.backbone = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
     model.backbone.pretrained = dict(checkpoint='a') if pretrained else None
     model.neck = nn.Conv2d(2, 2, 1)
@@ -47,6 +48,12 @@ def test_16_bits_become_those_of_the_model():
 
 def test_a_resumed_training_keeps_its_weights():
     runner = make_runner(resume=True)
+    assert (load(runner, trained(runner))['backbone.0.weight'] == 4).all()
+
+
+def test_a_test_takes_the_weights_as_they_are():
+    """Nothing initializes a model that is tested."""
+    runner = make_runner(is_init=False)
     assert (load(runner, trained(runner))['backbone.0.weight'] == 4).all()
 
 

@@ -16,7 +16,8 @@ class AveragePretrainedHook(Hook):
 
     Trained for long on rendered images, a backbone forgets what photographs look like. The mean of
     both sets of weights and statistics does nearly as well on the former and better on the latter.
-    Branches that read it have to learn on; a resumed training goes on with what it had.
+    Branches that read it have to learn on. A resumed training goes on with what it had, and a test
+    takes the weights as they are.
 
     The model needs an ``init_cfg`` of type 'Pretrained' in its backbone, and the config
     ``load_from``.
@@ -38,11 +39,12 @@ class AveragePretrainedHook(Hook):
         Raises:
             InputError: The backbone has no pretrained weights.
         """
-        if runner._resume:
-            return
         model = runner.model
         if is_model_wrapper(model):
             model = model.module
+        # a test loads weights too, into a model that was not initialized
+        if runner._resume or not model.is_init:
+            return
         if getattr(model.backbone, 'pretrained', None) is None:
             raise InputError(
                 'config',
