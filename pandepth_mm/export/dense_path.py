@@ -15,6 +15,9 @@ from pandepth_mm.models.instance_heads import BoxVoteHead
 from pandepth_mm.models.instance_heads.box_vote_head import decode_instances, mask_boxes
 from pandepth_mm.models.layers.point_graph import PointGraph
 
+# of a model with a BoxVoteHead
+INSTANCE_OUTPUTS = ('boxes', 'scores', 'labels', 'mask_logits', 'mask_boxes')
+
 
 class DensePath(nn.Module):
     """Image, sparse depth and what is searched in it, to logits, depth and instances.
@@ -57,7 +60,7 @@ class DensePath(nn.Module):
             self.input_names.append('nearest')
         if model.instance_head is not None:
             _require_type(model, 'instance_head', BoxVoteHead)
-            self.output_names += ['boxes', 'scores', 'labels', 'mask_logits', 'mask_boxes']
+            self.output_names += INSTANCE_OUTPUTS
         if not self.output_names:
             raise InputError(
                 'config',
@@ -143,8 +146,7 @@ def named_outputs(model: PanDepth, out: DenseOutputs) -> dict[str, Tensor]:
         instances = decode_instances(
             out.votes, named.get('logits'), model.instance_head.max_per_img
         )
-        named.update(zip(('boxes', 'scores', 'labels', 'mask_logits'), instances, strict=True))
-        named['mask_boxes'] = mask_boxes(named['boxes'])
+        named.update(zip(INSTANCE_OUTPUTS, (*instances, mask_boxes(instances[0])), strict=True))
     return named
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from pandepth_mm.export.dense_path import named_outputs, reads_intrinsics
+from pandepth_mm.export.dense_path import INSTANCE_OUTPUTS, named_outputs, reads_intrinsics
 from pandepth_mm.export.inputs import candidate_inputs, export_inputs
 from pandepth_mm.fileio import PathLike
 from pandepth_mm.models.depth_heads import CandidateDepthHead
@@ -145,6 +145,6 @@ def match_instances(found: dict[str, np.ndarray], expected: dict[str, np.ndarray
     unlike += np.abs(expected['scores'][0, :, None] - found['scores'][0])
     unlike[expected['labels'][0, :, None] != found['labels'][0]] += 1e6
     order = unlike.argmin(axis=1)[clear]
-    for name in ('boxes', 'scores', 'labels', 'mask_logits', 'mask_boxes'):
+    for name in INSTANCE_OUTPUTS:
         expected[name] = expected[name][:, clear]
         found[name] = found[name][:, order]
