@@ -29,7 +29,6 @@ from pandepth_mm.engine.branch_costs import WHOLE
 from pandepth_mm.engine.branch_probe import peak_memory
 from pandepth_mm.errors import InputError, require_count
 from pandepth_mm.fileio import check_writable, write_json
-from pandepth_mm.models.optimize import optimize_for_inference
 from pandepth_mm.models.precision import PRECISIONS
 from pandepth_mm.visualization.figures.styles import new_figure, save_figure
 
@@ -109,7 +108,7 @@ def random_instances(count: int, size: tuple[int, int], num_things: int) -> Inst
 
 def fusions(name: str, args: argparse.Namespace) -> list[Subject]:
     """A model's panoptic fusion before FACTORS times 20 instances."""
-    model = optimize_for_inference(build(name)[0].to(args.device or 'cpu'))
+    model = build(name)[0].to(args.device or 'cpu')
     device = next(model.parameters()).device
     size = parse_size(args.input)
     torch.manual_seed(0)
@@ -138,7 +137,7 @@ def grow(subjects: list[Subject], repeats: int) -> dict:
     seconds = [float(np.median(rows[WHOLE])) for rows in times]
     # of torch's allocations, on top of weights and inputs
     peaks = [
-        peak_memory(subject.model, lambda s=subject: s.run(None), device).get('')
+        peak_memory(subject.model, lambda s=subject: s.run(None), device).get('', 0)
         for subject in subjects
     ]
     return dict(
@@ -155,9 +154,8 @@ def show(curves: dict[str, dict]) -> str:
     for axis, curve in curves.items():
         milliseconds = ''.join(f'{1e3 * s:10.1f}' for s in curve['seconds'])
         lines.append(f'{axis + ", ms":<16}{milliseconds[4:]}{curve["exponent"]:10.2f}')
-        if None not in curve['peak_bytes']:
-            mib = ''.join(f'{b / MIB:10.1f}' for b in curve['peak_bytes'])
-            lines.append(f'{axis + ", MiB":<16}{mib[4:]}')
+        mib = ''.join(f'{b / MIB:10.1f}' for b in curve['peak_bytes'])
+        lines.append(f'{axis + ", MiB":<16}{mib[4:]}')
     return '\n'.join(lines)
 
 

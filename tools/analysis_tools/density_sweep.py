@@ -363,9 +363,8 @@ def format_ratios(results: dict[str, dict]) -> str:
         metrics = result['metrics']
         cells = [name.ljust(20)]
         for key in RATIOS:
-            own, *fills = (
-                metrics.get('/'.join(filter(None, ('depth', name, key)))) for name in ('', *FILLS)
-            )
+            own = metrics.get(f'depth/{key}')
+            fills = [metrics.get(f'depth/{fill}/{key}') for fill in FILLS]
             ratio = '-' if None in (own, *fills) else f'{own / min(fills):.2f}'
             cells.append(ratio.rjust(10))
         lines.append(''.join(cells))
