@@ -1,9 +1,9 @@
 """Going back, half way, to the weights that a backbone came with."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from pandepth_mm.engine.unwrapped_model import unwrapped_model
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import HOOKS
 
@@ -39,9 +39,7 @@ class AveragePretrainedHook(Hook):
         Raises:
             InputError: The backbone has no pretrained weights.
         """
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
+        model = unwrapped_model(runner)
         # a test loads weights too, into a model that was not initialized
         if runner._resume or not model.is_init:
             return

@@ -1,10 +1,10 @@
 """Comparing the class counts of the model and the data before long work."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from pandepth_mm.engine.unwrapped_model import unwrapped_model
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import HOOKS
 
@@ -46,9 +46,7 @@ class CheckClassCountHook(Hook):
 
     @staticmethod
     def _check(runner: Runner, dataloader: DataLoader, name: str) -> None:
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
+        model = unwrapped_model(runner)
         metainfo = dataloader.dataset.metainfo
         # a ConcatDataset of data sets that differ has a list of them
         for info in metainfo if isinstance(metainfo, list) else [metainfo]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from mmcv.cnn.bricks import Conv2dAdaptivePadding
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
@@ -15,6 +14,7 @@ from pandepth_mm.datasets.transforms import (
     RandomResizePanopticDepth,
     ResizePanopticDepth,
 )
+from pandepth_mm.engine.unwrapped_model import unwrapped_model
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import HOOKS
 
@@ -40,7 +40,7 @@ class CheckPaddingHook(Hook):
         Raises:
             InputError: Its images have several sizes, and the padding would shift them.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped_model(runner)
         stride = same_padding_stride(getattr(model, 'backbone', None))
         divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1)
         if divisor % stride == 0:

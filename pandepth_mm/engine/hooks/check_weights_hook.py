@@ -1,10 +1,10 @@
 """Refusing to test weights that belong to another model."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from pandepth_mm.engine.checkpoint import check_state_dict
+from pandepth_mm.engine.unwrapped_model import unwrapped_model
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import HOOKS
 
@@ -47,7 +47,5 @@ class CheckWeightsHook(Hook):
                 'a checkpoint of a training; to start from weights only, '
                 'use --cfg-options load_from=FILE',
             )
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
+        model = unwrapped_model(runner)
         check_state_dict(checkpoint, model, self.checkpoint)

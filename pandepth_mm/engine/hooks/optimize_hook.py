@@ -1,10 +1,10 @@
 """Testing with a quicker copy of the model."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
+from pandepth_mm.engine.unwrapped_model import unwrapped_model
 from pandepth_mm.models.optimize import optimize_for_inference
 from pandepth_mm.registry import HOOKS
 
@@ -25,8 +25,7 @@ class OptimizeHook(Hook):
     def before_test_epoch(self, runner: Runner) -> None:
         """Put the copy in the model's place."""
         self._own = runner.model
-        model = self._own.module if is_model_wrapper(self._own) else self._own
-        runner.model = optimize_for_inference(model.eval())
+        runner.model = optimize_for_inference(unwrapped_model(runner).eval())
 
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Put the model back.

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from pandepth_mm.engine.unwrapped_model import unwrapped_model
 from pandepth_mm.errors import InputError
 from pandepth_mm.registry import HOOKS
 
@@ -39,9 +39,7 @@ class StartWeightsHook(Hook):
         Raises:
             InputError: Nothing of it fits.
         """
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
+        model = unwrapped_model(runner)
         own = model.state_dict()
         given = checkpoint.get('state_dict', checkpoint)
         given = {name.removeprefix('module.'): value for name, value in given.items()}
