@@ -12,7 +12,7 @@ from pandepth_mm.models.depth_heads.fuse_block_depth_head import PreparedDepth
 from pandepth_mm.models.detectors import PanDepth
 from pandepth_mm.models.detectors.pandepth import DenseOutputs
 from pandepth_mm.models.instance_heads import BoxVoteHead
-from pandepth_mm.models.instance_heads.box_vote_head import decode_instances, mask_boxes
+from pandepth_mm.models.instance_heads.box_votes import decode_instances, mask_boxes
 from pandepth_mm.models.layers.point_graph import PointGraph
 
 # of a model with a BoxVoteHead

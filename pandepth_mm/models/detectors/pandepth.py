@@ -25,7 +25,7 @@ from pandepth_mm.models.detectors.partial_truth import with_truth
 from pandepth_mm.models.detectors.roi_inputs import class_agnostic, full_precision
 from pandepth_mm.models.fusion_heads.functional import best_classes
 from pandepth_mm.models.hand_down import hand_down
-from pandepth_mm.models.instance_heads.box_vote_head import BoxVotes
+from pandepth_mm.models.instance_heads.box_votes import BoxVotes
 from pandepth_mm.registry import MODELS
 
 

@@ -9,7 +9,7 @@ from mmengine.structures import PixelData
 from random_batch import random_batch
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.models.instance_heads.box_vote_head import BoxVotes
+from pandepth_mm.models.instance_heads.box_votes import BoxVotes
 from pandepth_mm.registry import MODELS, set_default_scope
 
 LIGHT = Path(__file__).parents[3] / 'configs' / '_base_' / 'models' / 'pandepth_lite.py'

@@ -12,7 +12,7 @@ from mmengine.structures import InstanceData
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.instance_heads import BoxVoteHead
-from pandepth_mm.models.instance_heads.box_vote_head import (
+from pandepth_mm.models.instance_heads.box_votes import (
     BoxVotes,
     decode_boxes,
     decode_instances,

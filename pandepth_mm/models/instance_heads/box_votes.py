@@ -1,0 +1,190 @@
+"""What every pixel votes for, and the instances that come of it."""
+
+from typing import NamedTuple
+
+import torch
+from mmdet.structures.bbox import bbox_overlaps
+from torch import Tensor
+from torch.nn import functional as F
+
+STRIDE = 2  # of the maps
+_MASK_SIZE = 28
+# the votes of large objects fall short: a mask reaches beyond its box, at each end by this share of
+# the pixels that a side has beyond the first ones
+_MASK_MARGIN, _SMALL_SIDE = 0.125, 32
+_SHARPNESS = 8.0  # mask logit per IoU
+_REPEAT_IOU = 0.6  # of two boxes that mean one instance
+
+
+class BoxVotes(NamedTuple):
+    """What the head predicts at stride 2.
+
+    Attributes:
+        centers: Logits of "an instance of this class has its center here", (B, num_things, h, w).
+        sides: Distances to the sides of the pixel's instance: left, top, right, bottom, (B, 4, h,
+            w), pixels of the input, > 0.
+        things: Logits of "a pixel of a thing", (B, 1, h, w).
+    """
+
+    centers: Tensor
+    sides: Tensor
+    things: Tensor
+
+
+def decode_boxes(sides: Tensor) -> Tensor:
+    """Boxes that pixels vote for.
+
+    Args:
+        sides: Distances (B, 4, h, w) to the left, top, right, bottom, pixels.
+
+    Returns:
+        (B, 4, h, w): x0, y0, x1, y1, pixels of the input.
+    """
+    height, width = sides.shape[-2:]
+    x = (torch.arange(width, device=sides.device, dtype=sides.dtype) + 0.5) * STRIDE
+    y = (torch.arange(height, device=sides.device, dtype=sides.dtype) + 0.5)[:, None] * STRIDE
+    left, top, right, bottom = sides.unbind(1)
+    return torch.stack([x - left, y - top, x + right, y + bottom], dim=1)
+
+
+def mask_boxes(boxes: Tensor) -> Tensor:
+    """Where the masks of instances lie: their boxes, large ones up to a quarter larger.
+
+    Args:
+        boxes: (..., 4): x0, y0, x1, y1, pixels of the input.
+    """
+    margin = (boxes[..., 2:] - boxes[..., :2] - _SMALL_SIDE).clamp(min=0) * _MASK_MARGIN
+    return boxes + torch.cat([-margin, margin], dim=-1)
+
+
+def decode_instances(
+    votes: BoxVotes, logits: Tensor | None, count: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Peaks with their boxes and masks, of fixed number, without a loop over them.
+
+    Args:
+        votes: Maps of a batch.
+        logits: Semantic logits of the input's size, things first, (B, C, H, W); None where there
+            are none. A score is the square root of the peak's times the mean probability of its
+            class within the mask; that of a repeat is 0.
+        count: Number of peaks, the greatest.
+
+    Returns:
+        tuple: boxes (B, N, 4), scores (B, N), labels (B, N), mask logits (B, N, 28, 28) within
+        :func:`mask_boxes`; by falling score.
+    """
+    scores = votes.centers.sigmoid()
+    peaks = scores * (F.max_pool2d(scores, 3, stride=1, padding=1) == scores)
+    batch, _, height, width = scores.shape
+    count = min(count, peaks[0].numel())
+    scores, index = peaks.flatten(1).topk(count)
+    labels, place = index // (height * width), index % (height * width)
+    voted = decode_boxes(votes.sides)
+    boxes = voted.flatten(2).gather(2, place[:, None].expand(-1, 4, -1)).transpose(1, 2)
+    sides = boxes.new_tensor([width, height, width, height]) * STRIDE
+    boxes = boxes.clamp(min=0).minimum(sides)
+    maps = [voted, votes.things]
+    if logits is not None:
+        things = logits.float().softmax(dim=1)[:, : votes.centers.shape[1]]
+        maps.append(F.avg_pool2d(things, STRIDE))
+    boxes = _mean_votes(_sample_boxes(torch.cat(maps[:2], dim=1), boxes), boxes)
+    boxes = boxes.clamp(min=0).minimum(sides)
+    sampled = _sample_boxes(torch.cat(maps, dim=1), mask_boxes(boxes))
+    masks = _box_masks(sampled, boxes)
+    if logits is not None:
+        scores = (scores * _mean_in_mask(sampled[:, 5:], labels, masks)).sqrt()
+    scores, order = (scores * ~_repeats(boxes, scores, labels)).topk(count)
+    return (
+        boxes.gather(1, order[..., None].expand_as(boxes)),
+        scores,
+        labels.gather(1, order),
+        masks.gather(1, order[..., None, None].expand_as(masks)),
+    )
+
+
+def _sample_boxes(maps: Tensor, boxes: Tensor) -> Tensor:
+    """Maps on a grid of 28 x 28 within each box.
+
+    Args:
+        maps: (B, C, h, w), of stride 2.
+        boxes: (B, N, 4), pixels of the input.
+
+    Returns:
+        (B, C, N, 28, 28).
+    """
+    batch, count = boxes.shape[:2]
+    height, width = maps.shape[-2:]
+    step = (torch.arange(_MASK_SIZE, device=boxes.device, dtype=boxes.dtype) + 0.5) / _MASK_SIZE
+    x = boxes[..., 0:1] + step * (boxes[..., 2:3] - boxes[..., 0:1])  # (B, N, 28)
+    y = boxes[..., 1:2] + step * (boxes[..., 3:4] - boxes[..., 1:2])
+    grid = torch.stack(
+        [
+            (x / (width * STRIDE) * 2 - 1)[:, :, None].expand(-1, -1, _MASK_SIZE, -1),
+            (y / (height * STRIDE) * 2 - 1)[..., None].expand(-1, -1, -1, _MASK_SIZE),
+        ],
+        dim=-1,
+    ).flatten(1, 2)
+    sampled = F.grid_sample(maps, grid, padding_mode='border', align_corners=False)
+    return sampled.view(batch, -1, count, _MASK_SIZE, _MASK_SIZE)
+
+
+def _box_masks(sampled: Tensor, boxes: Tensor) -> Tensor:
+    """Mask logits (B, N, 28, 28): of a thing, and the own vote overlaps the box.
+
+    Args:
+        sampled: Votes and logits of things, (B, 5 or more, N, 28, 28).
+        boxes: (B, N, 4), pixels.
+    """
+    own = boxes.transpose(1, 2)[..., None, None]
+    near = torch.maximum(sampled[:, :2], own[:, :2])
+    far = torch.minimum(sampled[:, 2:4], own[:, 2:])
+    overlap = (far - near).clamp(min=0).prod(dim=1)
+    area = (sampled[:, 2:4] - sampled[:, :2]).prod(dim=1) + (own[:, 2:] - own[:, :2]).prod(dim=1)
+    iou = overlap / (area - overlap).clamp(min=1e-6)
+    return torch.minimum(_SHARPNESS * (iou - 0.5), sampled[:, 4])
+
+
+def _mean_votes(sampled: Tensor, boxes: Tensor) -> Tensor:
+    """Mean of the votes in each instance's mask, (B, N, 4); the box itself where that is empty.
+
+    Args:
+        sampled: As in :func:`_box_masks`.
+        boxes: (B, N, 4), pixels.
+    """
+    weight = _box_masks(sampled, boxes).clamp(min=0)
+    total = weight.sum(dim=(2, 3))
+    mean = (sampled[:, :4] * weight[:, None]).sum(dim=(3, 4)) / total.clamp(min=1e-6)[:, None]
+    return torch.where(total[..., None] > 0, mean.transpose(1, 2), boxes)
+
+
+def _repeats(boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
+    """Whether a better instance of the class has nearly the same box, bool (B, N).
+
+    As Fast NMS (YOLACT, Bolya et al., 2019): all pairs at once, so that a repeat of a repeat goes
+    too.
+
+    Args:
+        boxes: (B, N, 4), pixels.
+        scores: (B, N); of two equal ones the first is the better.
+        labels: (B, N).
+    """
+    iou = bbox_overlaps(boxes, boxes)
+    place = torch.arange(boxes.shape[1], device=boxes.device)
+    first = (scores[:, None] == scores[:, :, None]) & (place < place[:, None])
+    better = (scores[:, None] > scores[:, :, None]) | first
+    same = labels[:, :, None] == labels[:, None]
+    return (better & same & (iou > _REPEAT_IOU)).any(dim=-1)
+
+
+def _mean_in_mask(things: Tensor, labels: Tensor, masks: Tensor) -> Tensor:
+    """Mean probability of each instance's class within its mask, (B, N), 0 in an empty one.
+
+    Args:
+        things: Probability of each class, (B, num_things, N, h, w).
+        labels: (B, N).
+        masks: Logits, (B, N, h, w).
+    """
+    chosen = labels[:, None, :, None, None].expand(-1, 1, -1, *masks.shape[-2:])
+    own = things.gather(1, chosen)[:, 0]
+    inside = (masks > 0).to(own.dtype)
+    return (own * inside).sum(dim=(2, 3)) / inside.sum(dim=(2, 3)).clamp(min=1)
