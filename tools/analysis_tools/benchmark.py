@@ -102,13 +102,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add('model', help='config file, name of a shipped model, or weights with their config')
     add('--against', metavar='MODEL', help='another one, in turn with it')
-    add('--input', default='200x1000', metavar='HxW', help='size of the batch (200x1000)')
+    add_how(parser, repeats=5)
     add('--points', type=int, metavar='N', help='measurements in each image (8000; a frame: 20000)')
     add('--batch', type=int, default=1, metavar='N', help='images at a time (1)')
-    add('--dtype', default='fp32', choices=list(PRECISIONS))
-    add('--device')
-    add('--threads', type=int, metavar='N', help='of torch')
-    add('--repeats', type=int, default=5, metavar='N', help='counted runs of each (5)')
     add('--no-optimize', action='store_true', help='the model, or the one of --against, as it is')
     add('--train', action='store_true', help='training steps')
     add('--frame', nargs='?', const='', metavar='IMAGE', help='a frame through the inferencer')
@@ -116,6 +112,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add('--calib', metavar='TXT', help='calibration of the frame')
     add('--out', metavar='JSON', help='all numbers')
     return parser.parse_args(argv)
+
+
+def add_how(parser: argparse.ArgumentParser, repeats: int) -> None:
+    """Add what every benchmark of a model is told.
+
+    Args:
+        parser: Of the tool.
+        repeats: The default of ``--repeats``.
+    """
+    add = parser.add_argument
+    add('--input', default='200x1000', metavar='HxW', help='size of an image (%(default)s)')
+    add('--dtype', default='fp32', choices=list(PRECISIONS))
+    add('--device')
+    add('--threads', type=int, metavar='N', help='of torch')
+    add('--repeats', type=int, default=repeats, metavar='N', help='counted runs (%(default)s)')
 
 
 def check_args(args: argparse.Namespace) -> None:

@@ -22,14 +22,13 @@ from pandepth_mm.cli.shared import cli_main
 # isort: split
 import numpy as np
 import torch
-from benchmark import Subject, build, make_subject, measure, parse_size
+from benchmark import Subject, add_how, build, make_subject, measure, parse_size
 from mmengine.structures import InstanceData
 
 from pandepth_mm.engine.branch_costs import WHOLE
 from pandepth_mm.engine.branch_probe import peak_memory
 from pandepth_mm.errors import InputError, require_count
 from pandepth_mm.fileio import check_writable, write_json
-from pandepth_mm.models.precision import PRECISIONS
 from pandepth_mm.visualization.figures.styles import new_figure, save_figure
 
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -44,12 +43,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='How time and memory grow')
     add = parser.add_argument
     add('models', nargs='+', help='config files, names of shipped models, or weights')
-    add('--input', default='200x1000', metavar='HxW', help='size of the image (200x1000)')
+    add_how(parser, repeats=3)
     add('--points', type=int, default=8000, metavar='N', help='measurements (8000)')
-    add('--dtype', default='fp32', choices=list(PRECISIONS))
-    add('--device')
-    add('--threads', type=int, metavar='N', help='of torch')
-    add('--repeats', type=int, default=3, metavar='N', help='counted runs of each (3)')
     add('--out', metavar='JSON', help='all numbers')
     add('--figure', metavar='PNG', help='the curves')
     return parser.parse_args(argv)
