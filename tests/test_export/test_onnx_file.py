@@ -277,6 +277,6 @@ def test_paper_model(tmp_path):
         rounding = np.abs(single[name] - value.numpy())
         away = np.abs(found[name] - value.numpy())
         print(name, rounding.max(), away.max(), rounding.mean(), away.mean())
-        assert value.std() > 1
+        assert value.std() > 20 * rounding.mean()  # it says something
         assert away.max() < 2 * rounding.max() and rounding.max() < 0.5
         assert away.mean() < 2 * rounding.mean()
