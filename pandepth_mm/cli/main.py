@@ -51,7 +51,7 @@ def run(name: str, argv: Sequence[str] | None = None) -> int | None:
     """
     if name == 'train':
         # Huge pages for maps of more than 2 MB: on a CPU, to get maps of 50 MB in pages of 4 kB
-        # takes up to a third of a step. torch reads this once, before its first map.
+        # takes a fifth of a step (docs/speed.md). torch reads this once, before its first map.
         os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
     if name not in ('convert', 'env'):  # which do without the OpenMMLab packages
         try:
