@@ -14,6 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.layers.bands import ConvBands, FuseBlockBands, is_plain_3x3
 from pandepth_mm.models.layers.fuse_block import FuseBlock
+from pandepth_mm.models.layers.inplace_abn import InPlaceABN
 
 # Exactly these: a subclass may make its weights anew in each call (ConvWS2d does).
 _CONVS = (nn.Conv2d, wrappers.Conv2d, Conv2dAdaptivePadding)
@@ -84,7 +85,10 @@ def fold_norms(model: nn.Module) -> None:
             if folded is not None:
                 # a layer that several norms share gets a copy for each
                 setattr(parent, name, folded)
-                setattr(parent, norm_name, nn.Identity())
+                after = nn.Identity()
+                if isinstance(norm, InPlaceABN):
+                    after = nn.LeakyReLU(norm.negative_slope, inplace=True)
+                setattr(parent, norm_name, after)
 
 
 def _norm_elsewhere(module: nn.Module) -> bool:

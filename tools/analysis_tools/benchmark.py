@@ -77,6 +77,7 @@ from pandepth_mm.geometry.calibration_files import as_calibration
 from pandepth_mm.geometry.point_files import read_points
 from pandepth_mm.models.build import build_pandepth
 from pandepth_mm.models.detectors import PanDepth
+from pandepth_mm.models.layers.inplace_abn import activate_in_place
 from pandepth_mm.models.precision import PRECISIONS, predict_in
 from pandepth_mm.structures.palette import default_palette
 from pandepth_mm.visualization.frame.colors import as_palette
@@ -252,6 +253,8 @@ def training(
     if not model.cfg.get('optim_wrapper'):
         raise InputError('--train', 'a config without it', 'an optimizer', 'optim_wrapper')
     model.train()
+    if any(hook.type == 'InPlaceABNHook' for hook in model.cfg.get('custom_hooks', [])):
+        activate_in_place(model)
     optimizer = build_optim_wrapper(model, model.cfg.optim_wrapper)
     loader = find_loader(model.cfg, args)
     batches = itertools.repeat(batch) if loader is None else endless(loader)

@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.backbones.package_weights import PACKAGE, read_package, translate_names
+from pandepth_mm.models.layers.checkpointing import checkpointed
 from pandepth_mm.registry import MODELS
 
 # of every family of arch, named by its first letter
@@ -53,6 +54,8 @@ class EfficientNetPS(EfficientNet):
         act_cfg: Config of the activations. Default: a leaky ReLU of slope 0.01; ReLU6 for the
             lites.
         norm_eval: Keep the running statistics of batch norms as they are.
+        with_cp: Whether to compute the maps within the stages again in the backward pass instead
+            of keeping them: less memory, more time.
         init_cfg: Initialization config. Without 'Pretrained' the backbone starts from scratch, and
             the log says so.
 
@@ -85,6 +88,7 @@ class EfficientNetPS(EfficientNet):
         norm_cfg: OptConfigType = None,
         act_cfg: OptConfigType = None,
         norm_eval: bool = False,
+        with_cp: bool = False,
         init_cfg: OptMultiConfig = None,
     ) -> None:
         if isinstance(init_cfg, dict):
@@ -104,6 +108,8 @@ class EfficientNetPS(EfficientNet):
         )
         # mmdet does so in train(), too late for DDP, which waits for the gradients by then
         self._freeze_stages()
+        # not mmdet's: its checkpoints update the statistics of norms twice
+        self.checkpoint_stages = with_cp
         # kept apart from init_cfg, since mmengine's own loading only logs what does not fit
         self.pretrained = dict(pretrained[-1]) if pretrained else None
 
@@ -207,6 +213,20 @@ class EfficientNetPS(EfficientNet):
             f'loaded; skipped: {", ".join(skipped) or "nothing"}.',
             logger='current',
         )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Maps of the stages ``out_indices``, finest first.
+
+        Args:
+            x: Normalized image, (B, 3, H, W).
+        """
+        if not self.checkpoint_stages:
+            return super().forward(x)
+        maps = []
+        for stage in self.layers:
+            x = checkpointed([stage], x)
+            maps.append(x)
+        return tuple(maps[i] for i in self.out_indices)
 
     def _does_without(self, name: str) -> bool:
         """Whether a key of the source has no counterpart here by design."""

@@ -1,5 +1,6 @@
 """Depth completion head made of 2D-3D fuse blocks."""
 
+import math
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -231,8 +232,14 @@ class FuseBlockDepthHead(BaseDepthHead):
         x = self.image_stem(image_input)
         x = torch.cat([sparse.to(x.dtype), x], dim=1)
         points = place_points(graph, (len(x), *x.shape[-2:]), self.stride)
-        for block in self.blocks:
-            x = checkpointed(block, x, points) if self.with_cp else block(x, points)
+        if self.with_cp:
+            # n maps between groups of n blocks: the least that is kept at once
+            step = math.isqrt(len(self.blocks))
+            for i in range(0, len(self.blocks), step):
+                x = checkpointed(self.blocks[i : i + step], x, points)
+        else:
+            for block in self.blocks:
+                x = block(x, points)
         x = self.refine(x)
         with no_autocast(img.device.type):
             x = self.predict_depth(x.to(self.predict_depth.weight.dtype))

@@ -86,7 +86,7 @@ class JointHead(BaseModule):
         if not self.with_cp:
             return self.convs(x)
         for layer in self.convs:
-            x = checkpointed(layer, x)
+            x = checkpointed([layer], x)
         return x
 
     def loss_by_feat(self, logits: Tensor, gt_sem_seg: Tensor) -> dict[str, Tensor]:

@@ -75,9 +75,31 @@ def test_the_joint_head_gives_the_same_and_keeps_less():
     assert check_same('JointHead') < 0.7
 
 
+def test_the_backbone_gives_the_same_and_keeps_less():
+    cfg = dict(type='EfficientNetPS', arch='b0', drop_path_rate=0.5)
+    torch.manual_seed(0)
+    plain = MODELS.build(cfg).train()
+    saving = MODELS.build(dict(cfg, with_cp=True)).train()
+    saving.load_state_dict(copy.deepcopy(plain.state_dict()))
+    img = torch.randn(2, 3, 64, 96)
+    found = []
+    for backbone in (plain, saving):
+        torch.manual_seed(1)  # of the blocks that are left out
+        kept = []
+        with saved_tensors_hooks(lambda x, kept=kept: kept.append(x.nbytes) or x, lambda x: x):
+            maps = backbone(img)
+        sum(x.square().mean() for x in maps).backward()
+        found.append((sum(kept), [*maps, *backbone.buffers()], [*backbone.parameters()]))
+    assert found[1][0] < 0.2 * found[0][0]
+    for a, b in zip(found[1][1], found[0][1], strict=True):
+        assert torch.equal(a, b)
+    for a, b in zip(found[1][2], found[0][2], strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
 def test_without_gradients_it_is_a_plain_call():
     layer = nn.BatchNorm2d(3).train()
     x = torch.rand(2, 3, 4, 4)
     with torch.no_grad():
-        assert torch.equal(checkpointed(layer, x), copy.deepcopy(layer).train()(x))
+        assert torch.equal(checkpointed([layer], x), copy.deepcopy(layer).train()(x))
     assert layer.num_batches_tracked == 1
