@@ -256,16 +256,16 @@ def test_setup_says_what_is_missing(tmp_path, env, message):
     assert not (tmp_path / 'venv').exists()
 
 
-def test_make_demo_runs_every_step():
-    plan = run('make', '-n', 'demo').stdout
-    steps = (
-        'setup_env.sh',
-        'synthesize_vkitti2.py',
-        'vkitti2.py',
-        'tools/dist_train.sh',
-        'tools/dist_test.sh',
-        'pictures',
-    )
+@pytest.mark.parametrize(
+    ('target', 'steps'),
+    [
+        ('demo', ('minivkitti.py 2', 'tools/dist_test.sh', 'pictures')),
+        ('weights', ('seed$s', 'tall$s', '_first.py 2', '_second.py', '_long.py')),
+    ],
+)
+def test_make_runs_every_step(target, steps):
+    plan = run('make', '-n', target).stdout
+    steps = ('setup_env.sh', 'synthesize_vkitti2.py', 'vkitti2.py', *steps)
     places = [plan.index(step) for step in steps]
     assert places == sorted(places)
 
