@@ -23,8 +23,9 @@ class InPlaceABN(nn.BatchNorm2d):
     computed from the output. The values are those of the two layers; the gradients agree up to
     rounding.
 
-    It does so in training and in float32 (or float64). Under autocast, and where a weight is nearly
-    0, it is the two layers.
+    It does so in training and in float32 (or float64). It is the two layers under autocast, where a
+    weight is nearly 0, for a map without values (of no RoI), and for one value per channel, which
+    torch refuses.
 
     Args:
         num_features: Channels.
@@ -52,6 +53,7 @@ class InPlaceABN(nn.BatchNorm2d):
             and torch.is_grad_enabled()
             and x.dtype == self.weight.dtype
             and x.dtype.itemsize >= 4
+            and x.numel() > x.shape[1]
             and not torch.is_autocast_enabled(x.device.type)
             and self.weight.abs().amin() > _MIN_WEIGHT
         ):

@@ -144,6 +144,22 @@ def test_other_layers_are_left_alone(layer):
     assert repr(layer) == before
 
 
+def test_no_roi_leaves_the_statistics():
+    plain = convs()
+    merged = copy.deepcopy(plain)
+    activate_in_place(merged)
+    expected, found = step(plain, inputs()[:0]), step(merged, inputs()[:0])
+    assert found[0].shape == (0, 5, 9, 7)
+    for a, b in zip([*found[1], *found[2]], [*expected[1], *expected[2]], strict=True):
+        assert torch.equal(a, b)
+
+
+def test_one_value_per_channel_has_no_variance():
+    layer = InPlaceABN(5, _SLOPE).train()
+    with pytest.raises(ValueError, match='more than 1 value per channel'):
+        layer(inputs((1, 5, 1, 1)))
+
+
 def test_16_bits_are_left_to_the_two_layers():
     layer = InPlaceABN(5, _SLOPE).train()
     plain = nn.Sequential(nn.BatchNorm2d(5), nn.LeakyReLU(_SLOPE)).train()
