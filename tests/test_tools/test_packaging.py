@@ -259,8 +259,11 @@ def test_setup_says_what_is_missing(tmp_path, env, message):
 @pytest.mark.parametrize(
     ('target', 'steps'),
     [
-        ('demo', ('minivkitti.py 2', 'tools/dist_test.sh', 'pictures')),
-        ('weights', ('seed$s', 'tall$s', '_first.py 2', '_second.py', '_long.py')),
+        ('demo', ('tools/dist_train.sh', 'tools/dist_test.sh', 'pictures')),
+        (
+            'weights',
+            ('seed$s', 'tall$s', 'tools/dist_train.sh', '_first.py 2', '_second.py', '_long.py'),
+        ),
     ],
 )
 def test_make_runs_every_step(target, steps):
