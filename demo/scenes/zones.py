@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from scenes import buildings
 from scenes import roadside as rs
 from scenes.placing import Site
 from scenes.road import Crossing
@@ -57,7 +58,7 @@ def _town(site: Site, s0, s1, side) -> None:
         w = rng.uniform(9, 15)
         if rng.uniform() < 0.85:
             lat = side * (half + 6.2 + 6 + rng.uniform(0, 1.2))
-            site.attempt(rs.town_house, s + w / 2, lat, w * 0.42, _front(side), width=w)
+            site.attempt(buildings.town_house, s + w / 2, lat, w * 0.42, _front(side), width=w)
         s += w + (0 if rng.uniform() < 0.7 else 3)
     site.row(rs.lamp_post, s0, s1, 20, side * (half + 3.1), 0.4, _front(side))
     site.row('broadleaf', s0, s1, 13, side * (half + 3.4), 0.9)
@@ -70,7 +71,7 @@ def _suburb(site: Site, s0, s1, side) -> None:
     rng, half = site.rng, site.road.half
     for s in np.arange(s0 + 8, s1, 16.0):
         site.attempt(
-            rs.house,
+            buildings.house,
             s + rng.uniform(-1, 1),
             side * (half + 13 + rng.uniform(0, 3)),
             6.0,
@@ -102,7 +103,7 @@ def _forest(site: Site, s0, s1, side) -> None:
     site.row(rs.chevron_board, s0, s1, 15, side * (half + 1.1), 0.3)
     if rng.uniform() < 0.5:
         site.row(rs.utility_pole, s0, s1, 20, side * (half + 1.6), 0.3)
-    site.attempt(rs.house, s0 + 22, side * (half + 13), 5, _front(side))
+    site.attempt(buildings.house, s0 + 22, side * (half + 13), 5, _front(side))
 
 
 def _country(site: Site, s0, s1, side) -> None:
@@ -129,13 +130,13 @@ def _country(site: Site, s0, s1, side) -> None:
     site.row('tree', s0, s1, 8, side * (half + 17), 1.5, 0, 4)
     site.row('tree', s0, s1, 6, side * (half + 34), 1.5, 0, 6)
     if rng.uniform() < 0.5:
-        site.attempt(rs.hall, s0 + 20, side * (half + 30), 11, _front(side))
+        site.attempt(buildings.hall, s0 + 20, side * (half + 30), 11, _front(side))
 
 
 def _yards(site: Site, s0, s1, side) -> None:
     """Yards: halls, containers, rows of parked vans and trucks."""
     rng, half = site.rng, site.road.half
-    site.attempt(rs.hall, s0 + rng.uniform(13, 27), side * (half + 25), 11, _front(side))
+    site.attempt(buildings.hall, s0 + rng.uniform(13, 27), side * (half + 25), 11, _front(side))
     for s in np.arange(s0 + 2, s1, 3.6):
         if rng.uniform() < 0.6:
             site.park(s, side * (half + 9.5), rng.choice([-1, 1]) * 1.57, (0.5, 0.3, 0.2))

@@ -1,5 +1,7 @@
 """What a model costs, as rows of a table; the measuring itself is ``branch_probe``'s."""
 
+import resource
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -24,6 +26,12 @@ def count_macs(model: nn.Module, run: Callable[[Meter], object]) -> dict[str, in
             run(meter)
     macs = {name: int(count) for name, count in meter.spent.items() if name != UPDATE}
     return {**macs, WHOLE: sum(macs.values())}
+
+
+def peak_of_process() -> int:
+    """Most memory that this process had so far, bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == 'darwin' else peak * 1024
 
 
 def costs(

@@ -85,10 +85,7 @@ def fold_norms(model: nn.Module) -> None:
             if folded is not None:
                 # a layer that several norms share gets a copy for each
                 setattr(parent, name, folded)
-                after = nn.Identity()
-                if isinstance(norm, InPlaceABN):
-                    after = nn.LeakyReLU(norm.negative_slope, inplace=True)
-                setattr(parent, norm_name, after)
+                setattr(parent, norm_name, _rest_of(norm))
 
 
 def _norm_elsewhere(module: nn.Module) -> bool:
@@ -108,6 +105,13 @@ def _fold(layer: nn.Module, norm: nn.Module) -> nn.Module | None:
     if type(layer) in _DECONVS and layer.groups == 1:
         return fuse_conv_bn_eval(layer, norm, transpose=True)
     return fuse_linear_bn_eval(layer, norm) if type(layer) in _LINEARS else None
+
+
+def _rest_of(norm: nn.Module) -> nn.Module:
+    """What a norm does beside normalizing."""
+    if isinstance(norm, InPlaceABN):
+        return nn.LeakyReLU(norm.negative_slope, inplace=True)
+    return nn.Identity()
 
 
 def _is_own(branch: nn.Module) -> bool:

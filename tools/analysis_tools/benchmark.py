@@ -38,8 +38,6 @@ import contextlib
 import copy
 import itertools
 import os
-import resource
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,6 +63,7 @@ from pandepth_mm.engine.branch_costs import (
     WHOLE,
     compare,
     costs,
+    peak_of_process,
     show,
     show_ratios,
 )
@@ -345,12 +344,6 @@ def time_once(subject: Subject, read: Callable[[], float], alone: bool) -> dict[
         subject.run(None)
         row[WHOLE] = read() - start
     return row
-
-
-def peak_of_process() -> int:
-    """Most memory that this process had so far, bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == 'darwin' else peak * 1024
 
 
 @cli_main

@@ -44,27 +44,14 @@ from pandepth_mm.engine.launch import (
     build_runner,
     load_config,
 )
+from pandepth_mm.engine.sweep_tables import format_ratios, format_sweep
 from pandepth_mm.errors import InputError, require_choice
-from pandepth_mm.evaluation.functional.depth_fill import FILLS
 from pandepth_mm.evaluation.metrics_file import plain
 from pandepth_mm.fileio import read_depth_png, read_json, write_json
 from pandepth_mm.geometry.lidar import AZIMUTH_STEP, ELEVATION
 from pandepth_mm.registry import DATASETS, TRANSFORMS, set_default_scope, type_name
-from pandepth_mm.structures.methods import METHODS
-from pandepth_mm.visualization.figures.density import draw_density_curves, rmse_key
+from pandepth_mm.visualization.figures.density import draw_density_curves
 
-# key of a metric, title of its column, factor, digits
-COLUMNS = (
-    ('input/density', 'density %', 100, 2),
-    ('depth/rmse', 'RMSE mm', 1, 1),
-    ('depth/mae', 'MAE mm', 1, 1),
-    ('depth/unseen_rmse', 'unseen RMSE', 1, 1),
-    *((rmse_key(name), METHODS[name].replace('fill', 'RMSE'), 1, 1) for name in FILLS),
-    ('semantic/mIoU', 'mIoU %', 100, 2),
-    ('panoptic/PQ', 'PQ %', 100, 2),
-)
-# of the second table: the model's error divided by the best fill's, measure by measure
-RATIOS = dict(rmse='RMSE', mae='MAE', irmse='iRMSE', imae='iMAE')
 FIGURE_SUFFIXES = ('.png', '.pdf', '.svg')
 
 
@@ -339,36 +326,6 @@ def evaluate(
         )
         if is_main_process():
             write_json(out, data)
-
-
-def format_sweep(results: dict[str, dict]) -> str:
-    """One line per setting, for people; '-' where there is no value."""
-    columns = [c for c in COLUMNS if any(c[0] in r['metrics'] for r in results.values())]
-    head = 'input'.ljust(16) + ''.join(c[1].rjust(15) for c in columns)
-    lines = [head, '-' * len(head)]
-    for name, result in results.items():
-        cells = [name.ljust(16)]
-        for key, _, factor, digits in columns:
-            value = result['metrics'].get(key)
-            cells.append(('-' if value is None else f'{factor * value:.{digits}f}').rjust(15))
-        lines.append(''.join(cells))
-    return '\n'.join(lines)
-
-
-def format_ratios(results: dict[str, dict]) -> str:
-    """The model's errors against the best fill's in each measure; '-' where one is missing."""
-    head = 'model / best fill'.ljust(20) + ''.join(title.rjust(10) for title in RATIOS.values())
-    lines = [head, '-' * len(head)]
-    for name, result in results.items():
-        metrics = result['metrics']
-        cells = [name.ljust(20)]
-        for key in RATIOS:
-            own = metrics.get(f'depth/{key}')
-            fills = [metrics.get(f'depth/{fill}/{key}') for fill in FILLS]
-            ratio = '-' if None in (own, *fills) else f'{own / min(fills):.2f}'
-            cells.append(ratio.rjust(10))
-        lines.append(''.join(cells))
-    return '\n'.join(lines)
 
 
 @cli_main

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample, SampleList
-from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
+from mmdet.utils import OptConfigType, OptMultiConfig
 from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 from torch.nn import functional as F
 
-from pandepth_mm.errors import InputError, require_choice
+from pandepth_mm.errors import require_choice
 from pandepth_mm.models.depth_heads.base import DepthPrediction
 from pandepth_mm.models.detectors.checks import (
     check_branches,
@@ -22,7 +22,11 @@ from pandepth_mm.models.detectors.checks import (
     check_losses,
 )
 from pandepth_mm.models.detectors.partial_truth import with_truth
-from pandepth_mm.models.detectors.roi_inputs import class_agnostic, full_precision
+from pandepth_mm.models.detectors.roi_inputs import (
+    class_agnostic,
+    complete_roi_head,
+    full_precision,
+)
 from pandepth_mm.models.fusion_heads.functional import best_classes
 from pandepth_mm.models.hand_down import hand_down
 from pandepth_mm.models.instance_heads.box_votes import BoxVotes
@@ -151,7 +155,7 @@ class PanDepth(BaseDetector):
             if branches[name] is not None:
                 branches[name] = hand_down(branches[name], f'model.{name}', values)
         if roi_head is not None:
-            branches['roi_head'] = self._complete_roi_head(roi_head, train_cfg, test_cfg)
+            branches['roi_head'] = complete_roi_head(roi_head, num_things, train_cfg, test_cfg)
             branches['rpn_head'] = copy.deepcopy(rpn_head)
             branches['rpn_head'].update(
                 train_cfg=train_cfg.get('rpn') if train_cfg else None, test_cfg=test_cfg['rpn']
@@ -161,25 +165,6 @@ class PanDepth(BaseDetector):
             setattr(self, name, None if cfg is None else MODELS.build(cfg))
         check_geometry(self)
         check_losses(self)
-
-    def _complete_roi_head(
-        self, roi_head: ConfigType, train_cfg: OptConfigType, test_cfg: OptConfigType
-    ) -> dict:
-        """Write class counts and train / test configs into ``roi_head``."""
-        if test_cfg is None or not {'rpn', 'rcnn'} <= set(test_cfg):
-            raise InputError(
-                'config', str(test_cfg), "a dict with 'rpn' and 'rcnn'", 'model.test_cfg'
-            )
-        roi_head = copy.deepcopy(roi_head)
-        for name in ('bbox_head', 'mask_head'):
-            if roi_head.get(name) is not None:
-                roi_head[name] = hand_down(
-                    roi_head[name], f'model.roi_head.{name}', dict(num_classes=self.num_things)
-                )
-        roi_head.update(
-            train_cfg=train_cfg.get('rcnn') if train_cfg else None, test_cfg=test_cfg['rcnn']
-        )
-        return roi_head
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
         """Features of an image batch (B, 3, H, W), finest first.
