@@ -1,1 +1,1 @@
-"""Geometry of cameras and LiDARs: numpy only, without torch and mmcv."""
+"""Geometry of cameras and LiDARs: numpy and OpenCV only, without torch and mmcv."""
