@@ -227,15 +227,15 @@ def _segments(
     """Segment ids and ``segments_info`` of mmdet's panoptic map."""
     panoptic, segments = decode_panoptic(ids, len(classes))
     areas = np.bincount(panoptic.ravel(), minlength=len(segments) + 1)
-    _, first = np.unique(panoptic, return_index=True)
-    numbers = dict(zip(panoptic.flat[first].tolist(), ids.flat[first].tolist(), strict=True))
+    internal = np.zeros(len(areas), np.int64)
+    internal[panoptic] = ids  # all pixels of a segment have the same
     return panoptic, [
         dict(
             id=s['id'],
             category_id=s['category'],
             category=classes[s['category']],
             isthing=s['category'] < num_things,
-            instance_id=numbers[s['id']] // INSTANCE_OFFSET,
+            instance_id=int(internal[s['id']]) // INSTANCE_OFFSET,
             area=int(areas[s['id']]),
         )
         for s in segments
