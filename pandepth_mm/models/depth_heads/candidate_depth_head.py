@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pandepth_mm.errors import InputError
+from pandepth_mm.geometry.anchoring import anchor_depth
 from pandepth_mm.models.depth_heads.base import BaseDepthHead, DepthPrediction
-from pandepth_mm.models.layers.anchoring import anchor_depth
 from pandepth_mm.models.layers.depth_candidates import (
     NEAREST,
     NUM_CANDIDATES,
@@ -208,7 +208,9 @@ class CandidateDepthHead(BaseDepthHead):
             depth: (1, H, W), meters, at the image's size.
             sparse_depth: (1, H, W), meters, 0 = no measurement.
         """
-        return anchor_depth(depth, self.in_range(sparse_depth)).clamp(max=self.max_depth)
+        measured = self.in_range(sparse_depth)[0]
+        anchored = anchor_depth(depth[0].cpu().numpy(), measured.cpu().numpy())
+        return torch.from_numpy(anchored).to(depth)[None].clamp(max=self.max_depth)
 
     def _input(self, prepared: PreparedCandidates, guesses: Tensor) -> Tensor:
         """Input of the stem, (B, 38, H / 2, W / 2), of the guesses also on its grid."""

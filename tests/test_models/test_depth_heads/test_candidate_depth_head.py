@@ -288,3 +288,16 @@ def test_ground_truth_out_of_range_does_not_count():
     one = head.loss_by_feat(pred, torch.tensor([[[[60.0, 0.0]]]]))
     for beyond in (81.0, -1.0, math.nan):
         assert head.loss_by_feat(pred, torch.tensor([[[[60.0, beyond]]]])) == one
+
+
+def test_a_depth_is_drawn_to_measurements_within_the_range():
+    """1.25 % off at 79.5 m; what lies beyond 80 m does not count, and nothing gets there."""
+    head = make_head()
+    depth = torch.full((1, 30, 40), 79.5)
+    beyond, near, limit = torch.zeros(3, 1, 30, 40)
+    beyond[:, ::3, ::3], near[:, ::3, ::3], limit[:, ::3, ::3] = 80.5, 78.5, 80.0
+    assert torch.equal(head.finish(depth, beyond), depth)
+    torch.testing.assert_close(
+        head.finish(depth, near)[:, :28, :40], near.new_full((1, 28, 40), 78.5), rtol=1e-3, atol=0
+    )
+    assert head.finish(depth + 0.4, limit).max() == 80
