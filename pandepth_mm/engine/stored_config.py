@@ -100,15 +100,19 @@ def _name(statement: ast.stmt) -> str:
 
 
 def _value(node: ast.expr) -> Any:
-    """Value of literals, of calls of dict with keywords, of inf and nan."""
+    """Value of literals, of calls of dict with keywords or a literal, of inf and nan."""
     if (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id == 'dict'
-        and not node.args
         and all(keyword.arg for keyword in node.keywords)
     ):
-        return {k.arg: _value(k.value) for k in node.keywords}
+        values = {k.arg: _value(k.value) for k in node.keywords}
+        if not node.args:
+            return values
+        # so mmengine writes a dict of which a key is no name: dict({'backbone.layers': ...})
+        if len(node.args) == 1 and isinstance(node.args[0], ast.Dict):
+            return {**_value(node.args[0]), **values}
     if isinstance(node, ast.Dict) and None not in node.keys:
         return {
             ast.literal_eval(key): _value(value)

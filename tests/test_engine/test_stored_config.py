@@ -45,6 +45,13 @@ def test_values_of_all_kinds():
     )
 
 
+def test_keys_that_are_no_names():
+    """Learning rates by the place of a parameter, for one."""
+    lr_mult = {'backbone.layers.0': dict(lr_mult=0.1), 'neck': dict(lr_mult=0.5)}
+    cfg = Config(dict(model=dict(a=lr_mult, b=[lr_mult, {3: 4}])))
+    assert read_stored_config(stored(cfg.pretty_text), 'w.pth').model == cfg.model
+
+
 @pytest.mark.parametrize(
     'text, message',
     [
@@ -53,6 +60,9 @@ def test_values_of_all_kinds():
         ("model = dict(a=open('ran', 'w'))", 'no data .malformed node'),
         ("model = dict(a=[open('ran', 'w') for _ in range(3)])", 'no data'),
         ('model = dict(**dict(a=1))', 'no data'),
+        ("model = dict({'a': open('ran', 'w')})", 'no data'),
+        ("model = dict([('a', 1)])", 'no data'),
+        ("model = dict({'a': 1}, {'b': 2})", 'no data'),
         ('model = {**dict(a=1)}', 'no data'),
         ('model.a = 1', 'no data .line 1 is no assignment'),
         ('model = (', 'no data'),
