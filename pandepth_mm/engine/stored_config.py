@@ -106,13 +106,12 @@ def _value(node: ast.expr) -> Any:
         and isinstance(node.func, ast.Name)
         and node.func.id == 'dict'
         and all(keyword.arg for keyword in node.keywords)
+        and len(node.args) <= 1
+        and all(isinstance(arg, ast.Dict) for arg in node.args)
     ):
-        values = {k.arg: _value(k.value) for k in node.keywords}
-        if not node.args:
-            return values
         # so mmengine writes a dict of which a key is no name: dict({'backbone.layers': ...})
-        if len(node.args) == 1 and isinstance(node.args[0], ast.Dict):
-            return {**_value(node.args[0]), **values}
+        literal = _value(node.args[0]) if node.args else {}
+        return {**literal, **{k.arg: _value(k.value) for k in node.keywords}}
     if isinstance(node, ast.Dict) and None not in node.keys:
         return {
             ast.literal_eval(key): _value(value)

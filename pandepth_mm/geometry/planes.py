@@ -23,9 +23,9 @@ def interpolate_planes(depth: np.ndarray) -> np.ndarray:
         between them if all lie on one line.
     """
     measured = depth > 0
-    filled = np.where(measured, depth, 0).astype(np.float32)
     if measured.all():
-        return filled
+        return depth.astype(np.float32)
+    filled = np.zeros(depth.shape, np.float32)
     corners = _triangles(measured)
     (x0, y0), (x1, y1), (x2, y2) = corners.transpose(1, 2, 0)
     v0, v1, v2 = 1 / depth[corners[..., 1], corners[..., 0]].astype(np.float64).T

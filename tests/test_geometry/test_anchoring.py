@@ -28,10 +28,11 @@ def test_the_input_stays_as_it_is():
 
 
 def test_one_measurement_by_hand():
-    """1 % too near: full correction there (but for the prior), a Gaussian's share beside it."""
+    """1 % too near: the measured depth there, a Gaussian's share beside it, less the prior's."""
     depth, sparse = maps()
     sparse[20, 30] = 20 * math.exp(0.01)
     corrected = anchor_depth(depth, sparse)
+    assert corrected[20, 30] == pytest.approx(sparse[20, 30], rel=1e-6)  # a plane of one pixel
     for col in (28, 32, 35):
         weight = math.exp(-0.5 * ((col - 30) / 2.5) ** 2)
         expected = 20 * math.exp(0.01 * weight / (weight + 0.05))
@@ -54,7 +55,6 @@ def test_what_differs_much_is_left_out(factor):
     depth, sparse = maps()
     sparse[20, 30] = 20 * factor
     corrected = anchor_depth(depth, sparse)
-    sparse[20, 30] = 0
     corrected[20, 30] = 20
     np.testing.assert_allclose(corrected, depth, rtol=1e-6)
 
