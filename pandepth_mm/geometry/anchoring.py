@@ -48,8 +48,9 @@ def anchor_depth(depth: np.ndarray, sparse_depth: np.ndarray) -> np.ndarray:
 
     planes = interpolate_planes(sparse_depth)
     between = planes > 0
-    change = np.log(planes[between]) - log_depth[between]
-    log_depth[between] += change / (1 + (change / _PLANE_SCALE) ** 2)
+    change = np.log(np.where(between, planes, 1)) - log_depth
+    change /= 1 + (change / _PLANE_SCALE) ** 2
+    log_depth += np.where(between, change, 0)
     return np.exp(log_depth)
 
 
