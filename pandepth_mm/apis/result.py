@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -205,7 +206,7 @@ def make_result(
         panoptic, segments = _segments(maps.panoptic, classes, num_things)
     return PanDepthResult(
         name=frame.name,
-        image=np.ascontiguousarray(frame.image[..., ::-1]),
+        image=cv2.cvtColor(frame.image, cv2.COLOR_BGR2RGB),
         sparse_depth=frame.sparse_depth,
         cam2img=frame.cam2img if frame.calibrated else None,
         classes=tuple(classes),

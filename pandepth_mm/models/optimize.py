@@ -15,6 +15,7 @@ from pandepth_mm.errors import InputError
 from pandepth_mm.models.layers.bands import ConvBands, FuseBlockBands, is_plain_3x3
 from pandepth_mm.models.layers.fuse_block import FuseBlock
 from pandepth_mm.models.layers.inplace_abn import InPlaceABN
+from pandepth_mm.models.layers.same_conv import pad_within
 
 # Exactly these: a subclass may make its weights anew in each call (ConvWS2d does).
 _CONVS = (nn.Conv2d, wrappers.Conv2d, Conv2dAdaptivePadding)
@@ -29,6 +30,7 @@ def optimize_for_inference(model: nn.Module) -> nn.Module:
 
     - Batch norms are folded into the convolution, transposed convolution or linear layer before
       them, see :func:`fold_norms`.
+    - Convolutions that pad as TensorFlow does make no padded copies, see :func:`pad_within`.
     - On a CPU, the weights of this package's branches are laid out channels last, and what is large
       there is computed in bands of rows, see :mod:`pandepth_mm.models.layers.bands`. Other branches
       get contiguous maps, as ever.
@@ -59,6 +61,7 @@ def optimize_for_inference(model: nn.Module) -> nn.Module:
     model = copy.deepcopy(model)
     model.requires_grad_(False)
     fold_norms(model)
+    pad_within(model)
     if next(model.parameters(), torch.empty(0)).device.type == 'cpu':
         for branch in model.children():
             if _is_own(branch):

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from pandepth_mm.errors import InputError
 from pandepth_mm.geometry.anchoring import anchor_depth
 from pandepth_mm.models.depth_heads.base import BaseDepthHead, DepthPrediction
+from pandepth_mm.models.layers.cells import join_cells, max_2x2, split_cells
 from pandepth_mm.models.layers.depth_candidates import (
     NEAREST,
     NUM_CANDIDATES,
@@ -20,6 +21,7 @@ from pandepth_mm.models.layers.depth_candidates import (
     depth_candidates,
 )
 from pandepth_mm.models.layers.geometry_maps import NUM_GEOMETRY, geometry_maps
+from pandepth_mm.models.layers.pointwise import predict_maps
 from pandepth_mm.models.layers.propagation import NUM_NEIGHBORS, neighborhood, propagate
 from pandepth_mm.models.layers.separable_conv import separable_conv
 from pandepth_mm.registry import MODELS
@@ -184,7 +186,7 @@ class CandidateDepthHead(BaseDepthHead):
             DepthPrediction: depth and uncertainty, (B, 1, H, W), meters.
         """
         # of the four pixels of each cell, (B, 4 * K, H / 2, W / 2)
-        guesses = F.pixel_unshuffle(prepared.candidates.log_depth, 2)
+        guesses = split_cells(prepared.candidates.log_depth, 2)
         x = self.stem(self._input(prepared, guesses))
         maps = [x]
         for down in self.downs:
@@ -197,8 +199,10 @@ class CandidateDepthHead(BaseDepthHead):
                     F.interpolate(above, own.shape[-2:], mode='bilinear', align_corners=False)
                 )
             above = up(torch.cat(parts, dim=1))
-        cells = self._propagate(self.predict_cells(above).float(), prepared.candidates)
-        out = self.predict(above).float().contiguous()
+        cells = self._propagate(
+            predict_maps(self.predict_cells, above).float(), guesses, prepared.candidates
+        )
+        out = predict_maps(self.predict, above).float()
         return self._mix(out, guesses, neighborhood(cells))
 
     def finish(self, depth: Tensor, sparse_depth: Tensor) -> Tensor:
@@ -223,7 +227,7 @@ class CandidateDepthHead(BaseDepthHead):
         return torch.cat(
             [
                 relative,
-                F.pixel_unshuffle(candidates.measured.to(smooth.dtype), 2),
+                split_cells(candidates.measured.to(smooth.dtype), 2),
                 geometry_maps(smooth.exp(), prepared.cam2img, 2),
                 weight,
                 known.expand_as(weight),
@@ -231,14 +235,20 @@ class CandidateDepthHead(BaseDepthHead):
             dim=1,
         )
 
-    def _propagate(self, out: Tensor, candidates: DepthCandidates) -> Tensor:
-        """Log depth at stride 2, of the network's output (B, K + 10, H / 2, W / 2)."""
+    def _propagate(self, out: Tensor, guesses: Tensor, candidates: DepthCandidates) -> Tensor:
+        """Log depth at stride 2.
+
+        Args:
+            out: What the network says, (B, K + 10, H / 2, W / 2).
+            guesses: Log depth of K guesses, (B, 4 * K, H / 2, W / 2), each of four pixels.
+            candidates: Where they come from.
+        """
         choice, affinity, trust = out.split([NUM_CANDIDATES, NUM_NEIGHBORS, 1], dim=1)
-        guesses = candidates.log_depth
-        mean = (choice.softmax(dim=1) * F.avg_pool2d(guesses, 2)).sum(dim=1, keepdim=True)
-        measured = guesses[:, NEAREST : NEAREST + 1]
+        means = guesses.unflatten(1, (-1, 4)).mean(dim=2)
+        mean = (choice.softmax(dim=1) * means).sum(dim=1, keepdim=True)
+        measured = candidates.log_depth[:, NEAREST : NEAREST + 1]
         near = torch.where(candidates.measured, (-measured).exp(), 0.0)
-        anchors = F.max_pool2d(near, 2)  # a cell's nearest measurement
+        anchors = max_2x2(near)  # a cell's nearest measurement
         trust = torch.where(anchors > 0, trust.sigmoid(), 0.0)
         inverse = propagate(
             (-mean).exp(), affinity.softmax(dim=1), anchors, trust, self.propagation_steps
@@ -268,7 +278,7 @@ class CandidateDepthHead(BaseDepthHead):
             depth = depth.clamp(1e-3, self.max_depth)
         # its likelihood must not pull at the depth
         uncertainty = depth.detach() * scale[:, 0].clamp(*_LOG_SCALE).exp()
-        return DepthPrediction(F.pixel_shuffle(depth, 2), F.pixel_shuffle(uncertainty, 2))
+        return DepthPrediction(join_cells(depth), join_cells(uncertainty))
 
     def loss_by_feat(self, pred: DepthPrediction, gt_depth_map: Tensor) -> dict[str, Tensor]:
         """Losses of depth and uncertainty.

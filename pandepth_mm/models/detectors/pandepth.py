@@ -318,11 +318,12 @@ class PanDepth(BaseDetector):
                 sample.pred_depth_uncertainty = PixelData(data=uncertainty)
             if logits is not None:
                 image_logits = _to_image(logits[i], sample, rescale)
-                sample.pred_sem_seg = PixelData(sem_seg=best_classes(image_logits)[1][None])
+                labels = best_classes(image_logits)[1]
+                sample.pred_sem_seg = PixelData(sem_seg=labels[None])
             if self.panoptic_fusion is not None:
                 if self.fusion_logits == 'preliminary':
-                    image_logits = _to_image(out.logits[i], sample, rescale)
-                panoptic = self.panoptic_fusion.predict(image_logits, instances[i])
+                    image_logits, labels = _to_image(out.logits[i], sample, rescale), None
+                panoptic = self.panoptic_fusion.predict(image_logits, instances[i], labels)
                 sample.pred_panoptic_seg = PixelData(sem_seg=panoptic[None])
             if self.panoptic_baseline is not None:
                 panoptic = self.panoptic_baseline.predict(image_logits, instances[i])

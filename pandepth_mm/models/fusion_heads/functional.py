@@ -21,8 +21,9 @@ def best_classes(logits: Tensor) -> tuple[Tensor, Tensor]:
         The logit, (H, W), and the class, long (H, W); of equal ones the first.
     """
     best = logits.amax(dim=0)
-    # the first class ranks highest
-    ranks = torch.arange(len(logits), 0, -1, dtype=torch.int16, device=logits.device)
+    # the first class ranks highest; small numbers are searched faster
+    dtype = torch.uint8 if len(logits) < 256 else torch.int16
+    ranks = torch.arange(len(logits), 0, -1, dtype=dtype, device=logits.device)
     rank = ((logits == best) * ranks[:, None, None]).amax(dim=0)
     return best, len(logits) - rank.clamp(min=1).long()
 
@@ -89,6 +90,7 @@ def fuse_panoptic(
     score_thr: float = 0.5,
     overlap_thr: float = 0.5,
     stuff_area_limit: float = 0,
+    sem_labels: Tensor | None = None,
 ) -> Tensor:
     """Fuse semantic logits and instances into one panoptic map.
 
@@ -115,6 +117,8 @@ def fuse_panoptic(
         score_thr: Lowest score.
         overlap_thr: Largest part of a mask that may lie under others.
         stuff_area_limit: Smallest area of a stuff class, pixels.
+        sem_labels: Class of the greatest logit of each pixel, long (H, W), where it is known
+            already.
 
     Returns:
         Long (H, W): label + 1000 * k for the instances, k >= 1; the label for stuff; C for void.
@@ -138,15 +142,13 @@ def fuse_panoptic(
             f'{num_things - 1}, got {labels.unique().tolist()}'
         )
 
-    things, stuff = sem_logits[:num_things], sem_logits[num_things:]
+    stuff = sem_logits[num_things:]
     if len(stuff):
-        best, panoptic = best_classes(stuff)
-        panoptic += num_things
+        best = stuff.amax(dim=0)
     else:
         best = sem_logits.new_full((height, width), -torch.inf)
-        panoptic = torch.full_like(best, num_classes, dtype=torch.long)
-    if len(things):
-        panoptic[things.amax(dim=0) >= best] = num_classes
+    panoptic = best_classes(sem_logits)[1] if sem_labels is None else sem_labels
+    panoptic = torch.where(panoptic < num_things, num_classes, panoptic)
     owner = torch.zeros_like(panoptic)
     occupied = torch.zeros_like(best, dtype=torch.bool)
     count = 0

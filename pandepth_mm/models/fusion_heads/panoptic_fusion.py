@@ -53,7 +53,9 @@ class PanopticFusion(BasePanopticFusionHead):
         """There is nothing to train."""
         return dict()
 
-    def predict(self, sem_logits: Tensor, instances: InstanceData) -> Tensor:
+    def predict(
+        self, sem_logits: Tensor, instances: InstanceData, sem_labels: Tensor | None = None
+    ) -> Tensor:
         """Fuse one image.
 
         Args:
@@ -61,6 +63,7 @@ class PanopticFusion(BasePanopticFusionHead):
             instances: ``bboxes`` (N, 4) in pixels of the same grid, ``scores`` (N,), ``labels``
                 (N,), ``mask_logits`` (N, h, w) within ``mask_boxes`` (N, 4), or the former where
                 there are none.
+            sem_labels: See :func:`fuse_panoptic`.
 
         Returns:
             Panoptic ids, long (H, W): label + 1000 * k for instances, the label for stuff,
@@ -78,4 +81,5 @@ class PanopticFusion(BasePanopticFusionHead):
             score_thr=self.score_thr,
             overlap_thr=self.overlap_thr,
             stuff_area_limit=self.stuff_area_limit * sem_logits[0].numel(),
+            sem_labels=sem_labels,
         )

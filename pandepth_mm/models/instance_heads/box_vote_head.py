@@ -20,6 +20,8 @@ from pandepth_mm.models.instance_heads.box_votes import (
     decode_instances,
     mask_boxes,
 )
+from pandepth_mm.models.layers.cells import join_cells
+from pandepth_mm.models.layers.pointwise import predict_maps
 from pandepth_mm.models.layers.scene_features import SceneFeatures
 from pandepth_mm.models.layers.separable_conv import separable_conv
 from pandepth_mm.registry import MODELS
@@ -105,8 +107,8 @@ class BoxVoteHead(BaseModule):
             depth: Dense depth, (B, 1, H, W), meters; not read without ``geometry_channels``.
             cam2img: Intrinsics, (B, 3, 3), pixels; not read without ``geometry_channels``.
         """
-        x = self.predict_maps(self.convs(self.scene(feats[1:], depth, cam2img)))
-        x = F.pixel_shuffle(x, 4 // STRIDE).float()
+        x = predict_maps(self.predict_maps, self.convs(self.scene(feats[1:], depth, cam2img)))
+        x = join_cells(x).float()
         centers, sides, things = x.split([self.num_classes, 4, 1], dim=1)
         return BoxVotes(centers, sides.clamp(-6, 6).exp() * _UNIT, things)
 

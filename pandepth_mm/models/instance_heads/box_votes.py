@@ -7,6 +7,8 @@ from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor
 from torch.nn import functional as F
 
+from pandepth_mm.models.layers.cells import max_3x3
+
 STRIDE = 2  # of the maps
 _MASK_SIZE = 28
 # the votes of large objects fall short: a mask reaches beyond its box, at each end by this share of
@@ -74,7 +76,7 @@ def decode_instances(
         :func:`mask_boxes`; by falling score.
     """
     scores = votes.centers.sigmoid()
-    peaks = scores * (F.max_pool2d(scores, 3, stride=1, padding=1) == scores)
+    peaks = scores * (max_3x3(scores) == scores)
     batch, _, height, width = scores.shape
     count = min(count, peaks[0].numel())
     scores, index = peaks.flatten(1).topk(count)

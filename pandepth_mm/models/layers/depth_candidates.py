@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pandepth_mm.models.depth_heads.nearest_fill import nearest_fill
+from pandepth_mm.models.layers.cells import join_cells, max_2x2, max_3x3
 
 # Sums over the measurements of a cell, weight w = 1, position (x, y) from the cell's center in
 # units of the cell's side, value q = 1 / depth: w, wx, wy, wxx, wxy, wyy, wq, wxq, wyq.
@@ -136,8 +137,8 @@ def _solve(gathered: Tensor, ridge: float) -> Tensor:
     return torch.stack([a, b, mq - a * mx - b * my], dim=1)
 
 
-def _finer_planes(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Planes for the cells of the next finer level, in its units.
+def _finer_planes(planes: Tensor, size: tuple[int, int], values_only: bool = False) -> Tensor:
+    """Planes for the cells of the next finer level, in its units; or their values c alone.
 
     Each is the bilinear mean of the four nearest planes, evaluated at its own place. Beyond the
     border the outermost planes go on.
@@ -148,7 +149,8 @@ def _finer_planes(planes: Tensor, size: tuple[int, int]) -> Tensor:
     x, y = torch.zeros(width + 2, device=a.device), torch.zeros(height + 2, 1, device=a.device)
     x[0], x[-1], y[0], y[-1] = -1, 1, -1, 1
     padded = torch.cat([a, b, c + a * x + b * y], dim=1)
-    finer = F.pixel_shuffle(F.conv2d(padded, _KERNELS['finer'].to(padded)), 2)
+    kernels = _KERNELS['finer'].to(padded)
+    finer = join_cells(F.conv2d(padded, kernels[8:] if values_only else kernels))
     return finer[..., : size[0], : size[1]]
 
 
@@ -176,7 +178,14 @@ def plane_fill(pyramid: list[Tensor], size: tuple[int, int], *fits: PlaneFit) ->
                 share = (gathered[:, :1] / fit.support).clamp(max=1).square()
                 own = torch.lerp(_finer_planes(planes[i], moments.shape[-2:]), own, share)
             planes[i] = own
-    return torch.cat([_finer_planes(x, size)[:, 2:] for x in planes], dim=1)
+    return torch.cat([_finer_planes(x, size, values_only=True) for x in planes], dim=1)
+
+
+def _binomial(x: Tensor) -> Tensor:
+    """Sums over 3x3 cells: 1 in the middle, 1/2 beside it, 1/4 at the corners."""
+    x = F.pad(x, (1, 1, 1, 1))
+    rows = (x[..., :-2, :] + x[..., 2:, :]) / 2 + x[..., 1:-1, :]
+    return (rows[..., :-2] + rows[..., 2:]) / 2 + rows[..., 1:-1]
 
 
 def smooth_fill(log_sums: Tensor, weights: Tensor) -> Tensor:
@@ -192,8 +201,6 @@ def smooth_fill(log_sums: Tensor, weights: Tensor) -> Tensor:
     Returns:
         Log depth, (B, 1, h, w); 0 in an image without a measurement.
     """
-    kernel = torch.tensor([0.5, 1.0, 0.5], dtype=log_sums.dtype, device=log_sums.device)
-    kernel = (kernel[:, None] * kernel)[None, None]
     levels = [torch.cat([log_sums, weights], dim=1)]
     while max(levels[-1].shape[-2:]) > 1 and len(levels) < _LEVELS:
         sums = levels[-1]
@@ -201,7 +208,7 @@ def smooth_fill(log_sums: Tensor, weights: Tensor) -> Tensor:
         levels.append(F.avg_pool2d(sums, 2) * 4)
     fill = None
     for sums in reversed(levels):
-        around = F.conv2d(sums.flatten(0, 1)[:, None], kernel, padding=1).view_as(sums)
+        around = _binomial(sums)
         mean = around[:, :1] / around[:, 1:].clamp(min=_MIN_WEIGHT)
         if fill is not None:
             size = sums.shape[-2:]
@@ -229,11 +236,10 @@ def extreme_fill(depth: Tensor, support: float = 2.0) -> tuple[Tensor, Tensor]:
     levels = [(least, depth, (depth > 0).to(depth.dtype))]
     while max(levels[-1][0].shape[-2:]) > 1 and len(levels) < _LEVELS:
         near, far, count = (F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2)) for x in levels[-1])
-        levels.append((F.max_pool2d(near, 2), F.max_pool2d(far, 2), F.avg_pool2d(count, 2) * 4))
+        levels.append((max_2x2(near), max_2x2(far), F.avg_pool2d(count, 2) * 4))
     result = None
     for near, far, count in reversed(levels):
-        near, far = (F.max_pool2d(x, 3, stride=1, padding=1) for x in (near, far))
-        own = torch.cat([near, far], dim=1)
+        own = max_3x3(torch.cat([near, far], dim=1))
         if result is not None:
             size = own.shape[-2:]
             coarse = F.interpolate(result, scale_factor=2, mode='nearest')
@@ -300,8 +306,7 @@ def depth_candidates(
     inverse = plane_fill(pyramid, size, *PLANE_FITS).clamp(1 / max_depth, 1 / min_depth)
     logs = torch.where(measured, sparse_depth.clamp(min=min_depth).log(), 0.0)
     smooth = smooth_fill(F.avg_pool2d(logs, 2) * 4, pyramid[0][:, :1])
-    near = torch.where(measured, 1 / sparse_depth.clamp(min=min_depth), 0.0)
-    near = F.max_pool2d(near, 2)
+    near = max_2x2(torch.where(measured, 1 / sparse_depth.clamp(min=min_depth), 0.0))
     cells = torch.where(near > 0, 1 / near.clamp(min=1e-6), 0.0)
     least, greatest = extreme_fill(cells)
     if nearest is None:
@@ -312,5 +317,5 @@ def depth_candidates(
     smooth = F.interpolate(smooth, scale_factor=2, mode='bilinear', align_corners=False)
     log_depth = torch.cat([smooth, (1 / inverse).log(), nearest, least, greatest], dim=1)
     log_depth = torch.where(known, log_depth, default.log()[:, None, None, None])
-    weight = _gather(pyramid[0])[:, :1]
+    weight = _binomial(pyramid[0][:, :1])
     return DepthCandidates(log_depth, measured, weight, known)

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pandepth_mm.models.layers.cells import split_cells
+
 # meters by which heights and sideways distances are divided
 _HEIGHT, _SIDE = 3.0, 20.0
 # channels of `geometry_maps` beside the details
@@ -29,7 +31,7 @@ def geometry_maps(depth: Tensor, cam2img: Tensor, stride: int) -> Tensor:
     known = depth > 0
     log_depth = torch.where(known, depth, 1.0).log()
     mean = F.avg_pool2d(log_depth, stride)
-    details = F.pixel_unshuffle(log_depth, stride) - mean
+    details = split_cells(log_depth, stride) - mean
     height, width = mean.shape[-2:]
     fx, fy, cx, cy = (
         cam2img[:, row, col].to(depth)[:, None, None, None]

@@ -9,7 +9,9 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pandepth_mm.models.layers.cells import join_cells
 from pandepth_mm.models.layers.geometry_maps import NUM_GEOMETRY, geometry_maps
+from pandepth_mm.models.layers.pointwise import predict_maps
 from pandepth_mm.models.layers.scene_features import SceneFeatures
 from pandepth_mm.models.layers.separable_conv import separable_conv
 from pandepth_mm.registry import MODELS
@@ -87,7 +89,7 @@ class GeometrySemanticHead(BaseModule):
                 # of different layouts, cat copies all of them into a plain one
                 maps = maps.contiguous(memory_format=torch.channels_last)
             parts.append(maps)
-        return F.pixel_shuffle(self.classifier(self.fine(torch.cat(parts, dim=1))), 2)
+        return join_cells(predict_maps(self.classifier, self.fine(torch.cat(parts, dim=1))))
 
     def loss_by_feat(self, logits: Tensor, gt_sem_seg: Tensor) -> dict[str, Tensor]:
         """Loss of the logits (B, C, H, W).

@@ -124,12 +124,16 @@ def cell_output(choice, trust, neighbor=4):
     return out
 
 
+def propagate(head, out, candidates):
+    return head._propagate(out, F.pixel_unshuffle(candidates.log_depth, 2), candidates)
+
+
 def test_trusted_measurements_stand_after_propagation():
     """A cell's nearest one, where others keep the guess."""
     head = make_head()
     _, sparse, cam2img = inputs(batch=1)
     candidates = head.prepare(sparse, cam2img).candidates
-    found = head._propagate(cell_output(0, trust=50.0), candidates).exp()
+    found = propagate(head, cell_output(0, trust=50.0), candidates).exp()
     measured = torch.where(sparse > 0, sparse, 1e3)
     nearest = -F.max_pool2d(-measured, 2)
     expected = torch.where(
@@ -143,7 +147,7 @@ def test_distrusted_measurements_do_not_count_in_propagation():
     head = make_head()
     _, sparse, cam2img = inputs(batch=1)
     candidates = head.prepare(sparse, cam2img).candidates
-    found = head._propagate(cell_output(0, trust=-50.0), candidates)
+    found = propagate(head, cell_output(0, trust=-50.0), candidates)
     torch.testing.assert_close(found, F.avg_pool2d(candidates.log_depth[:, :1], 2))
 
 
@@ -154,7 +158,7 @@ def test_propagation_carries_a_measurement_by_one_cell_a_step():
     sparse[..., 50] = 30.0
     candidates = head.prepare(sparse, torch.eye(3)[None]).candidates
     left = 3  # neighbor in the middle row
-    found = head._propagate(cell_output(5, trust=50.0, neighbor=left), candidates)[0, 0].exp()
+    found = propagate(head, cell_output(5, trust=50.0, neighbor=left), candidates)[0, 0].exp()
     before = F.avg_pool2d(candidates.log_depth[:, 5:6], 2)[0, 0].exp()
     torch.testing.assert_close(found[:, 10:14], torch.full((SIZE[0] // 2, 4), 7.0))
     torch.testing.assert_close(found[:, 14:25], before[:, 11:22])

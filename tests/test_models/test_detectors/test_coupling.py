@@ -122,9 +122,9 @@ def test_fusion_reads_the_chosen_logits(changes, source, monkeypatch):
     model = build(**changes).eval()
     fused, predict = [], model.panoptic_fusion.predict
 
-    def spy(logits, instances):
+    def spy(logits, instances, labels):
         fused.append(logits)
-        return predict(logits, instances)
+        return predict(logits, instances, labels)
 
     monkeypatch.setattr(model.panoptic_fusion, 'predict', spy)
     batch = random_batch((0,), size=(48, 64))

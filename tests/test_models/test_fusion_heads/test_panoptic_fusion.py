@@ -31,15 +31,16 @@ def sample(mask, box, v, u):
     )
 
 
-def test_best_classes_are_those_of_argmax():
+@pytest.mark.parametrize('count', [1, 14, 255, 256, 300])
+def test_best_classes_are_those_of_argmax(count):
     """The first of equal ones; also of minus infinity."""
     torch.manual_seed(0)
-    logits = torch.randint(-2, 3, (300, 9, 7)).float()
+    logits = torch.randint(-2, 3, (count, 9, 7)).float()
     logits[:, 0] = -torch.inf
     best, labels = best_classes(logits)
     assert torch.equal(best, logits.amax(dim=0))
     assert torch.equal(labels, logits.argmax(dim=0))
-    assert (labels > 0).any() and not labels[0].any()
+    assert (labels > 0).any() == (count > 1) and not labels[0].any()
 
 
 def sigmoid(x):
@@ -154,6 +155,8 @@ def test_equals_the_pixel_loop():
         expected, count = slow_fusion(*case, **settings(seed))
         assert found.dtype == torch.long
         assert torch.equal(found, expected), seed
+        known = case[0].argmax(dim=0)
+        assert torch.equal(fuse_panoptic(*case, **settings(seed), sem_labels=known), expected)
         counts += count
         shown += len(found[found >= 1000].unique())
         voids += (found == len(case[0])).any().item()
