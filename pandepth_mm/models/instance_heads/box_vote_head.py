@@ -36,11 +36,12 @@ class BoxVoteHead(BaseModule):
 
     Every pixel of a thing votes for the box of its instance (its center and its size). A peak of
     the map of centers is an instance. The box that is voted for there says which pixels vote too:
-    those within it that are of a thing and whose own vote overlaps it. The mean of their votes is
+    those within it that are of a thing and whose own vote overlaps it. The median of their votes is
     the instance's box, and its mask are the pixels that vote for that one, also a little outside of
     it: so two cars are told apart though one hides half of the other. Where there are semantic
     logits, the score is the geometric mean of the peak and of the probability of its class in the
-    mask. Of several instances of a class with nearly one box the best is kept.
+    mask. Of several instances of a class with nearly one box the best is kept; where a better one
+    overlaps an instance, its score falls.
 
     Args:
         num_classes: Number of thing classes.

@@ -15,7 +15,11 @@ _MASK_SIZE = 28
 # the pixels that a side has beyond the first ones
 _MASK_MARGIN, _SMALL_SIDE = 0.125, 32
 _SHARPNESS = 8.0  # mask logit per IoU
+_VOTES_SIZE = 14  # of the grid of a box whose votes are counted
+_ROUNDS = 2  # of counting
+_FULL_VOTE = 0.5  # the mask logit from which on a vote counts in full
 _REPEAT_IOU = 0.6  # of two boxes that mean one instance
+_OVERLAP_SCALE = 0.5  # of the square of two boxes' IoU, by which the worse one's score falls
 
 
 class BoxVotes(NamedTuple):
@@ -68,7 +72,8 @@ def decode_instances(
         votes: Maps of a batch.
         logits: Semantic logits of the input's size, things first, (B, C, H, W); None where there
             are none. A score is the square root of the peak's times the mean probability of its
-            class within the mask; that of a repeat is 0.
+            class within the mask, lower where a better instance overlaps it, see
+            :func:`_uniqueness`.
         count: Number of peaks, the greatest.
 
     Returns:
@@ -89,13 +94,14 @@ def decode_instances(
     if logits is not None:
         things = logits.float().softmax(dim=1)[:, : votes.centers.shape[1]]
         maps.append(F.avg_pool2d(things, STRIDE))
-    boxes = _mean_votes(_sample_boxes(torch.cat(maps[:2], dim=1), boxes), boxes)
-    boxes = boxes.clamp(min=0).minimum(sides)
-    sampled = _sample_boxes(torch.cat(maps, dim=1), mask_boxes(boxes))
+    for _ in range(_ROUNDS):
+        boxes = _median_votes(_sample_boxes(torch.cat(maps[:2], dim=1), boxes, _VOTES_SIZE), boxes)
+        boxes = boxes.clamp(min=0).minimum(sides)
+    sampled = _sample_boxes(torch.cat(maps, dim=1), mask_boxes(boxes), _MASK_SIZE)
     masks = _box_masks(sampled, boxes)
     if logits is not None:
         scores = (scores * _mean_in_mask(sampled[:, 5:], labels, masks)).sqrt()
-    scores, order = (scores * ~_repeats(boxes, scores, labels)).topk(count)
+    scores, order = (scores * _uniqueness(boxes, scores, labels)).topk(count)
     return (
         boxes.gather(1, order[..., None].expand_as(boxes)),
         scores,
@@ -104,37 +110,38 @@ def decode_instances(
     )
 
 
-def _sample_boxes(maps: Tensor, boxes: Tensor) -> Tensor:
-    """Maps on a grid of 28 x 28 within each box.
+def _sample_boxes(maps: Tensor, boxes: Tensor, size: int) -> Tensor:
+    """Maps on a grid of ``size`` x ``size`` within each box.
 
     Args:
         maps: (B, C, h, w), of stride 2.
         boxes: (B, N, 4), pixels of the input.
+        size: Cells of a side.
 
     Returns:
-        (B, C, N, 28, 28).
+        (B, C, N, size, size).
     """
     batch, count = boxes.shape[:2]
     height, width = maps.shape[-2:]
-    step = (torch.arange(_MASK_SIZE, device=boxes.device, dtype=boxes.dtype) + 0.5) / _MASK_SIZE
-    x = boxes[..., 0:1] + step * (boxes[..., 2:3] - boxes[..., 0:1])  # (B, N, 28)
+    step = (torch.arange(size, device=boxes.device, dtype=boxes.dtype) + 0.5) / size
+    x = boxes[..., 0:1] + step * (boxes[..., 2:3] - boxes[..., 0:1])  # (B, N, size)
     y = boxes[..., 1:2] + step * (boxes[..., 3:4] - boxes[..., 1:2])
     grid = torch.stack(
         [
-            (x / (width * STRIDE) * 2 - 1)[:, :, None].expand(-1, -1, _MASK_SIZE, -1),
-            (y / (height * STRIDE) * 2 - 1)[..., None].expand(-1, -1, -1, _MASK_SIZE),
+            (x / (width * STRIDE) * 2 - 1)[:, :, None].expand(-1, -1, size, -1),
+            (y / (height * STRIDE) * 2 - 1)[..., None].expand(-1, -1, -1, size),
         ],
         dim=-1,
     ).flatten(1, 2)
     sampled = F.grid_sample(maps, grid, padding_mode='border', align_corners=False)
-    return sampled.view(batch, -1, count, _MASK_SIZE, _MASK_SIZE)
+    return sampled.view(batch, -1, count, size, size)
 
 
 def _box_masks(sampled: Tensor, boxes: Tensor) -> Tensor:
-    """Mask logits (B, N, 28, 28): of a thing, and the own vote overlaps the box.
+    """Mask logits (B, N, h, w): of a thing, and the own vote overlaps the box.
 
     Args:
-        sampled: Votes and logits of things, (B, 5 or more, N, 28, 28).
+        sampled: Votes and logits of things, (B, 5 or more, N, h, w).
         boxes: (B, N, 4), pixels.
     """
     own = boxes.transpose(1, 2)[..., None, None]
@@ -146,36 +153,49 @@ def _box_masks(sampled: Tensor, boxes: Tensor) -> Tensor:
     return torch.minimum(_SHARPNESS * (iou - 0.5), sampled[:, 4])
 
 
-def _mean_votes(sampled: Tensor, boxes: Tensor) -> Tensor:
-    """Mean of the votes in each instance's mask, (B, N, 4); the box itself where that is empty.
+def _median_votes(sampled: Tensor, boxes: Tensor) -> Tensor:
+    """Weighted median of each side's votes in an instance's mask; the box itself where it is empty.
+
+    At the border of an object, and of what hides it, votes are wrong: a mean would follow them. The
+    weights are the mask's logits up to a limit, so that the votes for a neighbor whose box overlaps
+    by hardly more than a half count little.
 
     Args:
         sampled: As in :func:`_box_masks`.
         boxes: (B, N, 4), pixels.
+
+    Returns:
+        (B, N, 4): of each side the least vote that, with those below it, has half of the weight.
     """
-    weight = _box_masks(sampled, boxes).clamp(min=0)
-    total = weight.sum(dim=(2, 3))
-    mean = (sampled[:, :4] * weight[:, None]).sum(dim=(3, 4)) / total.clamp(min=1e-6)[:, None]
-    return torch.where(total[..., None] > 0, mean.transpose(1, 2), boxes)
+    weight = _box_masks(sampled, boxes).clamp(0, _FULL_VOTE).flatten(2)
+    votes, order = sampled[:, :4].flatten(3).sort(dim=-1)
+    below = weight[:, None].expand_as(votes).gather(3, order).cumsum(dim=-1)
+    total = below[..., -1:]
+    median = votes.gather(3, (below < total / 2).sum(dim=-1, keepdim=True))
+    own = boxes.transpose(1, 2)[..., None]
+    return torch.where(total > 0, median, own)[..., 0].transpose(1, 2)
 
 
-def _repeats(boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
-    """Whether a better instance of the class has nearly the same box, bool (B, N).
+def _uniqueness(boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
+    """How sure it is that an instance is none of the better ones, (B, N), 0 to 1.
 
-    As Fast NMS (YOLACT, Bolya et al., 2019): all pairs at once, so that a repeat of a repeat goes
-    too.
+    A Gaussian of its greatest IoU with a better one of its class, and 0 from a limit on: those mean
+    one instance. All pairs at once, so that a repeat of a repeat counts too.
 
     Args:
         boxes: (B, N, 4), pixels.
         scores: (B, N); of two equal ones the first is the better.
         labels: (B, N).
+
+    Source: Soft-NMS (Bodla et al., 2017) for the Gaussian, Fast NMS (YOLACT, Bolya et al., 2019)
+    for the pairs.
     """
-    iou = bbox_overlaps(boxes, boxes)
     place = torch.arange(boxes.shape[1], device=boxes.device)
     first = (scores[:, None] == scores[:, :, None]) & (place < place[:, None])
     better = (scores[:, None] > scores[:, :, None]) | first
     same = labels[:, :, None] == labels[:, None]
-    return (better & same & (iou > _REPEAT_IOU)).any(dim=-1)
+    iou = (bbox_overlaps(boxes, boxes) * (better & same)).amax(dim=-1)
+    return (iou.square() / -_OVERLAP_SCALE).exp() * (iou <= _REPEAT_IOU)
 
 
 def _mean_in_mask(things: Tensor, labels: Tensor, masks: Tensor) -> Tensor:
