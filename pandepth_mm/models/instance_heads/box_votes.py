@@ -7,7 +7,7 @@ from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor
 from torch.nn import functional as F
 
-from pandepth_mm.models.layers.cells import max_3x3
+from pandepth_mm.models.layers.cells import max_3x3, sum_3x3
 
 STRIDE = 2  # of the maps
 _MASK_SIZE = 28
@@ -16,7 +16,7 @@ _MASK_SIZE = 28
 _MASK_MARGIN, _SMALL_SIDE = 0.125, 32
 _SHARPNESS = 8.0  # mask logit per IoU
 _VOTES_SIZE = 14  # of the grid of a box whose votes are counted
-_ROUNDS = 2  # of counting
+_ROUNDS = 3  # of counting
 _FULL_VOTE = 0.5  # the mask logit from which on a vote counts in full
 _REPEAT_IOU = 0.6  # of two boxes that mean one instance
 _OVERLAP_SCALE = 0.5  # of the square of two boxes' IoU, by which the worse one's score falls
@@ -74,13 +74,14 @@ def decode_instances(
             are none. A score is the square root of the peak's times the mean probability of its
             class within the mask, lower where a better instance overlaps it, see
             :func:`_uniqueness`.
-        count: Number of peaks, the greatest.
+        count: Number of peaks of the smoothed centers, the greatest.
 
     Returns:
         tuple: boxes (B, N, 4), scores (B, N), labels (B, N), mask logits (B, N, 28, 28) within
         :func:`mask_boxes`; by falling score.
     """
-    scores = votes.centers.sigmoid()
+    # single cells are noisy
+    scores = sum_3x3(F.pad(votes.centers.sigmoid(), (1, 1, 1, 1), mode='replicate')) / 4
     peaks = scores * (max_3x3(scores) == scores)
     batch, _, height, width = scores.shape
     count = min(count, peaks[0].numel())
@@ -165,15 +166,24 @@ def _median_votes(sampled: Tensor, boxes: Tensor) -> Tensor:
         boxes: (B, N, 4), pixels.
 
     Returns:
-        (B, N, 4): of each side the least vote that, with those below it, has half of the weight.
+        (B, N, 4), interpolated between the votes around the middle: small changes of the weights
+        change it little.
     """
-    weight = _box_masks(sampled, boxes).clamp(0, _FULL_VOTE).flatten(2)
+    weight = _box_masks(sampled, boxes).clamp(0.0, _FULL_VOTE).flatten(2)
     votes, order = sampled[:, :4].flatten(3).sort(dim=-1)
-    below = weight[:, None].expand_as(votes).gather(3, order).cumsum(dim=-1)
-    total = below[..., -1:]
-    median = votes.gather(3, (below < total / 2).sum(dim=-1, keepdim=True))
+    weight = weight[:, None].expand_as(votes).gather(3, order)
+    below = weight.cumsum(dim=-1)
+    half = below[..., -1:] / 2
+    below = below - weight / 2
+    # between the last vote up to the half and the next one
+    last = ((below <= half).sum(dim=-1, keepdim=True) - 1).clamp(min=0, max=votes.shape[-1] - 2)
+    pair = torch.cat([last, last + 1], dim=-1)
+    start, end = below.gather(3, pair).split(1, dim=-1)
+    share = ((half - start) / (end - start).clamp(min=1e-6)).clamp(0.0, 1.0)
+    first, second = votes.gather(3, pair).split(1, dim=-1)
+    median = torch.lerp(first, second, share)
     own = boxes.transpose(1, 2)[..., None]
-    return torch.where(total > 0, median, own)[..., 0].transpose(1, 2)
+    return torch.where(half > 0, median, own)[..., 0].transpose(1, 2)
 
 
 def _uniqueness(boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""Maps and their cells of pixels: the greatest value, one channel for each pixel, and back.
+"""Maps and their cells of pixels: the greatest value, sums, one channel for each pixel, and back.
 
-As torch's ``max_pool2d``, ``pixel_unshuffle`` and ``pixel_shuffle``. Those go from number to number
-on a CPU, which takes two to twenty times as long where channels are few.
+As torch's ``max_pool2d``, ``conv2d``, ``pixel_unshuffle`` and ``pixel_shuffle``. Those go from
+number to number on a CPU where channels are few, which takes two to twenty times as long.
 """
 
 import torch
@@ -20,6 +20,19 @@ def max_3x3(x: Tensor) -> Tensor:
     x = F.pad(x, (1, 1, 1, 1), mode='replicate')
     rows = torch.maximum(torch.maximum(x[..., :-2, :], x[..., 1:-1, :]), x[..., 2:, :])
     return torch.maximum(torch.maximum(rows[..., :-2], rows[..., 1:-1]), rows[..., 2:])
+
+
+def sum_3x3(padded: Tensor) -> Tensor:
+    """Sum of each pixel and its neighbors, 1/2 of those beside it, 1/4 of those at its corners.
+
+    Args:
+        padded: (B, C, H + 2, W + 2).
+
+    Returns:
+        (B, C, H, W).
+    """
+    rows = (padded[..., :-2, :] + padded[..., 2:, :]) / 2 + padded[..., 1:-1, :]
+    return (rows[..., :-2] + rows[..., 2:]) / 2 + rows[..., 1:-1]
 
 
 def split_cells(x: Tensor, side: int) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pandepth_mm.models.depth_heads.nearest_fill import nearest_fill
-from pandepth_mm.models.layers.cells import join_cells, max_2x2, max_3x3
+from pandepth_mm.models.layers.cells import join_cells, max_2x2, max_3x3, sum_3x3
 
 # Sums over the measurements of a cell, weight w = 1, position (x, y) from the cell's center in
 # units of the cell's side, value q = 1 / depth: w, wx, wy, wxx, wxy, wyy, wq, wxq, wyq.
@@ -181,13 +181,6 @@ def plane_fill(pyramid: list[Tensor], size: tuple[int, int], *fits: PlaneFit) ->
     return torch.cat([_finer_planes(x, size, values_only=True) for x in planes], dim=1)
 
 
-def _binomial(x: Tensor) -> Tensor:
-    """Sums over 3x3 cells: 1 in the middle, 1/2 beside it, 1/4 at the corners."""
-    x = F.pad(x, (1, 1, 1, 1))
-    rows = (x[..., :-2, :] + x[..., 2:, :]) / 2 + x[..., 1:-1, :]
-    return (rows[..., :-2] + rows[..., 2:]) / 2 + rows[..., 1:-1]
-
-
 def smooth_fill(log_sums: Tensor, weights: Tensor) -> Tensor:
     """Weighted mean of log depth around each cell, over the finest level that has measurements.
 
@@ -208,7 +201,7 @@ def smooth_fill(log_sums: Tensor, weights: Tensor) -> Tensor:
         levels.append(F.avg_pool2d(sums, 2) * 4)
     fill = None
     for sums in reversed(levels):
-        around = _binomial(sums)
+        around = sum_3x3(F.pad(sums, (1, 1, 1, 1)))
         mean = around[:, :1] / around[:, 1:].clamp(min=_MIN_WEIGHT)
         if fill is not None:
             size = sums.shape[-2:]
@@ -317,5 +310,5 @@ def depth_candidates(
     smooth = F.interpolate(smooth, scale_factor=2, mode='bilinear', align_corners=False)
     log_depth = torch.cat([smooth, (1 / inverse).log(), nearest, least, greatest], dim=1)
     log_depth = torch.where(known, log_depth, default.log()[:, None, None, None])
-    weight = _binomial(pyramid[0][:, :1])
+    weight = sum_3x3(F.pad(pyramid[0][:, :1], (1, 1, 1, 1)))
     return DepthCandidates(log_depth, measured, weight, known)

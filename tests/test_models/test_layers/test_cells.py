@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pandepth_mm.models.layers.cells import join_cells, max_2x2, max_3x3, split_cells
+from pandepth_mm.models.layers.cells import join_cells, max_2x2, max_3x3, split_cells, sum_3x3
 
 
 def maps(*shape):
@@ -15,6 +15,13 @@ def test_maxima():
     x = maps(2, 3, 6, 8)
     assert torch.equal(max_2x2(x), F.max_pool2d(x, 2))
     assert torch.equal(max_3x3(x), F.max_pool2d(x, 3, stride=1, padding=1))
+
+
+def test_sums():
+    kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]) / 4
+    x = maps(2, 3, 6, 8)
+    expected = F.conv2d(x, kernel.expand(3, 1, 3, 3), groups=3)
+    torch.testing.assert_close(sum_3x3(x), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize('size', [(1, 1), (1, 5), (4, 1)])
