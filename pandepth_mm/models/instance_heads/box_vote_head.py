@@ -39,8 +39,8 @@ class BoxVoteHead(BaseModule):
     those within it that are of a thing and whose own vote overlaps it. The median of their votes is
     the instance's box, and its mask are the pixels that vote for that one, also a little outside of
     it: so two cars are told apart though one hides half of the other. Where there are semantic
-    logits, the score is the geometric mean of the peak and of the probability of its class in the
-    mask. Of several instances of a class with nearly one box the best is kept; where a better one
+    logits, the score also says how probable the class is in the mask and how well the votes agree.
+    Of several instances of a class with nearly one box the best is kept; where a better one
     overlaps an instance, its score falls.
 
     Args:

@@ -71,9 +71,9 @@ def decode_instances(
     Args:
         votes: Maps of a batch.
         logits: Semantic logits of the input's size, things first, (B, C, H, W); None where there
-            are none. A score is the square root of the peak's times the mean probability of its
-            class within the mask, lower where a better instance overlaps it, see
-            :func:`_uniqueness`.
+            are none. With them a score is the square root of the peak's times the mean, in the
+            mask, of the probability of its class times the IoU of the pixel's vote and the box. It
+            is lower where a better instance overlaps it, see :func:`_uniqueness`.
         count: Number of peaks of the smoothed centers, the greatest.
 
     Returns:
@@ -101,7 +101,9 @@ def decode_instances(
     sampled = _sample_boxes(torch.cat(maps, dim=1), mask_boxes(boxes), _MASK_SIZE)
     masks = _box_masks(sampled, boxes)
     if logits is not None:
-        scores = (scores * _mean_in_mask(sampled[:, 5:], labels, masks)).sqrt()
+        chosen = labels[:, None, :, None, None].expand(-1, 1, -1, *masks.shape[-2:])
+        agreement = sampled[:, 5:].gather(1, chosen)[:, 0] * (masks / _SHARPNESS + 0.5)
+        scores = (scores * _mean_in_mask(agreement, masks)).sqrt()
     scores, order = (scores * _uniqueness(boxes, scores, labels)).topk(count)
     return (
         boxes.gather(1, order[..., None].expand_as(boxes)),
@@ -208,15 +210,12 @@ def _uniqueness(boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
     return (iou.square() / -_OVERLAP_SCALE).exp() * (iou <= _REPEAT_IOU)
 
 
-def _mean_in_mask(things: Tensor, labels: Tensor, masks: Tensor) -> Tensor:
-    """Mean probability of each instance's class within its mask, (B, N), 0 in an empty one.
+def _mean_in_mask(values: Tensor, masks: Tensor) -> Tensor:
+    """Mean of a map within each instance's mask, (B, N), 0 in an empty one.
 
     Args:
-        things: Probability of each class, (B, num_things, N, h, w).
-        labels: (B, N).
+        values: (B, N, h, w).
         masks: Logits, (B, N, h, w).
     """
-    chosen = labels[:, None, :, None, None].expand(-1, 1, -1, *masks.shape[-2:])
-    own = things.gather(1, chosen)[:, 0]
-    inside = (masks > 0).to(own.dtype)
-    return (own * inside).sum(dim=(2, 3)) / inside.sum(dim=(2, 3)).clamp(min=1)
+    inside = (masks > 0).to(values.dtype)
+    return (values * inside).sum(dim=(2, 3)) / inside.sum(dim=(2, 3)).clamp(min=1)
