@@ -54,6 +54,6 @@ model = dict(
         type='BoxVoteHead', in_channels=channels, norm_cfg=norm_cfg, act_cfg=act_cfg
     ),
     panoptic_fusion=dict(
-        type='PanopticFusion', score_thr=0.24, overlap_thr=0.5, stuff_area_limit=1 / 512
+        type='PanopticFusion', score_thr=0.36, overlap_thr=0.5, stuff_area_limit=1 / 512
     ),
 )

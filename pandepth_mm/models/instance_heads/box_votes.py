@@ -71,9 +71,9 @@ def decode_instances(
     Args:
         votes: Maps of a batch.
         logits: Semantic logits of the input's size, things first, (B, C, H, W); None where there
-            are none. With them a score is the square root of the peak's times the mean, in the
-            mask, of the probability of its class times the IoU of the pixel's vote and the box. It
-            is lower where a better instance overlaps it, see :func:`_uniqueness`.
+            are none. With them a score is the cube root of the peak's times the mean, in the mask,
+            of the probability of its class times the IoU of the pixel's vote and the box. It is
+            lower where a better instance overlaps it, see :func:`_uniqueness`.
         count: Number of peaks of the smoothed centers, the greatest.
 
     Returns:
@@ -103,7 +103,7 @@ def decode_instances(
     if logits is not None:
         chosen = labels[:, None, :, None, None].expand(-1, 1, -1, *masks.shape[-2:])
         agreement = sampled[:, 5:].gather(1, chosen)[:, 0] * (masks / _SHARPNESS + 0.5)
-        scores = (scores * _mean_in_mask(agreement, masks)).sqrt()
+        scores = (scores * _mean_in_mask(agreement, masks)) ** (1 / 3)
     scores, order = (scores * _uniqueness(boxes, scores, labels)).topk(count)
     return (
         boxes.gather(1, order[..., None].expand_as(boxes)),
