@@ -88,7 +88,10 @@ def test_prediction(benchmark, run):
     expected = macs_by_hooks(subject.model, lambda: subject.run(None))
     for name in ('backbone', 'neck', 'semantic_head', 'depth_head', 'joint_head'):
         assert expected[name] > 0
-        assert first[name]['macs'] == second[name]['macs'] == expected[name], name
+        assert second[name]['macs'] == expected[name], name
+        # an optimized backbone multiplies by the zeros in its kernels, too
+        least, most = expected[name], expected[name] * (1.02 if name == 'backbone' else 1)
+        assert least <= first[name]['macs'] <= most, name
     # and the products of RoIAlign
     assert expected['roi_head'] < first['roi_head']['macs'] < 1.1 * expected['roi_head']
     parts = [*BRANCHES, 'rest']
