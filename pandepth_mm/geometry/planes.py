@@ -47,7 +47,7 @@ def interpolate_planes(depth: np.ndarray) -> np.ndarray:
     inverse *= along
     inverse += first[run]
     filled.ravel()[(row * depth.shape[1] + left)[run] + along] = 1 / inverse
-    np.copyto(filled, depth, where=measured, casting='same_kind')
+    np.copyto(filled, depth, where=measured)
     return filled
 
 

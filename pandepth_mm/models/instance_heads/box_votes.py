@@ -91,14 +91,14 @@ def decode_instances(
     boxes = voted.flatten(2).gather(2, place[:, None].expand(-1, 4, -1)).transpose(1, 2)
     sides = boxes.new_tensor([width, height, width, height]) * STRIDE
     boxes = boxes.clamp(min=0).minimum(sides)
-    maps = [voted, votes.things]
+    maps = torch.cat([voted, votes.things], dim=1)
+    for _ in range(_ROUNDS):
+        boxes = _median_votes(_sample_boxes(maps, boxes, _VOTES_SIZE), boxes)
+        boxes = boxes.clamp(min=0).minimum(sides)
     if logits is not None:
         things = logits.float().softmax(dim=1)[:, : votes.centers.shape[1]]
-        maps.append(F.avg_pool2d(things, STRIDE))
-    for _ in range(_ROUNDS):
-        boxes = _median_votes(_sample_boxes(torch.cat(maps[:2], dim=1), boxes, _VOTES_SIZE), boxes)
-        boxes = boxes.clamp(min=0).minimum(sides)
-    sampled = _sample_boxes(torch.cat(maps, dim=1), mask_boxes(boxes), _MASK_SIZE)
+        maps = torch.cat([maps, F.avg_pool2d(things, STRIDE)], dim=1)
+    sampled = _sample_boxes(maps, mask_boxes(boxes), _MASK_SIZE)
     masks = _box_masks(sampled, boxes)
     if logits is not None:
         chosen = labels[:, None, :, None, None].expand(-1, 1, -1, *masks.shape[-2:])

@@ -149,8 +149,8 @@ def _finer_planes(planes: Tensor, size: tuple[int, int], values_only: bool = Fal
     x, y = torch.zeros(width + 2, device=a.device), torch.zeros(height + 2, 1, device=a.device)
     x[0], x[-1], y[0], y[-1] = -1, 1, -1, 1
     padded = torch.cat([a, b, c + a * x + b * y], dim=1)
-    kernels = _KERNELS['finer'].to(padded)
-    finer = join_cells(F.conv2d(padded, kernels[8:] if values_only else kernels))
+    kernels = _KERNELS['finer'].to(padded)  # of a, b and c, four cells each
+    finer = join_cells(F.conv2d(padded, kernels[-4:] if values_only else kernels))
     return finer[..., : size[0], : size[1]]
 
 
