@@ -1,9 +1,12 @@
 """The region proposal head of EfficientPS."""
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from mmdet.models.dense_heads import RPNHead
 from mmdet.utils import ConfigType, MultiConfig, OptConfigType
+from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from pandepth_mm.models.layers.separable_conv import separable_conv
@@ -67,3 +70,40 @@ class SeparableRPNHead(RPNHead):
         """
         x = self.rpn_conv(x)
         return self.rpn_cls(x), self.rpn_reg(x)
+
+    def _predict_by_feat_single(
+        self,
+        cls_score_list: Sequence[Tensor],
+        bbox_pred_list: Sequence[Tensor],
+        score_factor_list: Sequence[Any],
+        mlvl_priors: Sequence[Tensor],
+        img_meta: dict,
+        cfg: OptConfigType,
+        **kwargs: bool,
+    ) -> InstanceData:
+        """Proposals of an image; the parent would sort the scores of all anchors for the best."""
+        levels = zip(cls_score_list, bbox_pred_list, mlvl_priors, strict=True)
+        cfg = self.test_cfg if cfg is None else cfg
+        count = cfg.get('nms_pre', -1)
+        if count > 0 and self.use_sigmoid_cls:
+            levels = (self._best(*level, count) for level in levels)
+        scores, deltas, priors = zip(*levels, strict=True)
+        return super()._predict_by_feat_single(
+            scores, deltas, score_factor_list, priors, img_meta, cfg, **kwargs
+        )
+
+    def _best(
+        self, scores: Tensor, deltas: Tensor, priors: Tensor, count: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The ``count`` anchors of a level with the greatest logits, as a map of one column.
+
+        Args:
+            scores: Logits (A, H, W).
+            deltas: (4 A, H, W).
+            priors: (H W A, 4).
+            count: At most so many.
+        """
+        scores = scores.permute(1, 2, 0).flatten()
+        best = scores.topk(min(count, len(scores))).indices
+        deltas = deltas.permute(1, 2, 0).reshape(len(scores), -1)[best]
+        return scores[None, best, None], deltas.T[..., None], priors[best]

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from mmdet.models.dense_heads import RPNHead
+from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from plain_layers import randomize_norms, separable
 
@@ -97,3 +99,26 @@ def test_initialization():
 def test_number_of_parameters():
     # the authors' 73,231 have biases before the norms
     assert sum(p.numel() for p in head_of(256).parameters()) == 73231 - 2 * 256
+
+
+@pytest.mark.parametrize('nms_pre', [-1, 3, 40, 10_000])
+def test_proposals_are_those_of_mmdet(nms_pre):
+    """Which sorts all anchors."""
+    test_cfg = dict(
+        nms_pre=nms_pre, max_per_img=20, nms=dict(type='nms', iou_threshold=0.7), min_bbox_size=0
+    )
+    head = head_of(test_cfg=ConfigDict(test_cfg)).eval()
+    torch.nn.init.normal_(head.rpn_cls.weight, std=1.0)
+    torch.nn.init.normal_(head.rpn_reg.weight, std=0.3)
+    with torch.no_grad():
+        scores, deltas = head(feature_maps())
+    (found,) = head.predict_by_feat(scores, deltas, batch_img_metas=METAS)
+    levels = [(s.shape[-2:], s[0], d[0]) for s, d in zip(scores, deltas, strict=True)]
+    sizes, scores, deltas = zip(*levels, strict=True)
+    priors = head.prior_generator.grid_priors(sizes, device='cpu')
+    expected = RPNHead._predict_by_feat_single(
+        head, scores, deltas, [None] * 4, priors, METAS[0], ConfigDict(test_cfg)
+    )
+    assert 5 < len(expected) <= 20
+    assert torch.equal(found.bboxes, expected.bboxes)
+    assert torch.equal(found.scores, expected.scores)
