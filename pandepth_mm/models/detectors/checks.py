@@ -15,6 +15,7 @@ def check_branches(branches: dict[str, OptConfigType]) -> None:
     needs = dict(
         neck=('backbone',),
         semantic_head=('backbone',),
+        instance_neck=('roi_head',),
         rpn_head=('backbone', 'roi_head'),
         roi_head=('backbone', 'rpn_head'),
         joint_head=('semantic_head', 'depth_head'),
@@ -64,7 +65,7 @@ def check_geometry(model: BaseDetector) -> None:
     """Refuse a head that reads the dense depth in a model without a depth head."""
     if model.depth_head is not None:
         return
-    for name in ('semantic_head', 'instance_head'):
+    for name in ('semantic_head', 'instance_neck', 'instance_head'):
         if getattr(getattr(model, name), 'reads_depth', False):
             raise InputError(
                 'config',

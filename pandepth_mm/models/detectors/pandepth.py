@@ -45,6 +45,7 @@ class DenseOutputs(NamedTuple):
     refined: Tensor | None  # joint head's logits, (B, num_classes, H, W)
     uncertainty: Tensor | None = None  # of the depth, (B, 1, H, W), meters
     votes: BoxVotes | None = None  # of the instance head
+    roi_feats: tuple[Tensor, ...] | None = None  # what proposals and RoIs read
 
 
 @MODELS.register_module()
@@ -77,6 +78,8 @@ class PanDepth(BaseDetector):
         backbone: Config of the image backbone.
         neck: Config of the neck on it.
         semantic_head: Config of the preliminary semantic head.
+        instance_neck: Config of a neck between the features with the dense depth and the two heads
+            below.
         rpn_head: Config of the region proposal head.
         roi_head: Config of the box and mask heads.
         instance_head: Config of an instance head without proposals, instead of the two above.
@@ -106,6 +109,7 @@ class PanDepth(BaseDetector):
         backbone: OptConfigType = None,
         neck: OptConfigType = None,
         semantic_head: OptConfigType = None,
+        instance_neck: OptConfigType = None,
         rpn_head: OptConfigType = None,
         roi_head: OptConfigType = None,
         instance_head: OptConfigType = None,
@@ -128,6 +132,7 @@ class PanDepth(BaseDetector):
             backbone=backbone,
             neck=neck,
             semantic_head=semantic_head,
+            instance_neck=instance_neck,
             rpn_head=rpn_head,
             roi_head=roi_head,
             instance_head=instance_head,
@@ -170,12 +175,13 @@ class PanDepth(BaseDetector):
         """Features of an image batch (B, 3, H, W), finest first.
 
         Raises:
-            InputError: Their strides are not those of the anchors.
+            InputError: Proposals read them, and their strides are not those of the anchors.
         """
         feats = self.backbone(batch_inputs)
         if self.neck is not None:
             feats = self.neck(feats)
-        check_feats(self, feats, batch_inputs.shape[-2:])
+        if self.instance_neck is None:
+            check_feats(self, feats, batch_inputs.shape[-2:])
         return tuple(feats)
 
     def forward_dense(
@@ -189,9 +195,12 @@ class PanDepth(BaseDetector):
                 read, and the latter only by heads that read the dense depth.
             prepared: What the depth head's ``prepare`` makes of sparse depth and intrinsics; by
                 default it is called here.
+
+        Raises:
+            InputError: Proposals read maps whose strides are not those of the anchors.
         """
         img = batch_inputs['img']
-        feats = logits = depth = refined = uncertainty = votes = geometry = None
+        feats = logits = depth = refined = uncertainty = votes = geometry = roi_feats = None
         if self.backbone is not None:
             feats = self.extract_feat(img)
         depth_first = hasattr(self.semantic_head, 'reads_depth')
@@ -205,16 +214,22 @@ class PanDepth(BaseDetector):
             depth = self.depth_head(img, feats, prepared, logits)
             if isinstance(depth, DepthPrediction):
                 depth, uncertainty = depth
-            if depth_first or self.instance_head is not None:
+            readers = (self.semantic_head, self.instance_neck, self.instance_head)
+            if any(getattr(reader, 'reads_depth', False) for reader in readers):
                 geometry = torch.where(self.depth_head.measured(prepared), depth.detach(), 0.0)
         cam2img = batch_inputs.get('cam2img')
         if self.semantic_head is not None and depth_first:
             logits = self.semantic_head(feats, geometry, cam2img)
         if self.instance_head is not None:
             votes = self.instance_head(feats, geometry, cam2img)
+        if self.roi_head is not None:
+            roi_feats = feats
+            if self.instance_neck is not None:
+                roi_feats = self.instance_neck(feats, geometry, cam2img)
+                check_feats(self, roi_feats, img.shape[-2:])
         if self.joint_head is not None:
             refined = self.joint_head(logits, depth)
-        return DenseOutputs(feats, logits, depth, refined, uncertainty, votes)
+        return DenseOutputs(feats, logits, depth, refined, uncertainty, votes, roi_feats)
 
     def loss(
         self, batch_inputs: dict[str, Tensor], batch_data_samples: SampleList
@@ -246,7 +261,7 @@ class PanDepth(BaseDetector):
             losses.update(part.weighted(instance))
         if self.roi_head is not None:
             part = with_truth('instances', out, batch_data_samples)
-            instance = self._instance_loss(part.outputs.feats, part.samples)
+            instance = self._instance_loss(part.outputs.roi_feats, part.samples)
             losses.update(part.weighted(instance))
         return losses
 
@@ -304,7 +319,7 @@ class PanDepth(BaseDetector):
         out = self.forward_dense(batch_inputs)
         logits = out.logits if out.refined is None else out.refined
         if self.instance_head is None:
-            instances = self._predict_instances(out.feats, batch_data_samples, rescale)
+            instances = self._predict_instances(out.roi_feats, batch_data_samples, rescale)
         else:
             instances = self.instance_head.predict(out.votes, logits, batch_data_samples, rescale)
         for i, sample in enumerate(batch_data_samples):

@@ -11,6 +11,7 @@ _BRANCHES = (
     'backbone',
     'neck',
     'semantic_head',
+    'instance_neck',
     'rpn_head',
     'roi_head',
     'instance_head',

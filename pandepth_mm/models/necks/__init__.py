@@ -1,5 +1,6 @@
 """Necks."""
 
+from pandepth_mm.models.necks.geometry_pyramid import GeometryPyramid
 from pandepth_mm.models.necks.two_way_fpn import TwoWayFPN
 
-__all__ = ['TwoWayFPN']
+__all__ = ['GeometryPyramid', 'TwoWayFPN']
