@@ -48,6 +48,7 @@ weights: data
 	done
 	PYTHON=$(PY) tools/dist_train.sh $(LITE)_first.py 2 --resume
 	$(PY) tools/train.py $(LITE)_second.py --resume
+	$(PY) tools/train.py $(LITE)_third.py --resume
 	$(PY) tools/train.py $(LITE)_long.py --resume
 
 # two processes of one thread each; make test ARGS="-m slow" for the long ones

@@ -19,7 +19,7 @@ from pandepth_mm.registry import MODELS, set_default_scope
 ROOT = Path(__file__).parents[1]
 LIGHT = ROOT / 'configs' / 'pandepth_lite'
 DEPTH = LIGHT / 'pandepth_lite0_kitti_raw_depth.py'
-FROZEN = ('backbone', 'neck', 'semantic_head', 'instance_head')
+FROZEN = ('backbone', 'neck', 'semantic_head', 'instance_neck', 'rpn_head', 'roi_head')
 SIZE = (96, 192)
 
 
@@ -107,7 +107,7 @@ def test_other_classes_of_the_page(run_tool, tmp_path, weights):
     log, trained, _ = train(run_tool, path, tmp_path)
     before = torch.load(weights)['state_dict']
     other = {name for name in before if before[name].shape != trained[name].shape}
-    assert {name.split('.')[0] for name in other} == {'semantic_head', 'instance_head'}
+    assert {name.split('.')[0] for name in other} == {'semantic_head', 'roi_head'}
     report = re.search(r'Not loaded, since of another shape: (.*)\.\n', log)[1]
     assert {text.split()[0] for text in report.split('; ')} == other
     assert f'{len(before) - len(other)} of the {len(before)} tensors' in log
@@ -123,7 +123,7 @@ def test_other_classes_of_the_page(run_tool, tmp_path, weights):
     'frozen, message',
     [
         (['decoder'], "model.frozen: found 'decoder'; expected one of"),
-        (['roi_head'], "model.frozen: found 'roi_head', which the model lacks"),
+        (['joint_head'], "model.frozen: found 'joint_head', which the model lacks"),
         ([*FROZEN, 'depth_head'], 'model.frozen: found .*; expected a branch left to train'),
     ],
 )

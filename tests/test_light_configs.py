@@ -19,11 +19,14 @@ CONFIGS = Path(__file__).parents[1] / 'configs' / 'pandepth_lite'
 NAMES = sorted(p.name for p in CONFIGS.glob('*minivkitti*.py'))
 CROPS = {
     'pandepth_lite0_minivkitti.py': (128, 208),
+    'pandepth_lite0_votes_minivkitti.py': (128, 208),
     'pandepth_lite0_minivkitti_first.py': (128, 416),
     'pandepth_lite0_minivkitti_second.py': (224, 448),
+    'pandepth_lite0_minivkitti_third.py': (224, 448),
     'pandepth_lite0_minivkitti_long.py': (224, 448),
 }
-BRANCHES = ('backbone', 'neck', 'depth_head', 'semantic_head', 'instance_head', 'panoptic_fusion')
+BRANCHES = ('backbone', 'neck', 'depth_head', 'semantic_head', 'panoptic_fusion')
+MASK_RCNN = ('pandepth_lite0_minivkitti.py', 'pandepth_lite0_minivkitti_long.py')
 
 
 @pytest.fixture(scope='module')
@@ -61,7 +64,12 @@ def test_model_and_data_agree(name, root):
     assert all(getattr(model, branch) is not None for branch in BRANCHES)
     assert (model.num_things, model.num_stuff) == (len(THING_CLASSES), len(STUFF_CLASSES))
     assert model.semantic_head.num_classes == model.num_things + model.num_stuff
-    assert model.instance_head.num_classes == model.num_things
+    if name in MASK_RCNN:
+        assert model.instance_head is None and model.instance_neck.reads_depth
+        assert model.roi_head.bbox_head.num_classes == model.num_things
+    else:
+        assert model.roi_head is None and model.rpn_head is None and model.instance_neck is None
+        assert model.instance_head.num_classes == model.num_things
     assert model.depth_head.max_depth == model.max_depth == 80
     loaders = {
         f'{split}_dataloader': SimpleNamespace(
@@ -89,7 +97,9 @@ def test_model_and_data_agree(name, root):
     assert sparse.shape == (1, 96, 208) and (sparse > 0).any()  # the tiny frames' own size
 
 
-@pytest.mark.parametrize(('before', 'after'), [('first', 'second'), ('second', 'long')])
+@pytest.mark.parametrize(
+    ('before', 'after'), [('first', 'second'), ('second', 'third'), ('third', 'long')]
+)
 def test_a_part_starts_where_the_one_before_ends(before, after):
     name = f'pandepth_lite0_minivkitti_{before}'
     earlier, later = load(f'{name}.py'), load(f'pandepth_lite0_minivkitti_{after}.py')
@@ -98,13 +108,16 @@ def test_a_part_starts_where_the_one_before_ends(before, after):
     assert last % earlier.default_hooks.checkpoint.interval == 0
 
 
-def test_the_backbone_of_the_last_part_does_not_learn():
-    cfg = load('pandepth_lite0_minivkitti_long.py')
+@pytest.mark.parametrize('part', ['third', 'long'])
+def test_the_backbone_of_the_last_parts_does_not_learn(part):
+    cfg = load(f'pandepth_lite0_minivkitti_{part}.py')
     model = MODELS.build(cfg.model).train()
     assert not any(parameter.requires_grad for parameter in model.backbone.parameters())
     assert not any(m.training for m in model.backbone.modules() if isinstance(m, BatchNorm2d))
     assert all(parameter.requires_grad for parameter in model.neck.parameters())
-    assert dict(type='AveragePretrainedHook') in cfg.custom_hooks
+    # once: the last part has the average already
+    assert (dict(type='AveragePretrainedHook') in cfg.custom_hooks) == (part == 'third')
+    assert cfg.custom_hooks[0].type == 'EMAHook'
 
 
 @pytest.mark.parametrize('name', NAMES)

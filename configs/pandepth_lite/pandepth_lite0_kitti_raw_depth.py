@@ -6,7 +6,7 @@ load_from = 'pandepth_lite0_minivkitti_long'  # a shipped model's name, or a fil
 model = dict(
     # the panoptic branches stay as they are: nothing here could train them
     type='PartlyFrozenPanDepth',
-    frozen=('backbone', 'neck', 'semantic_head', 'instance_head'),
+    frozen=('backbone', 'neck', 'semantic_head', 'instance_neck', 'rpn_head', 'roi_head'),
     backbone=dict(init_cfg=None),  # its weights are in load_from
 )
 

@@ -1,5 +1,5 @@
-# The first part of the training of the shipped weights: more rendered scenes, by two
-# processes on two CPU cores:
+# The first part of the training of the shipped weights, with box votes: more rendered scenes, by
+# two processes on two CPU cores:
 #     for s in 1 2 3 4 5 6 7 8; do
 #       python data_converters/synthesize_vkitti2.py data/minivkitti_more/raw$s \
 #           --frames 30 --size 832x256 --seed $s --scenes Scene01 Scene06 Scene20 \
@@ -8,7 +8,7 @@
 #           --out data/minivkitti_more/seed$s
 #     done
 #     tools/dist_train.sh configs/pandepth_lite/pandepth_lite0_minivkitti_first.py 2
-_base_ = './pandepth_lite0_minivkitti.py'
+_base_ = './pandepth_lite0_votes_minivkitti.py'
 
 model = dict(backbone=dict(frozen_stages=0, norm_eval=False))
 

@@ -317,23 +317,25 @@ def test_weights_of_an_address(suffix, frame, result, tmp_path, monkeypatch):
         init_model(weights=url.replace('/w', '/x'))
 
 
-@pytest.mark.parametrize('missing', ['depth_head', 'instance_head', 'semantic_head'])
+@pytest.mark.parametrize('missing', ['depth_head', 'roi_head', 'semantic_head'])
 def test_models_without_a_branch(missing, tmp_path, frame):
     config = Config.fromfile(find_config(DEFAULT_MODEL).config)
     config.model[missing] = None
+    if missing == 'roi_head':
+        config.model.update(instance_neck=None, rpn_head=None)
     if missing == 'depth_head':
         config.model.semantic_head.geometry_channels = 0
-        config.model.instance_head.geometry_channels = 0
+        config.model.instance_neck.geometry_channels = 0
     else:
         config.model.panoptic_fusion = None
     torch.save(MODELS.build(config.model).state_dict(), tmp_path / 'w.pth')
     found = PanDepthInferencer.from_config(config, tmp_path / 'w.pth')(**frame)
     assert (found.depth is None) == (missing == 'depth_head')
     assert (found.semantic is None) == (missing == 'semantic_head')
-    assert (found.instances is None) == (missing == 'instance_head')
+    assert (found.instances is None) == (missing == 'roi_head')
     assert (found.panoptic is None) == (missing != 'depth_head')
     paths = found.save(tmp_path / 'out')
-    assert ('cloud' in paths) == (missing == 'instance_head')
+    assert ('cloud' in paths) == (missing == 'roi_head')
     assert all(path.stat().st_size for path in paths.values())
 
 

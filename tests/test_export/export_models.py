@@ -76,14 +76,14 @@ def small_model(without=(), depth_head=None, **changes):
 
 
 def lite_model(**changes):
-    """A small model of the light family with random weights, which finds instances.
+    """A small model of the light family with random weights, which finds instances by votes.
 
     Args:
         changes: Branches to replace.
     """
     set_default_scope()
     torch.manual_seed(0)
-    cfg = Config.fromfile(ROOT / 'configs/_base_/models/pandepth_lite.py').model
+    cfg = Config.fromfile(ROOT / 'configs/pandepth_lite/pandepth_lite0_votes_minivkitti.py').model
     cfg.backbone.init_cfg = None
     cfg.neck.out_channels = 8
     cfg.depth_head.update(in_channels=[16, 8, 8, 8], channels=[8, 8, 12, 16])

@@ -262,7 +262,15 @@ def test_setup_says_what_is_missing(tmp_path, env, message):
         ('demo', ('tools/dist_train.sh', 'tools/dist_test.sh', 'pictures')),
         (
             'weights',
-            ('seed$s', 'tall$s', 'tools/dist_train.sh', '_first.py 2', '_second.py', '_long.py'),
+            (
+                'seed$s',
+                'tall$s',
+                'tools/dist_train.sh',
+                '_first.py 2',
+                '_second.py',
+                '_third.py',
+                '_long.py',
+            ),
         ),
     ],
 )

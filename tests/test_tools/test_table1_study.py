@@ -202,7 +202,12 @@ def test_separate_networks_predict_what_each_does_alone(inputs):
     batch = inputs(both)
     out = both.forward_dense(batch)
     torch.testing.assert_close(out.logits, semantics.forward_dense(batch).logits)
-    for found, expected in zip(out.votes, instances.forward_dense(batch).votes, strict=True):
+    alone = instances.forward_dense(batch)
+    for found, expected in zip(out.roi_feats, alone.roi_feats, strict=True):
+        torch.testing.assert_close(found, expected)
+    assert not torch.equal(out.roi_feats[0], out.feats[1])  # of a network of their own
+    for head in ('rpn_head', 'roi_head'):
+        found, expected = (getattr(model, head).state_dict() for model in (both, instances))
         torch.testing.assert_close(found, expected)
 
 
@@ -223,7 +228,7 @@ class FakeCommands:
         folder = Path(arguments[arguments.index('--work-dir') + 1])
         if kind == 'train':
             assert '--resume' in arguments
-            part = dict(semantics='semantic_head', instances='instance_head').get(run.variant, '')
+            part = dict(semantics='semantic_head', instances='roi_head').get(run.variant, '')
             for step in (1, cfg.train_cfg.max_iters):
                 weights = {f'{part}.x': torch.tensor(step), 'neck.x': torch.tensor(run.seed)}
                 torch.save(dict(state_dict=weights), folder / f'iter_{step}.pth')
@@ -307,8 +312,8 @@ def test_separate_networks_are_trained_once(study, tmp_path):
     assert study.fake.tested == {
         'semantic_head.x': 2,
         'neck.x': 100,
-        'instance_head.x': 2,
-        'instance_neck.x': 100,
+        'roi_head.x': 2,
+        'second_neck.x': 100,
     }
     calls = study('--only', 'semantics', '--seeds', 100)[3]
     assert [c[0] for c in calls] == ['val', 'test']
@@ -432,7 +437,7 @@ Validation scene, by which to choose:
 | true | 3 | 26.5 ± 1.8 |
 """
     assert expected in text
-    assert text.count(NOT_RUN) == 3  # the other groups
+    assert text.count(NOT_RUN) == 4  # the other groups
     assert '400 steps of 8 images by 1 process(es); 120 frames' in text
     assert printed.startswith(format_tables(read_results(out)))
 

@@ -1,4 +1,7 @@
-"""The light family in the detector: losses, predictions, parts of it alone, refusals."""
+"""The light family with box votes in the detector: losses, predictions, parts of it, refusals.
+
+test_light_mask_rcnn.py has that with Mask R-CNN.
+"""
 
 from pathlib import Path
 
@@ -12,7 +15,8 @@ from pandepth_mm.errors import InputError
 from pandepth_mm.models.instance_heads.box_votes import BoxVotes
 from pandepth_mm.registry import MODELS, set_default_scope
 
-LIGHT = Path(__file__).parents[3] / 'configs' / '_base_' / 'models' / 'pandepth_lite.py'
+CONFIGS = Path(__file__).parents[3] / 'configs'
+LIGHT = CONFIGS / 'pandepth_lite' / 'pandepth_lite0_votes_minivkitti.py'
 LOSSES = dict(
     semantic=['loss_semantic'],
     instances=['loss_center', 'loss_box_vote', 'loss_thing'],
@@ -27,7 +31,8 @@ PREDICTIONS = dict(
 
 def config(**changes):
     cfg = Config.fromfile(LIGHT).model
-    cfg.backbone.init_cfg = None  # no weights
+    # no weights, all of them learn
+    cfg.backbone.update(init_cfg=None, frozen_stages=0, norm_eval=False)
     for key, value in changes.items():
         cfg[key] = value and dict(cfg[key], **value)
     return cfg
@@ -298,7 +303,7 @@ def test_refused(changes, message):
 
 def test_two_instance_branches_are_refused():
     cfg = config()
-    mini = Config.fromfile(LIGHT.parents[2] / 'pandepth' / 'pandepth_effb0_minivkitti.py').model
+    mini = Config.fromfile(CONFIGS / 'pandepth' / 'pandepth_effb0_minivkitti.py').model
     for key in ('rpn_head', 'roi_head', 'train_cfg', 'test_cfg'):
         cfg[key] = mini[key]
     with pytest.raises(

@@ -1,7 +1,8 @@
 """Config: mmdet's Panoptic FPN in the light model's training, with its backbone.
 
-As mmdet's own config has it, except for the width, that of the light model's neck; and for the
-anchors and the numbers of samples and proposals, those of the faithful demo model.
+As mmdet's own config has it, except for the width, that of the light model's neck; for norms in the
+neck; and for the anchors and the numbers of samples and proposals, those of the faithful demo
+model. Most of its heads have no norms: at the light model's learning rate they find no thing.
 """
 
 _base_ = '../../../configs/pandepth_lite/pandepth_lite0_minivkitti.py'
@@ -32,6 +33,7 @@ model = dict(
         start_level=1,
         out_channels=width,
         num_outs=4,
+        norm_cfg=dict(type='BN', eps=1e-3, momentum=0.03),
     ),
     rpn_head=dict(
         type='RPNHead',
@@ -108,3 +110,4 @@ model = dict(
         panoptic=dict(score_thr=0.5, mask_overlap=0.5, stuff_area_limit=52),
     ),
 )
+optim_wrapper = dict(optimizer=dict(lr=1e-3))

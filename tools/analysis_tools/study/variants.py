@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pandepth_mm.engine.model_zoo import read_config
 
 LITE = 'configs/pandepth_lite/pandepth_lite0_minivkitti.py'
+VOTES = 'configs/pandepth_lite/pandepth_lite0_votes_minivkitti.py'
 FAITHFUL = 'configs/pandepth/pandepth_effb0_minivkitti.py'
 PANOPTIC_FPN = str(Path(__file__).with_name('panoptic_fpn.py'))
 
@@ -71,17 +72,20 @@ class Settings(NamedTuple):
     frames: int
 
 
+_MASK_RCNN = ('instance_neck', 'rpn_head', 'roi_head', 'train_cfg', 'test_cfg')
+
+
 def _without(*heads: str) -> dict[str, None]:
     """Heads of the light model left out, and so the fusion."""
     return {f'model.{head}': None for head in (*heads, 'panoptic_fusion')}
 
 
 _BLIND_SEMANTICS = {'model.semantic_head.geometry_channels': 0}
-_BLIND_INSTANCES = {'model.instance_head.geometry_channels': 0}
+_BLIND_INSTANCES = {'model.instance_neck.geometry_channels': 0}
 
 VARIANTS = {
     # the light model with fewer tasks
-    'semantics': Variant(_without('instance_head', 'depth_head') | _BLIND_SEMANTICS),
+    'semantics': Variant(_without(*_MASK_RCNN, 'depth_head') | _BLIND_SEMANTICS),
     'instances': Variant(_without('semantic_head', 'depth_head') | _BLIND_INSTANCES),
     'separate': Variant(
         {'model.type': 'SeparateBackbones', 'model.depth_head': None}
@@ -89,8 +93,8 @@ VARIANTS = {
         | _BLIND_INSTANCES,
         parts=('semantics', 'instances'),
     ),
-    'depth': Variant(_without('semantic_head', 'instance_head')),
-    'semantics-depth': Variant(_without('instance_head')),
+    'depth': Variant(_without('semantic_head', *_MASK_RCNN)),
+    'semantics-depth': Variant(_without(*_MASK_RCNN)),
     'all': Variant(),
     # from the faithful recipe on, each a change of the one before; 'all' is the last
     'faithful': Variant(base=FAITHFUL),
@@ -103,18 +107,25 @@ VARIANTS = {
         after='pretrained', take=('train_dataloader', 'test_dataloader'), ignore_tiny=True
     ),
     'candidates': Variant(
-        {'model.type': 'SkippingDetector', 'model.semantic_head.type': 'SkippingSemanticHead'},
+        {
+            'model.semantic_head.type': 'SkippingSemanticHead',
+            # leaves the map of stride 2 out
+            'model.instance_neck': dict(
+                type='GeometryPyramid', in_channels=64, geometry_channels=0
+            ),
+        },
         after='augmented',
         take=('model.backbone', 'model.neck', 'model.depth_head'),
     ),
     'depth-first': Variant(
         {'model.joint_head': None}, after='candidates', take=('model.semantic_head',)
     ),
-    'votes': Variant(
-        {f'model.{key}': None for key in ('rpn_head', 'roi_head', 'train_cfg', 'test_cfg')},
+    'depth-in-rois': Variant(
         after='depth-first',
-        take=('model.type', 'model.instance_head', 'model.panoptic_fusion', 'train_dataloader'),
+        take=(*(f'model.{key}' for key in _MASK_RCNN), 'model.panoptic_fusion', 'train_dataloader'),
     ),
+    # the other kind of instances
+    'votes': Variant(base=VOTES),
     # what a user would pick instead
     'panoptic-fpn': Variant(base=PANOPTIC_FPN, ignore_tiny=True),
     'depth-network': Variant(
@@ -159,9 +170,13 @@ GROUPS = {
             'augmented': '+ augmentation, simulated LiDAR, dense depth as ground truth',
             'candidates': '+ depth from candidates',
             'depth-first': '+ depth before semantics, learned upsampling',
-            'votes': '+ box votes instead of Mask R-CNN',
+            'depth-in-rois': '+ depth in proposals and RoIs, heads of the light model',
             'all': '+ average of weights: the light model',
         },
+    ),
+    'instances': (
+        'Two kinds of instances',
+        {'all': 'Mask R-CNN: the light model', 'votes': 'box votes'},
     ),
     'instead': (
         'What else one might pick',
@@ -270,8 +285,15 @@ def metrics_of(model: dict) -> list[dict]:
 def digest(name: str, settings: Settings) -> str:
     """What changes whenever the config of a variant does, wherever the data lie."""
     cfg = run_config(name, settings, data_root='', seed=0)
-    text = json.dumps(cfg, sort_keys=True)
+    text = json.dumps(_stated(cfg), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _stated(cfg: Any) -> Any:
+    """A config without what is None: an argument left out is the same model."""
+    if isinstance(cfg, dict):
+        return {key: _stated(value) for key, value in cfg.items() if value is not None}
+    return [_stated(value) for value in cfg] if isinstance(cfg, list) else cfg
 
 
 def get(cfg: dict, key: str) -> Any:

@@ -3,13 +3,6 @@
 from study.models.other_depth import OtherDepth
 from study.models.panoptic_fpn import PlainPanopticFPN
 from study.models.separate_backbones import SeparateBackbones
-from study.models.skipping_detector import SkippingDetector
 from study.models.skipping_semantic_head import SkippingSemanticHead
 
-__all__ = [
-    'OtherDepth',
-    'PlainPanopticFPN',
-    'SeparateBackbones',
-    'SkippingDetector',
-    'SkippingSemanticHead',
-]
+__all__ = ['OtherDepth', 'PlainPanopticFPN', 'SeparateBackbones', 'SkippingSemanticHead']

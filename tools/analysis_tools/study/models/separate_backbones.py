@@ -11,7 +11,11 @@ from pandepth_mm.registry import MODELS
 
 # what the network of the instances has, and how it is called here
 INSTANCE_PARTS = dict(
-    backbone='instance_backbone', neck='instance_neck', instance_head='instance_head'
+    backbone='second_backbone',
+    neck='second_neck',
+    instance_neck='instance_neck',
+    rpn_head='rpn_head',
+    roi_head='roi_head',
 )
 
 
@@ -29,8 +33,8 @@ class SeparateBackbones(PanDepth):
 
     def __init__(self, backbone: ConfigType, neck: ConfigType, **kwargs: Any) -> None:
         super().__init__(backbone=backbone, neck=neck, **kwargs)
-        self.instance_backbone = MODELS.build(backbone)
-        self.instance_neck = MODELS.build(neck)
+        self.second_backbone = MODELS.build(backbone)
+        self.second_neck = MODELS.build(neck)
 
     def forward_dense(
         self, batch_inputs: dict[str, Tensor], prepared: Any | None = None
@@ -39,8 +43,8 @@ class SeparateBackbones(PanDepth):
         img, cam2img = batch_inputs['img'], batch_inputs['cam2img']
         feats = self.extract_feat(img)
         logits = self.semantic_head(feats, None, cam2img)
-        votes = self.instance_head(self.instance_neck(self.instance_backbone(img)), None, cam2img)
-        return DenseOutputs(feats, logits, None, None, votes=votes)
+        roi_feats = self.instance_neck(self.second_neck(self.second_backbone(img)), None, cam2img)
+        return DenseOutputs(feats, logits, None, None, roi_feats=roi_feats)
 
 
 def merge_weights(semantics: dict[str, Tensor], instances: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -48,7 +52,7 @@ def merge_weights(semantics: dict[str, Tensor], instances: dict[str, Tensor]) ->
 
     Args:
         semantics: State of a `PanDepth` with a semantic head only.
-        instances: State of one with an instance head only.
+        instances: State of one with Mask R-CNN only.
     """
     merged = dict(semantics)
     for name, value in instances.items():
