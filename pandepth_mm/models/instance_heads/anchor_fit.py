@@ -68,7 +68,8 @@ def count_unmatched(
     """Count the instances of a training that no anchor can find.
 
     Crowds do not count, nor instances that `IgnoreTinyInstances` of the pipeline leaves out; their
-    area at the network's size is taken to scale with the image's.
+    area at the network's size is taken to scale with the image's. That size is ``img_scale``, or
+    where the pipeline resizes by a random factor, the image's times the middle of the factors.
 
     Args:
         model: Config of the model.
@@ -86,11 +87,14 @@ def count_unmatched(
         return None
     steps = getattr(dataset.pipeline, 'transforms', ())
     keep_ratio = any(getattr(step, 'keep_ratio', False) for step in steps)
+    ratios = next((step.ratio_range for step in steps if hasattr(step, 'ratio_range')), None)
     tiny = next((step for step in steps if hasattr(step, 'min_side')), None)
     unmatched = trained = 0
     for frame, (width, height) in zip(frames, sizes, strict=True):
         factor = np.array([scale[0] / width, scale[1] / height])
-        if keep_ratio:
+        if ratios is not None:
+            factor[:] = np.prod(ratios) ** 0.5  # their logarithm is sampled evenly
+        elif keep_ratio:
             factor[:] = min(max(scale) / max(width, height), min(scale) / min(width, height))
         boxes = np.array([t.box for t in frame.things if not t.iscrowd], float).reshape(-1, 4)
         areas = np.array([t.area for t in frame.things if not t.iscrowd]) * factor.prod()

@@ -1,12 +1,18 @@
 """Which instances anchors can find, against mmdet's own anchors and assigner."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from mmdet.structures.bbox import bbox_overlaps
 from mmengine.structures import InstanceData
 
-from pandepth_mm.models.instance_heads.anchor_fit import best_anchor_iou, needed_iou
+from pandepth_mm.models.instance_heads.anchor_fit import (
+    best_anchor_iou,
+    count_unmatched,
+    needed_iou,
+)
 from pandepth_mm.registry import TASK_UTILS
 
 SIZE = (50, 130)  # no multiple of any stride
@@ -63,3 +69,27 @@ def test_threshold_is_the_assigners(low_quality):
 def test_no_box_and_another_assigner():
     assert best_anchor_iou(np.zeros((0, 4)), SIZE, GENERATOR).shape == (0,)
     assert needed_iou(dict(type='ATSSAssigner', topk=9)) is None
+
+
+@pytest.mark.parametrize(
+    ('side', 'ratios', 'unmatched'),
+    [
+        (32, None, 1),  # 128 at img_scale
+        (8, None, 0),
+        (8, (0.5, 2.0), 1),  # the image's own size
+        (32, (0.5, 2.0), 0),
+        (8, (2.0, 8.0), 0),  # times 4
+    ],
+)
+def test_boxes_have_the_size_that_the_network_sees(side, ratios, unmatched):
+    """Anchors of 32 pixels alone; an image of 160 x 80 and an ``img_scale`` four times as large."""
+    generator = dict(type='AnchorGenerator', scales=[8], ratios=[1.0], strides=[4])
+    assigner = dict(type='MaxIoUAssigner', pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3)
+    model = dict(
+        rpn_head=dict(anchor_generator=generator), train_cfg=dict(rpn=dict(assigner=assigner))
+    )
+    steps = [] if ratios is None else [SimpleNamespace(ratio_range=ratios)]
+    dataset = SimpleNamespace(img_scale=(640, 320), pipeline=SimpleNamespace(transforms=steps))
+    thing = SimpleNamespace(box=(40, 20, side, side), area=side**2, iscrowd=False)
+    frame = SimpleNamespace(things=[thing])
+    assert count_unmatched(model, dataset, [frame], [(160, 80)]) == (unmatched, 1)
