@@ -178,31 +178,33 @@ def _sampling(
         if not aligned:
             length = length.clamp(min=1.0)
         along.append(_axis_weights(start, length, bins, size, ratio))
-    # an entry of y and an entry of x of the same roi make one of the matrix
-    (bin_y, cell_y, weight_y, first_y, count_y), (bin_x, cell_x, weight_x, first_x, count_x) = along
-    pairs = count_y * count_x
-    roi = torch.arange(len(rois), device=rois.device).repeat_interleave(pairs)
-    first = pairs.cumsum(0) - pairs
-    number = torch.arange(len(roi), device=rois.device) - first[roi]
-    y = first_y[roi] + torch.div(number, count_x[roi], rounding_mode='floor')
-    x = first_x[roi] + number % count_x[roi]
-    rows = (roi * bins_y + bin_y[y]) * bins_x + bin_x[x]
-    columns = (image[roi] * height + cell_y[y]) * width + cell_x[x]
-    places, sizes = [rows, columns], [len(rois) * bins_y * bins_x, batch * height * width]
-    if transposed:
-        places.reverse()
-        sizes.reverse()
-    matrix = torch.sparse_coo_tensor(
-        torch.stack(places), weight_y[y] * weight_x[x], sizes, check_invariants=False
-    ).coalesce()
+    # an entry of y and an entry of x of one bin make one of the matrix, row by row
+    (cell_y, weight_y, first_y, count_y), (cell_x, weight_x, first_x, count_x) = along
+    count = (count_y[:, :, None] * count_x[:, None]).flatten()
+    row = torch.arange(len(count), device=rois.device).repeat_interleave(count)
+    ends = count.cumsum(0)
+    number = torch.arange(len(row), device=rois.device) - (ends - count)[row]
+    bin_y, bin_x = torch.div(row, bins_x, rounding_mode='floor'), row % bins_x
+    roi = torch.div(bin_y, bins_y, rounding_mode='floor')
+    bin_x = roi * bins_x + bin_x
+    wide = count_x.flatten()[bin_x]
+    y = first_y.flatten()[bin_y] + torch.div(number, wide, rounding_mode='floor')
+    x = first_x.flatten()[bin_x] + number % wide
+    column = (image[roi] * height + cell_y[y]) * width + cell_x[x]
+    values, sizes = weight_y[y] * weight_x[x], (len(count), batch * height * width)
     with warnings.catch_warnings():  # this layout is 'in beta state', once per process
         warnings.simplefilter('ignore', UserWarning)
-        return matrix.to_sparse_csr()
+        if transposed:
+            places = torch.stack([column, row])
+            matrix = torch.sparse_coo_tensor(places, values, sizes[::-1], check_invariants=False)
+            return matrix.coalesce().to_sparse_csr()
+        starts = torch.cat([ends.new_zeros(1), ends])
+        return torch.sparse_csr_tensor(starts, column, values, sizes, check_invariants=False)
 
 
 def _axis_weights(
     start: Tensor, length: Tensor, bins: int, size: int, ratio: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Weights of the cells in the bins of each roi along one axis.
 
     Args:
@@ -213,8 +215,8 @@ def _axis_weights(
         ratio: Samples per bin; 0 for as many as it has cells.
 
     Returns:
-        Bin, cell and weight of each entry (E,), sorted by roi; and first entry and number of
-        entries of each roi (R,).
+        Cell and weight of each entry (E,), sorted by roi and bin; and first entry and number of
+        entries of each bin (R, bins).
     """
     step = length / bins
     if ratio > 0:
@@ -239,15 +241,10 @@ def _axis_weights(
     key = ((roi * bins + place) * size).repeat_interleave(2) + entries
     key, inverse = key.unique(return_inverse=True)
     summed = weights.new_zeros(len(key)).index_add_(0, inverse, weights)
-    owner = torch.div(key, bins * size, rounding_mode='floor')
-    per_roi = torch.bincount(owner, minlength=len(start))
-    return (
-        torch.div(key, size, rounding_mode='floor') % bins,
-        key % size,
-        summed,
-        per_roi.cumsum(0) - per_roi,
-        per_roi,
-    )
+    owner = torch.div(key, size, rounding_mode='floor')
+    per_bin = torch.bincount(owner, minlength=len(start) * bins)
+    first = per_bin.cumsum(0) - per_bin
+    return key % size, summed, first.view(-1, bins), per_bin.view(-1, bins)
 
 
 _OPS = dict(

@@ -227,17 +227,14 @@ def _segments(
 ) -> tuple[np.ndarray, list[dict]]:
     """Segment ids and ``segments_info`` of mmdet's panoptic map."""
     panoptic, segments = decode_panoptic(ids, len(classes))
-    areas = np.bincount(panoptic.ravel(), minlength=len(segments) + 1)
-    internal = np.zeros(len(areas), np.int64)
-    internal[panoptic] = ids  # all pixels of a segment have the same
     return panoptic, [
         dict(
             id=s['id'],
             category_id=s['category'],
             category=classes[s['category']],
             isthing=s['category'] < num_things,
-            instance_id=int(internal[s['id']]) // INSTANCE_OFFSET,
-            area=int(areas[s['id']]),
+            instance_id=s['instance'],
+            area=s['area'],
         )
         for s in segments
     ]

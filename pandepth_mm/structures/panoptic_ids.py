@@ -87,7 +87,8 @@ def decode_panoptic(sem_seg: np.ndarray, num_classes: int) -> tuple[np.ndarray, 
 
     Returns:
         Numbers, int32 (H, W), 1 to n in the order of the internal ids, 0 = void; and the n segments
-        as dicts of ``id`` (the number) and ``category`` (the label).
+        as dicts of ``id`` (the number), ``category`` (the label), ``instance`` (k) and ``area``
+        (pixels).
 
     Raises:
         ValueError: Negative or absurdly large ids.
@@ -99,5 +100,8 @@ def decode_panoptic(sem_seg: np.ndarray, num_classes: int) -> tuple[np.ndarray, 
     present = present[present % INSTANCE_OFFSET < num_classes]
     lookup = np.zeros(len(counts), dtype=np.int32)
     lookup[present] = np.arange(1, len(present) + 1)
-    labels = (present % INSTANCE_OFFSET).tolist()
-    return lookup[sem_seg], [dict(id=i, category=label) for i, label in enumerate(labels, 1)]
+    areas = counts[present].tolist()
+    return lookup[sem_seg], [
+        dict(id=i, category=k % INSTANCE_OFFSET, instance=k // INSTANCE_OFFSET, area=areas[i - 1])
+        for i, k in enumerate(present.tolist(), 1)
+    ]

@@ -37,7 +37,10 @@ def test_a_frame_worked_by_hand():
     again, found = decode_panoptic(panoptic, 5)
     assert again.dtype == np.int32
     assert again.tolist() == [[3, 3, 2, 2], [4, 0, 1, 1], [4, 5, 5, 0]]
-    assert found == [dict(id=i + 1, category=c) for i, c in enumerate([3, 4, 1, 3, 1])]
+    # id, category, instance, area
+    rows = [(1, 3, 0, 2), (2, 4, 0, 2), (3, 1, 1, 2), (4, 3, 2, 2), (5, 1, 3, 2)]
+    assert [tuple(s.values()) for s in found] == rows
+    assert list(found[0]) == ['id', 'category', 'instance', 'area']
 
 
 def test_random_frames_against_loops():
@@ -72,7 +75,8 @@ def test_random_frames_against_loops():
         assert [s['id'] for s in found] == list(range(1, n + 1))
         for s, i in zip(found, sorted(internal), strict=True):
             assert ((numbers == s['id']) == (panoptic == i)).all()
-            assert s['category'] == i % 1000
+            assert (s['category'], s['instance']) == (i % 1000, i // 1000)
+            assert s['area'] == (panoptic == i).sum()
         assert ((numbers == 0) == (ids == 0)).all()
 
 
@@ -83,7 +87,7 @@ def test_void_and_frames_without_segments():
     # any label beyond the classes is void, with an instance number too
     numbers, found = decode_panoptic(np.array([[4, 255, 7004, 2], [1002, 2, 999, 4]]), 4)
     assert numbers.tolist() == [[0, 0, 0, 1], [2, 1, 0, 0]]
-    assert found == [dict(id=1, category=2), dict(id=2, category=2)]
+    assert [(s['category'], s['instance'], s['area']) for s in found] == [(2, 0, 2), (2, 1, 1)]
 
 
 def test_refusals():
