@@ -50,7 +50,7 @@ train_dataloader = dict(
 val_dataloader = dict(num_workers=1, dataset=dict(dataset, pipeline=test_pipeline))
 test_dataloader = dict(num_workers=1, dataset=dict(dataset, pipeline=test_pipeline))
 
-max_iters = 800
+max_iters = 500
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters + 1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
@@ -66,7 +66,7 @@ param_scheduler = [
 ]
 default_hooks = dict(
     logger=dict(interval=20),
-    checkpoint=dict(by_epoch=False, interval=200, save_best=None),
+    checkpoint=dict(by_epoch=False, interval=100, save_best=None),
     channels_last=dict(type='ChannelsLastHook'),
 )
 custom_hooks = [

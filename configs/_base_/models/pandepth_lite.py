@@ -86,7 +86,7 @@ mask_rcnn = dict(
     test_cfg=dict(
         rpn=dict(nms_pre=200, max_per_img=100, nms=nms, min_bbox_size=0),
         rcnn=dict(
-            score_thr=0.02,
+            score_thr=0.05,
             nms=dict(type='nms', iou_threshold=0.5),
             max_per_img=50,
             mask_thr_binary=0.5,
