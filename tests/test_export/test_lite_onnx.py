@@ -1,14 +1,17 @@
 """The light family as one file, under onnxruntime on the CPU, against PyTorch."""
 
 import json
+import math
 import re
 
 import cv2
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 from mmdet.structures import DetDataSample
+from mmengine.config import Config
 from test_export.export_models import ROOT, lite_model
 
 from pandepth_mm.export import candidate_inputs
@@ -178,6 +181,27 @@ def test_parts_of_the_family(changes, inputs, outputs):
     for name, value in zip(outputs, found, strict=True):
         limit = LIMITS.get(name, 1e-2)
         np.testing.assert_allclose(value, expected[name], rtol=0, atol=limit, err_msg=name)
+
+
+def test_mask_rcnn_stays_outside(tmp_path):
+    """The shipped model's file has the dense outputs, and no weights of RPN and RoI heads."""
+    cfg = Config.fromfile(ROOT / 'configs/_base_/models/pandepth_lite.py').model
+    kept = {key: cfg[key] for key in ('instance_neck', 'rpn_head', 'roi_head')}
+    for part in (kept['instance_neck'], kept['rpn_head'], *kept['roi_head'].values()):
+        if isinstance(part, dict):
+            part.update({k: 8 for k in ('in_channels', 'out_channels') if k in part})
+    configs = dict(train_cfg=cfg.train_cfg, test_cfg=cfg.test_cfg)
+    model = lite_model(instance_head=None, **kept, **configs)
+    path = tmp_path / 'lite.onnx'
+    export_onnx(model, path, SIZE, N, tolerance=4e-3)
+    frame = random_frame(SIZE, 80.0, N)
+    found = largest_differences(model, path, frame, N)
+    assert list(found) == ['logits', 'depth', 'depth_uncertainty']
+    assert max(found.values()) < 4e-3
+    weights = onnx.load(path).graph.initializer
+    assert sum(math.prod(w.dims) for w in weights) < 1.1 * sum(
+        p.numel() for name, p in model.named_parameters() if name.split('.')[0] not in kept
+    )
 
 
 @pytest.mark.parametrize('count', [0, 1, 300])
