@@ -11,6 +11,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from pandepth_mm.errors import InputError
+from pandepth_mm.mmcv_ops import ops_in_use
 from pandepth_mm.models.hand_down import hand_down
 
 
@@ -38,13 +39,14 @@ def complete_roi_head(
 
 @contextlib.contextmanager
 def full_precision(feats: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-    """Switch autocast off and give the maps in float32, contiguous, for the instance branch.
+    """Switch autocast off and give the maps in float32 for the instance branch.
 
-    mmcv's RoIAlign has no bfloat16, and its 8 bits could not place a corner. It reads the memory as
-    NCHW, whatever the strides.
+    mmcv's RoIAlign has no bfloat16, and its 8 bits could not place a corner. Compiled, it reads the
+    memory as NCHW, whatever the strides, so the maps are contiguous then.
     """
+    as_they_are = ops_in_use() == 'plain torch'
     with torch.autocast(feats[0].device.type, enabled=False):
-        yield tuple(x.float().contiguous() for x in feats)
+        yield tuple(x.float() if as_they_are else x.float().contiguous() for x in feats)
 
 
 def class_agnostic(sample: DetDataSample) -> DetDataSample:
