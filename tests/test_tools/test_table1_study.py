@@ -112,6 +112,7 @@ def test_models_of_the_study_take_a_training_and_a_test_step(name, tasks, data):
 
 def test_groups_hold_every_variant():
     assert {name for _, rows in GROUPS.values() for name in rows} == set(VARIANTS)
+    assert not set(GROUPS) & set(VARIANTS)  # --only takes both
 
 
 def test_all_runs_have_the_same_steps_images_and_no_validation():

@@ -174,7 +174,7 @@ GROUPS = {
             'all': '+ average of weights: the light model',
         },
     ),
-    'instances': (
+    'kinds': (
         'Two kinds of instances',
         {'all': 'Mask R-CNN: the light model', 'votes': 'box votes'},
     ),
