@@ -3,23 +3,20 @@
 from collections.abc import Sequence
 
 import torch
-from mmcv.cnn import ConvModule
 from mmdet.utils import ConfigType, OptConfigType
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pandepth_mm.models.layers.geometry_maps import NUM_GEOMETRY, geometry_maps
+from pandepth_mm.models.layers.geometry_features import GeometryFeatures
 from pandepth_mm.models.layers.separable_conv import separable_conv
-
-_STRIDE = 4
 
 
 class SceneFeatures(BaseModule):
     """Merge the levels of a neck and what a depth map says, at stride 4.
 
-    Each level goes through a separable convolution and is upsampled; their sum, beside features of
-    :func:`geometry_maps`, goes through two more.
+    Each level goes through a separable convolution and is upsampled; their sum, beside
+    :class:`GeometryFeatures`, goes through two more.
 
     Args:
         in_channels: Channels of the levels.
@@ -42,10 +39,7 @@ class SceneFeatures(BaseModule):
         self.levels = ModuleList(separable_conv(in_channels, channels, **cfg) for _ in range(4))
         self.geometry = None
         if geometry_channels:
-            self.geometry = nn.Sequential(
-                ConvModule(_STRIDE**2 + NUM_GEOMETRY, geometry_channels, 3, padding=1, **cfg),
-                separable_conv(geometry_channels, geometry_channels, **cfg),
-            )
+            self.geometry = GeometryFeatures(geometry_channels, geometry_channels, **cfg)
         self.merge = nn.Sequential(
             separable_conv(channels + geometry_channels, channels, **cfg),
             separable_conv(channels, channels, **cfg),
@@ -73,6 +67,6 @@ class SceneFeatures(BaseModule):
                 x = F.interpolate(x, size, mode='bilinear', align_corners=False)
             total = total + x
         if self.geometry is not None:
-            geometry = self.geometry(geometry_maps(depth, cam2img, _STRIDE).to(total.dtype))
+            geometry = self.geometry(depth, cam2img, total.dtype)
             total = torch.cat([total, geometry], dim=1)
         return self.merge(total)

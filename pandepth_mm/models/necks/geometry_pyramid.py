@@ -2,24 +2,20 @@
 
 from collections.abc import Sequence
 
-from mmcv.cnn import ConvModule
 from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
 from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from pandepth_mm.models.layers.geometry_maps import NUM_GEOMETRY, geometry_maps
-from pandepth_mm.models.layers.separable_conv import separable_conv
+from pandepth_mm.models.layers.geometry_features import GeometryFeatures
 from pandepth_mm.registry import MODELS
-
-_STRIDE = 4
 
 
 @MODELS.register_module()
 class GeometryPyramid(BaseModule):
     """Add what a depth map says to the maps of strides 4, 8, 16 and 32, for proposals and RoIs.
 
-    Features of :func:`geometry_maps` are computed at stride 4; each coarser level gets their mean.
+    :class:`GeometryFeatures` are computed at stride 4; each coarser level gets their mean.
     Finer maps of the neck are left out.
 
     Args:
@@ -42,12 +38,8 @@ class GeometryPyramid(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.reads_depth = geometry_channels > 0
-        cfg = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         if self.reads_depth:
-            self.geometry = nn.Sequential(
-                ConvModule(_STRIDE**2 + NUM_GEOMETRY, geometry_channels, 3, padding=1, **cfg),
-                separable_conv(geometry_channels, in_channels, **cfg),
-            )
+            self.geometry = GeometryFeatures(geometry_channels, in_channels, norm_cfg, act_cfg)
 
     def forward(
         self, feats: Sequence[Tensor], depth: Tensor | None, cam2img: Tensor | None
@@ -65,7 +57,7 @@ class GeometryPyramid(BaseModule):
         """
         if not self.reads_depth:
             return tuple(feats[-4:])
-        geometry = self.geometry(geometry_maps(depth, cam2img, _STRIDE).to(feats[-1].dtype))
+        geometry = self.geometry(depth, cam2img, feats[-1].dtype)
         fine, *coarse = feats[-4:]
         levels = [fine + geometry]
         for x in coarse:

@@ -33,7 +33,7 @@ model = dict(
         start_level=1,
         out_channels=width,
         num_outs=4,
-        norm_cfg=dict(type='BN', eps=1e-3, momentum=0.03),
+        norm_cfg={{_base_.norm_cfg}},
     ),
     rpn_head=dict(
         type='RPNHead',
