@@ -3,17 +3,19 @@
 test_light_mask_rcnn.py has that with Mask R-CNN.
 """
 
+import functools
 from pathlib import Path
 
 import pytest
 import torch
+from light_family import build_light, light_config, losses_of, predict
 from mmengine.config import Config
 from mmengine.structures import PixelData
 from random_batch import random_batch
 
 from pandepth_mm.errors import InputError
 from pandepth_mm.models.instance_heads.box_votes import BoxVotes
-from pandepth_mm.registry import MODELS, set_default_scope
+from pandepth_mm.registry import MODELS
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
 LIGHT = CONFIGS / 'pandepth_lite' / 'pandepth_lite0_votes_minivkitti.py'
@@ -29,32 +31,8 @@ PREDICTIONS = dict(
 )
 
 
-def config(**changes):
-    cfg = Config.fromfile(LIGHT).model
-    # no weights, all of them learn
-    cfg.backbone.update(init_cfg=None, frozen_stages=0, norm_eval=False)
-    for key, value in changes.items():
-        cfg[key] = value and dict(cfg[key], **value)
-    return cfg
-
-
-def build(**changes):
-    set_default_scope()  # the fixture of the module comes before conftest's
-    torch.manual_seed(0)
-    model = MODELS.build(config(**changes))
-    model.init_weights()
-    return model
-
-
-def losses_of(model, **kwargs):
-    data = model.data_preprocessor(random_batch(**kwargs), training=True)
-    return model(**data, mode='loss')
-
-
-def predict(model, batch):
-    model.eval()
-    with torch.no_grad():
-        return model.test_step(batch)
+config = functools.partial(light_config, LIGHT)
+build = functools.partial(build_light, LIGHT)
 
 
 @pytest.fixture(scope='module')

@@ -3,42 +3,22 @@
 test_light.py has what does not depend on the kind of instances.
 """
 
+import functools
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
+from light_family import build_light, losses_of, predict
 from random_batch import random_batch
 
 from pandepth_mm.errors import InputError
-from pandepth_mm.registry import MODELS, set_default_scope
 
 CONFIG = Path(__file__).parents[3] / 'configs' / '_base_' / 'models' / 'pandepth_lite.py'
 MASK_RCNN = ('loss_rpn_cls', 'loss_rpn_bbox', 'loss_cls', 'loss_bbox', 'loss_mask')
 HEADS = ('instance_neck', 'rpn_head', 'roi_head')
 
 
-def build(**changes):
-    set_default_scope()  # the fixture of the module comes before conftest's
-    torch.manual_seed(0)
-    cfg = Config.fromfile(CONFIG).model
-    cfg.backbone.init_cfg = None  # no weights
-    for key, value in changes.items():
-        cfg[key] = value and dict(cfg[key], **value)
-    model = MODELS.build(cfg)
-    model.init_weights()
-    return model
-
-
-def losses_of(model, **kwargs):
-    data = model.data_preprocessor(random_batch(**kwargs), training=True)
-    return model(**data, mode='loss')
-
-
-def predict(model, batch):
-    model.eval()
-    with torch.no_grad():
-        return model.test_step(batch)
+build = functools.partial(build_light, CONFIG)
 
 
 @pytest.fixture(scope='module')
