@@ -123,7 +123,9 @@ def test_scene_features(geometry_channels):
         for level, x in zip(scene.levels[1:], feats[1:], strict=True):
             total = total + nn.functional.interpolate(level(x), (16, 24), mode='bilinear')
         if geometry_channels:
-            maps = scene.geometry(geometry_maps(depth, cam2img, 4))
+            maps = geometry_maps(depth, cam2img, 4)
+            for layer in scene.geometry:
+                maps = layer(maps)
             total = torch.cat([total, maps], dim=1)
         found = scene(feats, depth, cam2img)
         torch.testing.assert_close(found, scene.merge(total))
