@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from pandepth_mm.apis.builder import init_model
 from pandepth_mm.apis.inputs import Frame, check_sources, load_frame
+from pandepth_mm.apis.kept_memory import keep_freed_memory
 from pandepth_mm.apis.result import PanDepthResult, make_result
 from pandepth_mm.apis.sources import FrameSource, list_frames
 from pandepth_mm.datasets.transforms.resize_panoptic_depth import DEPTH_RESIZES
@@ -51,7 +52,9 @@ class PanDepthInferencer:
             :class:`~pandepth_mm.datasets.transforms.ResizePanopticDepth`.
         show_progress: Show a bar when there are several frames.
         optimize: Predict with a copy of the model that is quicker and gives the same up to
-            rounding, see :func:`pandepth_mm.models.optimize.optimize_for_inference`.
+            rounding, see :func:`pandepth_mm.models.optimize.optimize_for_inference`. On a CPU the
+            process also keeps what it frees, see
+            :func:`pandepth_mm.apis.kept_memory.keep_freed_memory`.
 
     Attributes:
         model: The model that predicts, in eval mode; with ``optimize`` the copy.
@@ -92,6 +95,8 @@ class PanDepthInferencer:
         self.pipeline = _make_pipeline(model.cfg, depth_resize)
         model = model.to(self.device).eval()
         self.model = optimize_for_inference(model) if optimize else model
+        if optimize and self.device.type == 'cpu':
+            keep_freed_memory()
         self.classes = model.dataset_meta['classes']
         self.palette = model.dataset_meta['palette']
 

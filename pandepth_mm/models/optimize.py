@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from pandepth_mm.errors import InputError
+from pandepth_mm.models.instance_heads.separable_fcn_mask_head import SeparableFCNMaskHead
 from pandepth_mm.models.layers.bands import ConvBands, FuseBlockBands, is_plain_3x3
 from pandepth_mm.models.layers.fuse_block import FuseBlock
 from pandepth_mm.models.layers.inplace_abn import InPlaceABN
@@ -31,9 +32,9 @@ def optimize_for_inference(model: nn.Module) -> nn.Module:
     - Batch norms are folded into the convolution, transposed convolution or linear layer before
       them, see :func:`fold_norms`.
     - Convolutions that pad as TensorFlow does make no padded copies, see :func:`pad_within`.
-    - On a CPU, the weights of this package's branches are laid out channels last, and what is large
-      there is computed in bands of rows, see :mod:`pandepth_mm.models.layers.bands`. Other branches
-      get contiguous maps, as ever.
+    - On a CPU, the weights of this package's branches and mask heads are laid out channels last,
+      and what is large there is computed in bands of rows, see
+      :mod:`pandepth_mm.models.layers.bands`. Other branches get contiguous maps, as ever.
 
     Load weights before: the copy has no norms to load into. It cannot be trained; the model itself
     stays as it is.
@@ -68,6 +69,9 @@ def optimize_for_inference(model: nn.Module) -> nn.Module:
                 branch.to(memory_format=torch.channels_last)
             else:
                 branch.register_forward_pre_hook(_pass_contiguous)
+        for module in model.modules():
+            if isinstance(module, SeparableFCNMaskHead):
+                module.to(memory_format=torch.channels_last)
         _compute_in_bands(model)
     return model
 
@@ -89,6 +93,19 @@ def fold_norms(model: nn.Module) -> None:
                 # a layer that several norms share gets a copy for each
                 setattr(parent, name, folded)
                 setattr(parent, norm_name, _rest_of(norm))
+        if isinstance(parent, SeparableFCNMaskHead):
+            _fold_upsampling(parent)
+
+
+def _fold_upsampling(head: SeparableFCNMaskHead) -> None:
+    """Fold the norm after the upsampling, which mmdet's layout puts beside the activation."""
+    norm, *activation = head.relu
+    folded = _fold(head.upsample, norm)
+    if folded is not None:
+        head.upsample, head.relu = folded, nn.Sequential(_rest_of(norm), *activation)
+        for layer in activation:  # nothing else reads what was upsampled
+            if hasattr(layer, 'inplace'):
+                layer.inplace = True
 
 
 def _norm_elsewhere(module: nn.Module) -> bool:

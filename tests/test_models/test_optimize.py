@@ -79,6 +79,11 @@ def test_every_family_gives_the_same(family):
         maps = (getattr(out, name) or () for out in (found, expected))
         for a, b in zip(*maps, strict=True):
             close(a, b)
+    if model.roi_head is not None:
+        heads = model.roi_head.mask_head, optimized.roi_head.mask_head
+        assert norms_of(heads[0]) and not norms_of(heads[1])
+        rois = torch.randn(3, heads[0].in_channels, 14, 14)
+        close(*(head(rois.clone()) for head in heads))
     # once more is no harm, and the model is as it was
     close(optimize_for_inference(optimized).forward_dense(inputs).depth, expected.depth)
     after = model.state_dict()

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numpy as np
 import torch
 from mmcv.cnn import build_activation_layer, build_norm_layer
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
@@ -11,6 +12,7 @@ from mmengine.model import ModuleList
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from pandepth_mm.models.instance_heads.mask_pasting import paste_masks
 from pandepth_mm.models.layers.separable_conv import separable_conv
 from pandepth_mm.registry import MODELS
 
@@ -102,6 +104,32 @@ class SeparableFCNMaskHead(FCNMaskHead):
             for results, image_logits in zip(results_list, logits, strict=True):
                 results.mask_logits = image_logits
         return results_list
+
+    def _predict_by_feat_single(
+        self,
+        mask_preds: Tensor,
+        bboxes: Tensor,
+        labels: Tensor,
+        img_meta: dict,
+        rcnn_test_cfg: ConfigDict,
+        rescale: bool = False,
+        activate_map: bool = False,
+    ) -> Tensor:
+        """Masks of an image, see mmdet; on a CPU it would paste them one by one."""
+        if activate_map or rcnn_test_cfg.mask_thr_binary <= 0:
+            return super()._predict_by_feat_single(
+                mask_preds, bboxes, labels, img_meta, rcnn_test_cfg, rescale, activate_map
+            )
+        scale = bboxes.new_tensor(img_meta['scale_factor'])
+        size = np.array(img_meta['ori_shape'][:2])
+        if rescale:
+            bboxes /= scale.repeat(2)  # in place, as there: they are those of the result
+        else:
+            size = np.round(size * scale.flip(0).cpu().numpy()).astype(int)
+        probabilities = self._of_class(mask_preds, labels).sigmoid()
+        return paste_masks(
+            probabilities, bboxes, tuple(size.tolist()), rcnn_test_cfg.mask_thr_binary
+        )
 
     def _of_class(self, mask_preds: Tensor, labels: Tensor) -> Tensor:
         """The masks (n, h, w) of the labels (n, ) in (n, C, h, w)."""
