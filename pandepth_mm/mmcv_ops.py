@@ -1,4 +1,4 @@
-"""mmcv's ops without a compiler: NMS and RoIAlign in plain torch.
+"""mmcv's ops without a compiler: NMS by OpenCV, RoIAlign in plain torch.
 
 mmcv looks for its compiled ops in the module ``mmcv._ext``. :func:`install` puts a stand-in there,
 which has the three functions that Mask R-CNN needs; any other op exists, as mmcv wants when it is
@@ -13,11 +13,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
 _NAME = 'mmcv._ext'
-_BLOCK = 256  # boxes that NMS compares at once with all that were kept
 _MISSING = "{} needs mmcv's compiled ops, and mmcv was installed without them"
 
 
@@ -34,29 +35,11 @@ def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Te
         long (M,), positions of the boxes that stay, by falling score.
     """
     order = scores.float().argsort(descending=True, stable=True)
-    boxes = bboxes.float()[order].cpu()
-    kept_boxes, kept = boxes[:0], []
-    for start in range(0, len(boxes), _BLOCK):
-        block = boxes[start : start + _BLOCK]
-        stays = ~(_iou(block, kept_boxes, offset) > iou_threshold).any(dim=1)
-        covers = (_iou(block, block, offset) > iou_threshold).numpy()
-        stays = stays.numpy()
-        for i in range(len(block)):
-            if stays[i]:
-                stays[i + 1 :] &= ~covers[i, i + 1 :]
-        chosen = torch.from_numpy(stays.nonzero()[0])
-        kept.append(chosen + start)
-        kept_boxes = torch.cat([kept_boxes, block[chosen]])
-    return order[torch.cat(kept).to(order.device)] if kept else order
-
-
-def _iou(a: Tensor, b: Tensor, offset: int) -> Tensor:
-    """IoU of each box of ``a`` (N, 4) with each of ``b`` (M, 4): (N, M)."""
-    low = torch.maximum(a[:, None, :2], b[None, :, :2])
-    high = torch.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = (high - low + offset).clamp(min=0).prod(dim=2)
-    areas = [(x[:, 2:] - x[:, :2] + offset).prod(dim=1) for x in (a, b)]
-    return inter / (areas[0][:, None] + areas[1][None] - inter)
+    rects = bboxes.double()[order].cpu()
+    rects[:, 2:] += offset - rects[:, :2]
+    ranks = np.arange(len(rects), 0, -1, dtype=np.float32)
+    kept = cv2.dnn.NMSBoxes(rects.numpy(), ranks, 0, iou_threshold)
+    return order[torch.tensor(kept, dtype=torch.long, device=order.device)]
 
 
 def roi_align_forward(

@@ -247,7 +247,7 @@ class PanDepthInferencer:
         while batch := list(islice(frames, batch_size)):
             yield from self.predict(batch)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def predict(self, frames: Sequence[Frame]) -> list[PanDepthResult]:
         """Predict for frames that are read already, as one batch."""
         with predict_in(self.precision, self.device):

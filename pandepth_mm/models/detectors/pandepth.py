@@ -1,7 +1,7 @@
 """The detector of the paper."""
 
 import copy
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import torch
@@ -10,7 +10,6 @@ from mmdet.structures import DetDataSample, SampleList
 from mmdet.utils import OptConfigType, OptMultiConfig
 from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
-from torch.nn import functional as F
 
 from pandepth_mm.errors import require_choice
 from pandepth_mm.models.depth_heads.base import DepthPrediction
@@ -21,6 +20,7 @@ from pandepth_mm.models.detectors.checks import (
     check_geometry,
     check_losses,
 )
+from pandepth_mm.models.detectors.image_maps import alike, to_image
 from pandepth_mm.models.detectors.partial_truth import with_truth
 from pandepth_mm.models.detectors.roi_inputs import (
     class_agnostic,
@@ -296,9 +296,9 @@ class PanDepth(BaseDetector):
         ``max_depth``, the model's depth range in meters.
 
         A prediction does not depend on what else is in the batch: no image is padded to the size
-        of another one, see :func:`_alike`.
+        of another one, see :func:`alike`.
         """
-        for indices, (height, width) in _alike(batch_inputs['img'], batch_data_samples):
+        for indices, (height, width) in alike(batch_inputs['img'], batch_data_samples):
             samples = [batch_data_samples[i] for i in indices]
             inputs = dict(batch_inputs)
             if len(samples) < len(batch_data_samples):
@@ -318,26 +318,32 @@ class PanDepth(BaseDetector):
         """:meth:`predict` for images of one size."""
         out = self.forward_dense(batch_inputs)
         logits = out.logits if out.refined is None else out.refined
-        if self.instance_head is None:
-            instances = self._predict_instances(out.roi_feats, batch_data_samples, rescale)
-        else:
-            instances = self.instance_head.predict(out.votes, logits, batch_data_samples, rescale)
+        # what follows the dense branches keeps one core busy; the depth's part takes another
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            depths = []
+            if out.depth is not None:
+                for depth, sample in zip(out.depth, batch_data_samples, strict=True):
+                    depth = to_image(depth, sample, rescale)
+                    depths.append(pool.submit(self._finish_depth, depth, sample, rescale))
+            if self.instance_head is None:
+                instances = self._predict_instances(out.roi_feats, batch_data_samples, rescale)
+            else:
+                instances = self.instance_head.predict(
+                    out.votes, logits, batch_data_samples, rescale
+                )
         for i, sample in enumerate(batch_data_samples):
             if out.depth is not None:
-                depth = _to_image(out.depth[i], sample, rescale)
-                if rescale and 'ori_sparse_depth' in sample:
-                    depth = self.depth_head.finish(depth, sample.ori_sparse_depth.data)
-                sample.pred_depth_map = PixelData(data=depth)
+                sample.pred_depth_map = PixelData(data=depths[i].result())
             if out.uncertainty is not None:
-                uncertainty = _to_image(out.uncertainty[i], sample, rescale)
+                uncertainty = to_image(out.uncertainty[i], sample, rescale)
                 sample.pred_depth_uncertainty = PixelData(data=uncertainty)
             if logits is not None:
-                image_logits = _to_image(logits[i], sample, rescale)
+                image_logits = to_image(logits[i], sample, rescale)
                 labels = best_classes(image_logits)[1]
                 sample.pred_sem_seg = PixelData(sem_seg=labels[None])
             if self.panoptic_fusion is not None:
                 if self.fusion_logits == 'preliminary':
-                    image_logits, labels = _to_image(out.logits[i], sample, rescale), None
+                    image_logits, labels = to_image(out.logits[i], sample, rescale), None
                 panoptic = self.panoptic_fusion.predict(image_logits, instances[i], labels)
                 sample.pred_panoptic_seg = PixelData(sem_seg=panoptic[None])
             if self.panoptic_baseline is not None:
@@ -348,6 +354,12 @@ class PanDepth(BaseDetector):
                 for key in ('mask_logits', 'mask_boxes'):
                     instances[i].pop(key, None)
                 sample.pred_instances = instances[i]
+
+    def _finish_depth(self, depth: Tensor, sample: DetDataSample, rescale: bool) -> Tensor:
+        """Depth at the image's size with what was measured there."""
+        if rescale and 'ori_sparse_depth' in sample:
+            return self.depth_head.finish(depth, sample.ori_sparse_depth.data)
+        return depth
 
     def _predict_instances(
         self, feats: tuple[Tensor, ...] | None, batch_data_samples: SampleList, rescale: bool
@@ -370,33 +382,3 @@ class PanDepth(BaseDetector):
     ) -> DenseOutputs:
         """Network forward without post-processing: the dense outputs."""
         return self.forward_dense(batch_inputs)
-
-
-def _alike(
-    images: Tensor, batch_data_samples: SampleList
-) -> Iterator[tuple[list[int], tuple[int, int]]]:
-    """Divide a batch into images that can be predicted together.
-
-    They have one size, padding to ``pad_size_divisor`` included. On a CPU each image goes alone:
-    that is no slower there, and matrix products round differently from one batch size to another.
-    On a GPU the last bits may therefore depend on the number of images of one size.
-
-    Returns:
-        Iterator over the numbers of the images and their padded (height, width).
-    """
-    groups: dict[tuple, list[int]] = {}
-    for i, sample in enumerate(batch_data_samples):
-        size = tuple(sample.get('pad_shape', images.shape[-2:])[:2])
-        groups.setdefault((size, i if images.device.type == 'cpu' else 0), []).append(i)
-    return ((indices, size) for (size, _), indices in groups.items())
-
-
-def _to_image(maps: Tensor, sample: DetDataSample, rescale: bool) -> Tensor:
-    """Cut the padding off (C, H, W) maps and bring them to image size; contiguous."""
-    height, width = sample.img_shape[:2]
-    maps = maps[:, :height, :width].float()  # interpolated in full precision
-    if not rescale or tuple(sample.ori_shape[:2]) == (height, width):
-        return maps.contiguous()
-    return F.interpolate(
-        maps[None], size=tuple(sample.ori_shape[:2]), mode='bilinear', align_corners=False
-    )[0].contiguous()
