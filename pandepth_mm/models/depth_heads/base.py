@@ -119,7 +119,9 @@ class BaseDepthHead(BaseModule, metaclass=ABCMeta):
             Dense depth, (B, 1, H, W), meters, > 0; or a :class:`DepthPrediction`.
         """
 
-    def finish(self, depth: Tensor, sparse_depth: Tensor) -> Tensor:
+    def finish(
+        self, depth: Tensor, uncertainty: Tensor | None, sparse_depth: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
         """Correct a prediction that was brought to the image's size; here it stays as it is.
 
         Called where the test pipeline keeps the measurements of that size
@@ -127,9 +129,13 @@ class BaseDepthHead(BaseModule, metaclass=ABCMeta):
 
         Args:
             depth: (1, H, W), meters, > 0.
+            uncertainty: (1, H, W), meters, where the head predicts it.
             sparse_depth: (1, H, W), meters, 0 = no measurement.
+
+        Returns:
+            Depth and uncertainty.
         """
-        return depth
+        return depth, uncertainty
 
     def loss_by_feat(self, pred_depth: Tensor, gt_depth_map: Tensor) -> dict[str, Tensor]:
         """Depth loss (PanDepth eq. 4), in float32.

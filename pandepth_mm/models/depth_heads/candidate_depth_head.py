@@ -71,8 +71,8 @@ class CandidateDepthHead(BaseDepthHead):
     So a measured value is one guess among others, not the truth: a LiDAR beside the camera sees
     past edges.
 
-    Where a prediction is brought to the image's size, small errors at the measurements of that size
-    are corrected, see :func:`anchor_depth`: the network reads them on a coarser grid.
+    Where a prediction is brought to the image's size, errors at the measurements of that size are
+    corrected, see :func:`anchor_depth`: the network reads them on a coarser grid.
 
     The uncertainty is the scale of a Laplace distribution around the log depth, given in meters.
 
@@ -205,16 +205,24 @@ class CandidateDepthHead(BaseDepthHead):
         out = predict_maps(self.predict, above).float()
         return self._mix(out, guesses, neighborhood(cells))
 
-    def finish(self, depth: Tensor, sparse_depth: Tensor) -> Tensor:
+    def finish(
+        self, depth: Tensor, uncertainty: Tensor, sparse_depth: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Draw the depth to the measurements around, see :func:`anchor_depth`.
 
         Args:
             depth: (1, H, W), meters, at the image's size.
+            uncertainty: (1, H, W), meters; at least what the measurements change against the
+                prediction.
             sparse_depth: (1, H, W), meters, 0 = no measurement.
+
+        Returns:
+            Depth and uncertainty.
         """
         measured = self.in_range(sparse_depth)[0]
-        anchored = anchor_depth(depth[0].cpu().numpy(), measured.cpu().numpy())
-        return torch.from_numpy(anchored).to(depth)[None].clamp(max=self.max_depth)
+        maps = anchor_depth(depth[0].cpu().numpy(), measured.cpu().numpy())
+        anchored, change = (torch.from_numpy(x).to(depth)[None] for x in maps)
+        return anchored.clamp(max=self.max_depth), torch.maximum(uncertainty, change)
 
     def _input(self, prepared: PreparedCandidates, guesses: Tensor) -> Tensor:
         """Input of the stem, (B, 38, H / 2, W / 2), of the guesses also on its grid."""

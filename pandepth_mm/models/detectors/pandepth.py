@@ -320,11 +320,12 @@ class PanDepth(BaseDetector):
         logits = out.logits if out.refined is None else out.refined
         # what follows the dense branches keeps one core busy; the depth's part takes another
         with ThreadPoolExecutor(max_workers=1) as pool:
-            depths = []
+            finished = []
             if out.depth is not None:
-                for depth, sample in zip(out.depth, batch_data_samples, strict=True):
-                    depth = to_image(depth, sample, rescale)
-                    depths.append(pool.submit(self._finish_depth, depth, sample, rescale))
+                finished = [
+                    pool.submit(self._finish_depth, out, i, sample, rescale)
+                    for i, sample in enumerate(batch_data_samples)
+                ]
             if self.instance_head is None:
                 instances = self._predict_instances(out.roi_feats, batch_data_samples, rescale)
             else:
@@ -333,10 +334,10 @@ class PanDepth(BaseDetector):
                 )
         for i, sample in enumerate(batch_data_samples):
             if out.depth is not None:
-                sample.pred_depth_map = PixelData(data=depths[i].result())
-            if out.uncertainty is not None:
-                uncertainty = to_image(out.uncertainty[i], sample, rescale)
-                sample.pred_depth_uncertainty = PixelData(data=uncertainty)
+                depth, uncertainty = finished[i].result()
+                sample.pred_depth_map = PixelData(data=depth)
+                if uncertainty is not None:
+                    sample.pred_depth_uncertainty = PixelData(data=uncertainty)
             if logits is not None:
                 image_logits = to_image(logits[i], sample, rescale)
                 labels = best_classes(image_logits)[1]
@@ -355,11 +356,17 @@ class PanDepth(BaseDetector):
                     instances[i].pop(key, None)
                 sample.pred_instances = instances[i]
 
-    def _finish_depth(self, depth: Tensor, sample: DetDataSample, rescale: bool) -> Tensor:
-        """Depth at the image's size with what was measured there."""
+    def _finish_depth(
+        self, out: DenseOutputs, i: int, sample: DetDataSample, rescale: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Depth and uncertainty of image i, with what was measured at the image's size."""
+        depth = to_image(out.depth[i], sample, rescale)
+        uncertainty = None
+        if out.uncertainty is not None:
+            uncertainty = to_image(out.uncertainty[i], sample, rescale)
         if rescale and 'ori_sparse_depth' in sample:
-            return self.depth_head.finish(depth, sample.ori_sparse_depth.data)
-        return depth
+            return self.depth_head.finish(depth, uncertainty, sample.ori_sparse_depth.data)
+        return depth, uncertainty
 
     def _predict_instances(
         self, feats: tuple[Tensor, ...] | None, batch_data_samples: SampleList, rescale: bool

@@ -300,8 +300,22 @@ def test_a_depth_is_drawn_to_measurements_within_the_range():
     depth = torch.full((1, 30, 40), 79.5)
     beyond, near, limit = torch.zeros(3, 1, 30, 40)
     beyond[:, ::3, ::3], near[:, ::3, ::3], limit[:, ::3, ::3] = 80.5, 78.5, 80.0
-    assert torch.equal(head.finish(depth, beyond), depth)
-    torch.testing.assert_close(
-        head.finish(depth, near)[:, :28, :40], near.new_full((1, 28, 40), 78.5), rtol=1e-3, atol=0
+    scale = torch.ones(1, 30, 40)
+    assert torch.equal(head.finish(depth, scale, beyond)[0], depth)
+    drawn, same = head.finish(depth, scale, near)
+    torch.testing.assert_close(drawn[:, :28], near.new_full((1, 28, 40), 78.5), rtol=1e-3, atol=0)
+    assert torch.equal(same, scale)
+    assert head.finish(depth + 0.4, scale, limit)[0].max() == 80
+
+
+def test_what_measurements_overrule_is_uncertain():
+    head = make_head()
+    depth, scale, sparse = (
+        torch.full((1, 30, 40), 20.0),
+        torch.ones(1, 30, 40),
+        torch.zeros(1, 30, 40),
     )
-    assert head.finish(depth + 0.4, limit).max() == 80
+    sparse[:, ::2, ::2] = 30
+    drawn, uncertainty = head.finish(depth, scale, sparse)
+    assert drawn[0, 15, 20] == pytest.approx(30, rel=1e-5)
+    assert uncertainty[0, 15, 20] == pytest.approx(10, abs=0.05)
