@@ -7,6 +7,7 @@ another, the time and the multiply-adds in it are the other's.
 
 import functools
 import os
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -88,6 +89,9 @@ def _public_methods(module: nn.Module) -> list[str]:
 class Meter:
     """Divides what a counter counts among nested spans: each unit is the innermost one's.
 
+    Only the spans of the thread that made it count: what another thread does beside takes no time
+    of its own, and waiting for it is the span's that waits.
+
     Args:
         read: State of the counter, which only rises.
 
@@ -100,10 +104,14 @@ class Meter:
         self.spent: dict[str, float] = defaultdict(float)
         self._open: list[str] = []
         self._last = 0.0
+        self._thread = threading.get_ident()
 
     @contextmanager
     def span(self, name: str) -> Iterator[None]:
         """Count what follows for ``name``."""
+        if threading.get_ident() != self._thread:
+            yield
+            return
         self._settle()
         self._open.append(name)
         try:

@@ -1,6 +1,7 @@
 """Counting what branches cost, on a model whose costs are known."""
 
 import itertools
+import threading
 
 import pytest
 import torch
@@ -166,3 +167,18 @@ def test_meter_takes_any_counter():
     with meter.span('a'), meter.span('b'):
         pass
     assert dict(meter.spent) == {'a': 2, 'b': 1}
+
+
+def test_what_another_thread_does_beside_takes_no_time():
+    counter = itertools.count()
+    meter = Meter(lambda: next(counter))
+
+    def beside():
+        with meter.span('b'):
+            pass
+
+    with meter.span('a'):
+        thread = threading.Thread(target=beside)
+        thread.start()
+        thread.join()
+    assert dict(meter.spent) == {'a': 1}

@@ -317,7 +317,6 @@ class PanDepth(BaseDetector):
     ) -> None:
         """:meth:`predict` for images of one size."""
         out = self.forward_dense(batch_inputs)
-        logits = out.logits if out.refined is None else out.refined
         # what follows the dense branches keeps one core busy; the depth's part takes another
         with ThreadPoolExecutor(max_workers=1) as pool:
             finished = []
@@ -326,18 +325,23 @@ class PanDepth(BaseDetector):
                     pool.submit(self._finish_depth, out, i, sample, rescale)
                     for i, sample in enumerate(batch_data_samples)
                 ]
-            if self.instance_head is None:
-                instances = self._predict_instances(out.roi_feats, batch_data_samples, rescale)
-            else:
-                instances = self.instance_head.predict(
-                    out.votes, logits, batch_data_samples, rescale
-                )
+            self._predict_segments(out, batch_data_samples, rescale)
+        for sample, future in zip(batch_data_samples, finished, strict=False):
+            depth, uncertainty = future.result()
+            sample.pred_depth_map = PixelData(data=depth)
+            if uncertainty is not None:
+                sample.pred_depth_uncertainty = PixelData(data=uncertainty)
+
+    def _predict_segments(
+        self, out: DenseOutputs, batch_data_samples: SampleList, rescale: bool
+    ) -> None:
+        """Semantics, instances and their fusion, see :meth:`predict`."""
+        logits = out.logits if out.refined is None else out.refined
+        if self.instance_head is None:
+            instances = self._predict_instances(out.roi_feats, batch_data_samples, rescale)
+        else:
+            instances = self.instance_head.predict(out.votes, logits, batch_data_samples, rescale)
         for i, sample in enumerate(batch_data_samples):
-            if out.depth is not None:
-                depth, uncertainty = finished[i].result()
-                sample.pred_depth_map = PixelData(data=depth)
-                if uncertainty is not None:
-                    sample.pred_depth_uncertainty = PixelData(data=uncertainty)
             if logits is not None:
                 image_logits = to_image(logits[i], sample, rescale)
                 labels = best_classes(image_logits)[1]
