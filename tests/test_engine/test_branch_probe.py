@@ -99,8 +99,9 @@ def test_one_method_is_watched():
     assert dict(meter.spent) == {'it': 10}
 
 
+@pytest.mark.parametrize('mode', [torch.no_grad, torch.inference_mode])
 @pytest.mark.filterwarnings('ignore:Sparse CSR')
-def test_macs_by_hand():
+def test_macs_by_hand(mode):
     image = torch.ones(2, 8, 10, 12)
     cases = [
         (lambda: F.conv2d(image, torch.ones(6, 8, 3, 3), padding=1), 2 * 6 * 10 * 12 * 8 * 9),
@@ -113,7 +114,7 @@ def test_macs_by_hand():
         (lambda: image.relu() + 1, 0),
     ]
     for run, expected in cases:
-        with MacCounter() as counter, torch.no_grad():
+        with MacCounter() as counter, mode():
             run()
         assert counter.macs == expected
 
