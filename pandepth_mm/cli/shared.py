@@ -3,6 +3,7 @@
 import argparse
 import ast
 import functools
+import gc
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -42,6 +43,7 @@ def _end_distributed() -> None:
     if distributed and distributed.is_available() and distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()
+        gc.collect()  # the model's wrapper holds the group too, in a circle with the runner
 
 
 def summary_of(module: str) -> str:
