@@ -320,6 +320,22 @@ def _prepare_cpu_processes(cfg: Config) -> None:
     cfg.model_wrapper_cfg.device_ids = None
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
+    _keep_to_own_cores()
+
+
+def _keep_to_own_cores() -> None:
+    """Let each process of this machine, and its data workers, have a share of its cores.
+
+    Otherwise the workers of one process delay another one, for which all of them wait.
+    """
+    count = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
+    if not hasattr(os, 'sched_setaffinity') or count == 1:  # Linux alone has it
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    share = len(cores) // count
+    if share:
+        first = int(os.environ['LOCAL_RANK']) * share
+        os.sched_setaffinity(0, cores[first : first + share])
 
 
 def build_runner(cfg: Config, trust_checkpoint: bool) -> Runner:

@@ -107,6 +107,28 @@ def test_processes_without_a_gpu(config, monkeypatch, capsys):
         launch._prepare_cpu_processes(cfg)
 
 
+@pytest.mark.parametrize(
+    'count, rank, expected',
+    [
+        (2, 0, [[2, 3]]),
+        (2, 1, [[5, 7]]),  # one of the five is left over
+        (5, 4, [[11]]),
+        (6, 1, []),  # more processes than cores
+        (1, 0, []),
+    ],
+)
+def test_processes_share_the_cores(count, rank, expected, monkeypatch):
+    kept = []
+    monkeypatch.setenv('LOCAL_WORLD_SIZE', str(count))
+    monkeypatch.setenv('LOCAL_RANK', str(rank))
+    monkeypatch.setattr(launch.os, 'sched_getaffinity', lambda pid: {3, 2, 11, 7, 5}, raising=False)
+    monkeypatch.setattr(
+        launch.os, 'sched_setaffinity', lambda pid, cores: kept.append(cores), raising=False
+    )
+    launch._keep_to_own_cores()
+    assert kept == expected
+
+
 def test_loaders_without_workers(config):
     config.write_text(
         CONFIG + 'train_dataloader = dict(num_workers=2, persistent_workers=True, '
