@@ -164,9 +164,7 @@ def _sampling(
     # an entry of y and an entry of x of one bin make one of the matrix, row by row
     (cell_y, weight_y, first_y, count_y), (cell_x, weight_x, first_x, count_x) = along
     count = (count_y[:, :, None] * count_x[:, None]).flatten()
-    row = torch.arange(len(count), device=rois.device).repeat_interleave(count)
-    ends = count.cumsum(0)
-    number = torch.arange(len(row), device=rois.device) - (ends - count)[row]
+    row, number = count_up(count)
     bin_y, bin_x = torch.div(row, bins_x, rounding_mode='floor'), row % bins_x
     roi = torch.div(bin_y, bins_y, rounding_mode='floor')
     bin_x = roi * bins_x + bin_x
@@ -181,8 +179,22 @@ def _sampling(
             places = torch.stack([column, row])
             matrix = torch.sparse_coo_tensor(places, values, sizes[::-1], check_invariants=False)
             return matrix.coalesce().to_sparse_csr()
-        starts = torch.cat([ends.new_zeros(1), ends])
+        starts = torch.cat([count.new_zeros(1), count.cumsum(0)])
         return torch.sparse_csr_tensor(starts, column, values, sizes, check_invariants=False)
+
+
+def count_up(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """0, 1, ... n - 1 for each n of (N,), one after the other.
+
+    Args:
+        counts: Lengths of the runs, long (N,), at least 0.
+
+    Returns:
+        Of each entry, long (sum of counts,): the index of its run, and its place in it.
+    """
+    index = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+    starts = counts.cumsum(0) - counts
+    return index, torch.arange(len(index), device=counts.device) - starts[index]
 
 
 def _axis_weights(
@@ -206,9 +218,7 @@ def _axis_weights(
         samples = torch.full_like(start, ratio, dtype=torch.long)
     else:
         samples = step.ceil().long().clamp(min=0)
-    count = samples * bins
-    roi = torch.arange(len(start), device=start.device).repeat_interleave(count)
-    number = torch.arange(len(roi), device=start.device) - (count.cumsum(0) - count)[roi]
+    roi, number = count_up(samples * bins)
     place = torch.div(number, samples[roi], rounding_mode='floor')
     inner = ((number % samples[roi]).to(start.dtype) + 0.5) / samples[roi]
     at = start[roi] + (place + inner) * step[roi]

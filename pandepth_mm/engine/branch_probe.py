@@ -161,15 +161,13 @@ class MacCounter(TorchDispatchMode):
         if formula is None:  # in inference mode a convolution comes as one that is made of others
             with self:
                 out = func.decompose(*args, **kwargs)
-            if out is not NotImplemented:
-                return out
+            return func(*args, **kwargs) if out is NotImplemented else out
         out = func(*args, **kwargs)
-        if formula is not None:
-            sparse = [a for a in args if isinstance(a, Tensor) and a.layout != torch.strided]
-            if sparse:
-                self.macs += sparse[0]._nnz() * out.shape[-1]
-            else:
-                self.macs += formula(*args, **kwargs, out_val=out) // 2
+        sparse = [a for a in args if isinstance(a, Tensor) and a.layout != torch.strided]
+        if sparse:
+            self.macs += sparse[0]._nnz() * out.shape[-1]
+        else:
+            self.macs += formula(*args, **kwargs, out_val=out) // 2
         return out
 
 

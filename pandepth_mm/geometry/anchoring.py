@@ -53,8 +53,9 @@ def anchor_depth(depth: np.ndarray, sparse_depth: np.ndarray) -> tuple[np.ndarra
     log_depth = np.log(depth)
     change = np.zeros_like(depth)
     change[measured] = np.log(sparse_depth[measured]) - log_depth[measured]
-    against = np.abs(change) > _CONTRADICTS
-    used = measured & (np.abs(change) < _MAX_CHANGE)
+    difference = np.abs(change)
+    against = difference > _CONTRADICTS
+    used = measured & (difference < _MAX_CHANGE)
     change[~used] = 0
     log_depth += _around(change, _SIGMA) / (_around(used, _SIGMA) + _PRIOR)
 

@@ -212,12 +212,11 @@ class CandidateDepthHead(BaseDepthHead):
 
         Args:
             depth: (1, H, W), meters, at the image's size.
-            uncertainty: (1, H, W), meters; at least what the measurements change against the
-                prediction.
+            uncertainty: (1, H, W), meters.
             sparse_depth: (1, H, W), meters, 0 = no measurement.
 
         Returns:
-            Depth and uncertainty.
+            Depth, and uncertainty: at least what measurements that overruled the depth changed.
         """
         measured = self.in_range(sparse_depth)[0]
         maps = anchor_depth(depth[0].cpu().numpy(), measured.cpu().numpy())

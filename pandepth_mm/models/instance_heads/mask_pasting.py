@@ -3,13 +3,16 @@
 import torch
 from torch import Tensor
 
+from pandepth_mm.mmcv_ops import count_up
+
 
 def paste_masks(masks: Tensor, boxes: Tensor, size: tuple[int, int], threshold: float) -> Tensor:
     """Sample masks at the pixels of an image and compare them with a threshold.
 
     As mmdet's ``FCNMaskHead`` does it: bilinear, cell j of n covers [j / n, (j + 1) / n] of the
     box, and the probability falls to 0 within one cell at its border. Here it is a product of
-    matrices, rows times mask times columns, whose weights are made for all boxes at once.
+    matrices, rows times mask times columns, whose weights are made for all boxes at once. The
+    fusion's ``paste_mask`` is another function: of logits, whose outermost values hold there.
 
     Args:
         masks: Probabilities, float (N, h, w).
@@ -45,9 +48,8 @@ def _weights(sides: Tensor, size: int, cells: int) -> tuple[tuple[Tensor, ...], 
     first = (start - reach).floor().nan_to_num(0).clamp(0, size).long()
     last = (end + reach).ceil().nan_to_num(0).clamp(0, size).long()
     count = (last - first).clamp(min=0)
-    box = torch.arange(len(sides), device=sides.device).repeat_interleave(count)
-    pixel = torch.arange(len(box), device=sides.device) - (count.cumsum(0) - count - first)[box]
-    place = (pixel + 0.5 - start[box]) / (end - start)[box] * cells - 0.5
+    box, along = count_up(count)
+    place = (first[box] + along + 0.5 - start[box]) / (end - start)[box] * cells - 0.5
     distance = place[:, None] - torch.arange(cells, device=sides.device)
     weights = (1 - distance.abs()).clamp(min=0)
     return weights.split(count.tolist()), first.tolist()

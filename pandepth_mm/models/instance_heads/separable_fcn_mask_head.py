@@ -2,7 +2,6 @@
 
 from itertools import pairwise
 
-import numpy as np
 import torch
 from mmcv.cnn import build_activation_layer, build_norm_layer
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
@@ -120,16 +119,14 @@ class SeparableFCNMaskHead(FCNMaskHead):
             return super()._predict_by_feat_single(
                 mask_preds, bboxes, labels, img_meta, rcnn_test_cfg, rescale, activate_map
             )
-        scale = bboxes.new_tensor(img_meta['scale_factor'])
-        size = np.array(img_meta['ori_shape'][:2])
+        (height, width), (scale_x, scale_y) = img_meta['ori_shape'][:2], img_meta['scale_factor']
         if rescale:
-            bboxes /= scale.repeat(2)  # in place, as there: they are those of the result
+            # in place, as there: they are those of the result
+            bboxes /= bboxes.new_tensor([scale_x, scale_y, scale_x, scale_y])
         else:
-            size = np.round(size * scale.flip(0).cpu().numpy()).astype(int)
+            height, width = round(height * scale_y), round(width * scale_x)
         probabilities = self._of_class(mask_preds, labels).sigmoid()
-        return paste_masks(
-            probabilities, bboxes, tuple(size.tolist()), rcnn_test_cfg.mask_thr_binary
-        )
+        return paste_masks(probabilities, bboxes, (height, width), rcnn_test_cfg.mask_thr_binary)
 
     def _of_class(self, mask_preds: Tensor, labels: Tensor) -> Tensor:
         """The masks (n, h, w) of the labels (n, ) in (n, C, h, w)."""
