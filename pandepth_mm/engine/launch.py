@@ -319,8 +319,8 @@ def _prepare_cpu_processes(cfg: Config) -> None:
     )
     cfg.model_wrapper_cfg.device_ids = None
     if not torch.distributed.is_initialized():
+        _keep_to_own_cores()  # once, or the share would be shared again; gloo's threads too
         torch.distributed.init_process_group('gloo')
-    _keep_to_own_cores()
 
 
 def _keep_to_own_cores() -> None:
