@@ -7,6 +7,7 @@ from pandepth_mm.datasets.transforms.load_image_from_file import LoadImageFromFi
 from pandepth_mm.datasets.transforms.load_panoptic_map import LoadPanopticMap
 from pandepth_mm.datasets.transforms.pack_panoptic_depth_inputs import PackPanopticDepthInputs
 from pandepth_mm.datasets.transforms.photo_noise import PhotoNoise
+from pandepth_mm.datasets.transforms.random_convolution import RandomConvolution
 from pandepth_mm.datasets.transforms.random_crop_panoptic_depth import RandomCropPanopticDepth
 from pandepth_mm.datasets.transforms.random_resize_panoptic_depth import RandomResizePanopticDepth
 from pandepth_mm.datasets.transforms.recolor_segments import RecolorSegments
@@ -22,6 +23,7 @@ __all__ = [
     'LoadPanopticMap',
     'PackPanopticDepthInputs',
     'PhotoNoise',
+    'RandomConvolution',
     'RandomCropPanopticDepth',
     'RandomResizePanopticDepth',
     'RecolorSegments',
