@@ -1,5 +1,6 @@
 """Which instances the anchors of a region proposal head can find."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,8 +69,8 @@ def count_unmatched(
     """Count the instances of a training that no anchor can find.
 
     Crowds do not count, nor instances that `IgnoreTinyInstances` of the pipeline leaves out; their
-    area at the network's size is taken to scale with the image's. That size is ``img_scale``, or
-    where the pipeline resizes by a random factor, the image's times the middle of the factors.
+    area at the network's size is taken to scale with the image's. That size is the one that the
+    pipeline's steps give one after the other, random factors taken as the middle of their range.
 
     Args:
         model: Config of the model.
@@ -86,16 +87,11 @@ def count_unmatched(
     if threshold is None or scale is None:
         return None
     steps = getattr(dataset.pipeline, 'transforms', ())
-    keep_ratio = any(getattr(step, 'keep_ratio', False) for step in steps)
-    ratios = next((step.ratio_range for step in steps if hasattr(step, 'ratio_range')), None)
     tiny = next((step for step in steps if hasattr(step, 'min_side')), None)
     unmatched = trained = 0
     for frame, (width, height) in zip(frames, sizes, strict=True):
-        factor = np.array([scale[0] / width, scale[1] / height])
-        if ratios is not None:
-            factor[:] = np.prod(ratios) ** 0.5  # their logarithm is sampled evenly
-        elif keep_ratio:
-            factor[:] = min(max(scale) / max(width, height), min(scale) / min(width, height))
+        size = _network_size((width, height), scale, steps)
+        factor = np.divide(size, (width, height))
         boxes = np.array([t.box for t in frame.things if not t.iscrowd], float).reshape(-1, 4)
         areas = np.array([t.area for t in frame.things if not t.iscrowd]) * factor.prod()
         boxes *= np.tile(factor, 2)
@@ -103,8 +99,20 @@ def count_unmatched(
             kept = (boxes[:, 2:] >= tiny.min_side).all(axis=1) & (areas >= tiny.min_area)
             boxes = boxes[kept]
         boxes[:, 2:] += boxes[:, :2]
-        size = (round(height * factor[1]), round(width * factor[0]))
-        best = best_anchor_iou(boxes, size, head['anchor_generator'])
+        best = best_anchor_iou(boxes, size[::-1], head['anchor_generator'])
         unmatched += int((best < threshold).sum())
         trained += len(boxes)
     return unmatched, trained
+
+
+def _network_size(
+    size: tuple[int, int], scale: tuple[int, int], steps: Sequence[Any]
+) -> tuple[int, int]:
+    """(width, height) that the steps of a pipeline give an image of a size."""
+    for step in steps:
+        if hasattr(step, 'ratio_range'):
+            middle = math.sqrt(math.prod(step.ratio_range))  # their logarithm is sampled evenly
+            size = tuple(max(round(side * middle), 1) for side in size)
+        elif hasattr(step, 'output_size'):  # ResizePanopticDepth
+            size = step.output_size(size, scale)
+    return size

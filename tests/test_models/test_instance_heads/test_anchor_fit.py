@@ -13,8 +13,9 @@ from pandepth_mm.models.instance_heads.anchor_fit import (
     count_unmatched,
     needed_iou,
 )
-from pandepth_mm.registry import TASK_UTILS
+from pandepth_mm.registry import TASK_UTILS, TRANSFORMS
 
+RESIZE = dict(type='ResizePanopticDepth')
 SIZE = (50, 130)  # no multiple of any stride
 STRIDES = [4, 8, 16, 32]
 GENERATOR = dict(
@@ -72,23 +73,37 @@ def test_no_box_and_another_assigner():
 
 
 @pytest.mark.parametrize(
-    ('side', 'ratios', 'unmatched'),
+    ('side', 'steps', 'unmatched'),
     [
-        (32, None, 1),  # 128 at img_scale
-        (8, None, 0),
-        (8, (0.5, 2.0), 1),  # the image's own size
-        (32, (0.5, 2.0), 0),
-        (8, (2.0, 8.0), 0),  # times 4
+        (32, [], 0),
+        (8, [], 1),
+        (32, [RESIZE], 1),  # 128 at img_scale
+        (8, [RESIZE], 0),
+        (8, [(0.5, 2.0)], 1),  # the image's own size
+        (32, [(0.5, 2.0)], 0),
+        (8, [(2.0, 8.0)], 0),  # times 4
+        (32, [RESIZE, (0.125, 0.5)], 0),  # times 4, by 4
+        (8, [RESIZE, (0.125, 0.5)], 1),
+        (32, [dict(RESIZE, shrink_only=True)], 0),  # no more pixels than img_scale has
+        (8, [dict(RESIZE, shrink_only=True)], 1),
+        (128, [(2.0, 8.0), dict(RESIZE, shrink_only=True), (0.125, 0.5)], 1),
     ],
 )
-def test_boxes_have_the_size_that_the_network_sees(side, ratios, unmatched):
+def test_boxes_have_the_size_that_the_network_sees(side, steps, unmatched):
     """Anchors of 32 pixels alone; an image of 160 x 80 and an ``img_scale`` four times as large."""
     generator = dict(type='AnchorGenerator', scales=[8], ratios=[1.0], strides=[4])
     assigner = dict(type='MaxIoUAssigner', pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3)
     model = dict(
         rpn_head=dict(anchor_generator=generator), train_cfg=dict(rpn=dict(assigner=assigner))
     )
-    steps = [] if ratios is None else [SimpleNamespace(ratio_range=ratios)]
+    steps = [
+        TRANSFORMS.build(
+            step
+            if isinstance(step, dict)
+            else dict(type='RandomResizePanopticDepth', ratio_range=step)
+        )
+        for step in steps
+    ]
     dataset = SimpleNamespace(img_scale=(640, 320), pipeline=SimpleNamespace(transforms=steps))
     thing = SimpleNamespace(box=(40, 20, side, side), area=side**2, iscrowd=False)
     frame = SimpleNamespace(things=[thing])
