@@ -198,19 +198,22 @@ class BoxVoteHead(BaseModule):
             rescale: Whether to bring them to the images' original size.
 
         Returns:
-            ``bboxes`` (N, 4) in pixels of that size, ``scores``, ``labels``, ``masks`` bool (N, H,
-            W) and ``mask_logits`` (N, 28, 28) within ``mask_boxes`` (N, 4), by falling score.
+            ``bboxes`` (N, 4) in pixels of that size, within the image, ``scores``, ``labels``,
+            ``masks`` bool (N, H, W) and ``mask_logits`` (N, 28, 28) within ``mask_boxes`` (N, 4),
+            by falling score.
         """
         results = []
         decoded = zip(*decode_instances(votes, logits, self.max_per_img), strict=True)
         for sample, (boxes, *rest) in zip(batch_data_samples, decoded, strict=True):
-            keep = rest[0] > self.score_thr
+            height, width = sample.img_shape[:2]
+            regions = mask_boxes(boxes)
+            # votes reach beyond the image, and into its padding
+            boxes = boxes.clamp(min=0).minimum(boxes.new_tensor([width, height] * 2))
+            keep = (rest[0] > self.score_thr) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
             scores, labels, logits = (x[keep] for x in rest)
             size = sample.ori_shape[:2] if rescale else sample.img_shape[:2]
-            rows, cols = (new / old for new, old in zip(size, sample.img_shape[:2], strict=True))
-            boxes = boxes[keep]
-            scale = boxes.new_tensor([cols, rows, cols, rows])
-            boxes, regions = boxes * scale, mask_boxes(boxes) * scale
+            scale = boxes.new_tensor([size[1] / width, size[0] / height] * 2)
+            boxes, regions = boxes[keep] * scale, regions[keep] * scale
             masks = torch.zeros((len(boxes), *size), dtype=torch.bool, device=boxes.device)
             for mask, mask_logits, box in zip(masks, logits, regions.tolist(), strict=True):
                 region = box_region(box, *size)

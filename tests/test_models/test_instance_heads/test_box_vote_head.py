@@ -117,6 +117,20 @@ def test_perfect_votes_give_the_ground_truth(boxes):
         assert overlap(mask, expected) > 0.9
 
 
+@pytest.mark.parametrize('rescale', [False, True])
+def test_boxes_stay_within_the_image(rescale):
+    """Of an image that padding makes larger: one thing at its edge, one in the padding."""
+    head = make_head()
+    votes = perfect_votes(head, sample_of([(40, 8, 80, 40, 0), (72, 8, 94, 40, 1)]))
+    sample = DetDataSample(metainfo=dict(img_shape=(50, 70), ori_shape=(100, 140)))
+    (found,) = head.predict(votes, None, [sample], rescale)
+    found = found[found.scores > 0.9]
+    scale = 2 if rescale else 1
+    expected = torch.tensor([[40.0, 8, 70, 40]]) * scale
+    torch.testing.assert_close(found.bboxes, expected, rtol=0, atol=BORDER * scale)
+    assert found.bboxes[0, 2] == 70 * scale and found.masks.shape[1:] == (50 * scale, 70 * scale)
+
+
 def test_a_hidden_half_goes_to_the_one_in_front():
     """Two cars whose boxes overlap by a third."""
     head = make_head()
@@ -535,7 +549,7 @@ def test_box_off_the_image():
     votes = perfect_votes(make_head(), sample_of(CAR))
     votes.sides[..., 12, 15] = torch.tensor([-200.0, 5, 260, 5])
     (found,) = make_head(score_thr=0.9).predict(votes, None, [sample_of()], rescale=False)
-    assert len(found) == 1 and not found.masks.any()
+    assert len(found) == 0 and found.masks.shape == (0, *SIZE)
 
 
 @pytest.mark.parametrize('kwargs', [dict(max_per_img=0), dict(score_thr=1.5), dict(loss_thing=0.0)])
