@@ -219,12 +219,12 @@ class CandidateDepthHead(BaseDepthHead):
             Depth, and uncertainty: at least what measurements that overruled the depth changed.
         """
         measured = self.in_range(sparse_depth)[0]
-        maps = anchor_depth(depth[0].cpu().numpy(), measured.cpu().numpy())
+        maps = anchor_depth(depth[0].detach().cpu().numpy(), measured.cpu().numpy())
         anchored, change = (torch.from_numpy(x).to(depth)[None] for x in maps)
         return anchored.clamp(max=self.max_depth), torch.maximum(uncertainty, change)
 
     def _input(self, prepared: PreparedCandidates, guesses: Tensor) -> Tensor:
-        """Input of the stem, (B, 38, H / 2, W / 2), of the guesses also on its grid."""
+        """Input of the stem, (B, 36, H / 2, W / 2), of the guesses also on its grid."""
         candidates = prepared.candidates
         smooth = candidates.log_depth[:, :1]
         cells = guesses.unflatten(1, (-1, 4))

@@ -275,8 +275,8 @@ def depth_candidates(
 ) -> DepthCandidates:
     """Make every guess of a batch.
 
-    The coarsest cells of planes and extremes have 256 pixels. Beyond the cell next to one with a
-    measurement, planes have ``max_depth`` and extremes ``min_depth``; the fills go on.
+    The coarsest cells of planes and extremes have 1024 pixels a side. Beyond the cell next to one
+    with a measurement, planes have ``max_depth`` and extremes ``min_depth``; the fills go on.
 
     Args:
         sparse_depth: (B, 1, H, W), meters, 0 = no measurement; H and W even.

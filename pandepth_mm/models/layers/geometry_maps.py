@@ -26,7 +26,8 @@ def geometry_maps(depth: Tensor, cam2img: Tensor, stride: int) -> Tensor:
         depth of every pixel relative to its cell's mean; of the cell, this mean, the inverse of its
         exponential z, the position at z sideways and downwards in the camera frame, and the change
         of -log z by the direction x / z to the right and y / z downwards, which tells walls from
-        roads (half of it at the border, where one neighbor is missing). 0 where nothing is known.
+        roads (over one cell at the border, where one neighbor is missing). 0 where nothing is
+        known.
     """
     known = depth > 0
     log_depth = torch.where(known, depth, 1.0).log()
