@@ -33,7 +33,7 @@ class InPlaceABN(nn.BatchNorm2d):
         eps: Added to the variance.
         momentum: Share of a batch in the running statistics.
 
-    Source: Rota Bulo et al., In-Place Activated BatchNorm (CVPR 2018), variant I.
+    Source: Rota Bulo et al., In-Place Activated BatchNorm (CVPR 2018).
     """
 
     def __init__(
